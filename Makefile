@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+# weir. `make help` lists the targets.
+#
+# VARIANT is one of release, debug, asan, ubsan, tsan, fuzz; each has its own folder below BUILD.
+# MARCH is x86-64-v3 unless told; `make MARCH=x86-64-v2` builds the portable one.
+
+BUILD   ?= build
+VARIANT ?= release
+MARCH   ?= x86-64-v3
+DESTDIR ?=
+PREFIX  ?= /usr/local
+O       := $(BUILD)/$(VARIANT)
+
+VERSION := 0.1.0
+
+# In dependency order: what stands right may include what stands left (scripts/check_layers).
+MODULES := dataplane/base dataplane/eal dataplane/core dataplane/net dataplane/tcp dataplane/tls \
+	cache storage lb/config lb/l4 lb/l7 lb/health lb/admin lb/pipeline lb
+
+MODULE_SRC := $(foreach m,$(MODULES),$(wildcard $(m)/*.c))
+MAIN_SRC   := lb/main.c
+LIB_SRC    := $(filter-out $(MAIN_SRC),$(MODULE_SRC))
+
+include scripts/flags.mk
+
+LIB_OBJ  := $(LIB_SRC:%.c=$(O)/%.o)
+MAIN_OBJ := $(MAIN_SRC:%.c=$(O)/%.o)
+LIB      := $(O)/libweir.a
+
+SUPPORT_SRC := $(wildcard tests/support/*.c) $(wildcard tests/sim/*.c)
+SUPPORT_OBJ := $(SUPPORT_SRC:%.c=$(O)/%.o)
+SUPPORT_LIB := $(O)/libsupport.a
+
+# One program for each file of these folders.
+UNIT_SRC   := $(wildcard tests/unit/*/*.c tests/model/*.c tests/packet/*.c tests/stress/*.c)
+BENCH_SRC  := $(wildcard tests/bench/*.c)
+TOOL_SRC   := $(wildcard tests/tools/*.c)
+FUZZ_SRC   := $(wildcard tests/fuzz/*.c)
+UNIT_BIN   := $(UNIT_SRC:%.c=$(O)/%)
+BENCH_BIN  := $(BENCH_SRC:%.c=$(O)/%)
+TOOL_BIN   := $(TOOL_SRC:%.c=$(O)/%)
+FUZZ_BIN   := $(FUZZ_SRC:%.c=$(O)/%)
+
+.DEFAULT_GOAL := build
+.PHONY: build deps check demo bench lint asan ubsan tsan fuzz install uninstall clean help \
+	unit-bin bench-bin tool-bin fuzz-bin list-unit list-stress list-fuzz list-bench header
+
+build: $(BUILD)/weir ## build/weir (the default)
+
+$(BUILD)/weir: $(O)/weir
+	@mkdir -p $(@D)
+	@cp -f $< $@
+
+$(O)/weir: $(MAIN_OBJ) $(LIB)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN_OBJ) $(LIB) $(LIBS)
+
+$(LIB): $(LIB_OBJ)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(SUPPORT_LIB): $(SUPPORT_OBJ)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(O)/%.o: %.c $(O)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# A change of flags rebuilds, whatever the files' dates say.
+$(O)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
+		echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)' > $@
+FORCE:
+
+# A test may include the .c it tests: its symbols come first, so the archive's copy is not drawn.
+$(UNIT_BIN) $(BENCH_BIN) $(TOOL_BIN): $(O)/%: $(O)/%.o $(SUPPORT_LIB) $(LIB)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(SUPPORT_LIB) $(LIB) $(TEST_LIBS) $(LIBS)
+
+$(FUZZ_BIN): $(O)/%: $(O)/%.o $(SUPPORT_LIB) $(LIB)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(SUPPORT_LIB) $(LIB) $(LIBS)
+
+unit-bin: $(UNIT_BIN)
+list-unit: ; @printf '%s\n' $(UNIT_BIN)
+list-stress: ; @printf '%s\n' $(filter $(O)/tests/stress/%,$(UNIT_BIN))
+list-fuzz: ; @printf '%s\n' $(FUZZ_BIN)
+list-bench: ; @printf '%s\n' $(BENCH_BIN)
+# Does the header H compile alone?
+header: ; @echo '#include "$(H)"' | $(CC) $(CPPFLAGS) $(filter-out -flto%,$(CFLAGS)) -x c -fsyntax-only -
+bench-bin: $(BENCH_BIN)
+tool-bin: $(TOOL_BIN)
+fuzz-bin: $(FUZZ_BIN)
+
+deps: ## install what the build and the tests need (root)
+	@scripts/deps
+
+check: deps ## install, build and run every test (root)
+	@scripts/check
+
+demo: deps ## bring up the demo on real traffic (root)
+	@$(MAKE) --no-print-directory build
+	@scripts/demo run
+
+asan: ## unit, model and packet tests under AddressSanitizer and UBSan
+	@scripts/check asan
+ubsan: asan ## the same run: both sanitizers are in one build
+tsan: ## stress tests under ThreadSanitizer
+	@scripts/check tsan
+fuzz: ## run every fuzz target for FUZZ_SECONDS (default 60) each
+	@FUZZ_SECONDS=$${FUZZ_SECONDS:-60} scripts/check fuzz
+lint: ## layers, headers alone, format
+	@scripts/check lint
+
+bench: bench-l4 ## every benchmark
+
+bench-%: ## one benchmark: bench-l4 (QUICK=1 for a short one)
+	@scripts/bench $*
+
+install: build ## into DESTDIR/PREFIX
+	install -D -m 0755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/sbin/weir
+	install -d $(DESTDIR)$(PREFIX)/share/doc/weir/examples
+	install -m 0644 docs/examples/*.yaml $(DESTDIR)$(PREFIX)/share/doc/weir/examples/
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/weir
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/weir
+
+clean: ## remove build/
+	rm -rf $(BUILD)
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z%-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * limits - the named bound of every table, queue and loop, and the relations between them.
+ * A limit that a user can set has its default in lb/config; here stand the hard ceilings. */
+#ifndef DATAPLANE_BASE_LIMITS_H
+#define DATAPLANE_BASE_LIMITS_H
+
+#define LIMIT_WORKERS    64   /* worker cores of one process */
+#define LIMIT_PORTS      16   /* ethdev ports */
+#define LIMIT_BURST      32   /* packets of one RX or TX burst */
+#define LIMIT_PORT_ADDRS 16   /* own addresses of one port */
+#define LIMIT_ROUTES     1024 /* configured routes over all ports */
+#define LIMIT_NEXTHOPS   16   /* next hops of one route */
+
+#define LIMIT_SERVICES         4096 /* L4 services of one configuration */
+#define LIMIT_VIPS             4096 /* distinct virtual addresses */
+#define LIMIT_SERVICE_BACKENDS 4096 /* backends of one service */
+#define LIMIT_BACKENDS         262144
+#define LIMIT_WEIGHT           1000
+#define LIMIT_MAGLEV_SIZE      16777213
+#define LIMIT_LOCAL_ADDRS      256   /* full NAT source addresses */
+#define LIMIT_PREFIXES         65536 /* allow and deny prefixes of one service */
+#define LIMIT_NAME             64    /* bytes of any configured name, with the NUL */
+
+#define LIMIT_IPV6_EXT_HDRS 8 /* extension headers walked in one packet */
+#define LIMIT_VLAN_TAGS     2
+#define LIMIT_NEIGHBOURS    4096 /* neighbour entries of one worker */
+#define LIMIT_NEIGH_QUEUE   16   /* packets held for one unresolved neighbour */
+#define LIMIT_FRAG_ENTRIES  4096 /* datagrams in the fragment table of one worker */
+#define LIMIT_FRAG_HELD     8    /* fragments held before their first one came */
+#define LIMIT_PROBES        LIMIT_BACKENDS
+
+#define LIMIT_FLOWS_PER_CORE 16777216
+#define LIMIT_HANDOFF_RING   4096 /* packets in flight between two workers */
+#define LIMIT_MSG_RING       256  /* control messages in flight to one worker */
+
+_Static_assert((LIMIT_HANDOFF_RING & (LIMIT_HANDOFF_RING - 1)) == 0, "rings are powers of two");
+_Static_assert((LIMIT_MSG_RING & (LIMIT_MSG_RING - 1)) == 0, "rings are powers of two");
+_Static_assert(LIMIT_HANDOFF_RING >= 8 * LIMIT_BURST, "a ring takes several bursts");
+
+#endif

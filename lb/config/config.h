@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * config - the configuration as the program uses it: every value set, checked and in base units.
+ * Owner:      whoever called config_load(); immutable afterwards; freed by config_free().
+ * Invariants: CF1 every cross reference is resolved. CF2 every value is inside its schema's range.
+ *             CF3 no two services overlap in (address, protocol, ports).
+ * Units:      times in ns, sizes in bytes, rates per second, ports in host order.
+ * Errors:     config_load() reports all errors it can find, each with file, line and column. */
+#ifndef LB_CONFIG_CONFIG_H
+#define LB_CONFIG_CONFIG_H
+
+#include <stdio.h>
+
+#include "dataplane/base/compiler.h"
+#include "dataplane/base/limits.h"
+#include "dataplane/net/addr.h"
+
+struct config_mark {
+	uint32_t line, col; /* 1-based; 0 for a default */
+};
+
+enum config_poll { POLL_AUTO, POLL_BUSY, POLL_ADAPTIVE }; /* auto: busy on a PCI NIC */
+enum config_steering { STEER_AUTO, STEER_RSS, STEER_FLOW_RULES, STEER_SOFTWARE };
+
+struct config_route {
+	struct ip_prefix to;
+	struct ip_addr *via; /* next hops, at least one */
+	uint32_t via_cnt;
+	struct config_mark mark;
+};
+
+struct config_port {
+	char name[LIMIT_NAME];       /* default: port0, port1, ... */
+	char device[256];            /* "0000:01:00.0" or "net_af_packet,iface=eth0" */
+	struct ip_prefix *addresses; /* own addresses with their on-link prefix */
+	uint32_t address_cnt;
+	struct config_route *routes; /* `gateway:` entries come first, as 0.0.0.0/0 and ::/0 */
+	uint32_t route_cnt;
+	uint16_t mtu;  /* IP bytes; default 1500, 1280-9000 */
+	uint16_t vlan; /* 802.1Q id; 0: untagged */
+	uint16_t rx_queue_len, tx_queue_len;
+	uint8_t mac[6];               /* zero: as the device has it */
+	bool trust_partial_checksums; /* a kernel peer on a veth sends them */
+	enum config_steering steering;
+	char host_tap[16]; /* interface for the host's own packets; empty: none */
+	struct config_mark mark;
+};
+
+struct config_workers {
+	uint32_t count;
+	uint16_t cores[LIMIT_WORKERS]; /* core ids, `count` of them */
+	enum config_poll poll;
+	uint64_t watchdog_ns; /* a loop longer than this is logged and counted */
+};
+
+struct config_memory {
+	bool hugepages;      /* false: --no-huge */
+	uint64_t dpdk_bytes; /* memory for EAL; 0: as needed */
+	uint32_t mbufs;      /* per worker */
+	uint32_t flows;      /* tunnel and DSR flows per worker */
+	uint32_t nat_flows;  /* NAT and full NAT flows per worker */
+	bool numa_strict;
+};
+
+enum l4_proto { L4_TCP = 6, L4_UDP = 17 };
+enum l4_mode { L4_DSR, L4_IPIP, L4_GUE, L4_NAT, L4_FULLNAT };
+enum l4_scheduler { L4_MAGLEV, L4_WRR, L4_WLC, L4_SOURCE_HASH };
+enum l4_all_down { L4_DOWN_DROP, L4_DOWN_REJECT, L4_DOWN_SPRAY }; /* spray: as if all were up */
+enum l4_removal { L4_REMOVE_GENTLE, L4_REMOVE_RESET };
+enum l4_hash { L4_HASH_TUPLE, L4_HASH_SOURCE };
+
+enum health_type { HEALTH_NONE, HEALTH_ICMP, HEALTH_TCP, HEALTH_UDP };
+
+struct config_health {
+	enum health_type type;
+	uint16_t port; /* 0: the backend's own */
+	uint64_t interval_ns, timeout_ns;
+	uint32_t rise, fall;
+	uint32_t jitter_pct; /* 0-50 */
+	uint8_t *send;       /* UDP payload */
+	uint32_t send_len;
+	uint8_t *expect; /* prefix of the reply; empty: any reply */
+	uint32_t expect_len;
+};
+
+struct config_backend {
+	struct ip_addr addr;
+	uint16_t port;   /* 0: as the client's destination port */
+	uint16_t weight; /* 0: drain */
+	bool drain;      /* explicit drain: no new flows, tracked ones go on until the deadline */
+	struct config_mark mark;
+};
+
+struct config_service {
+	char name[LIMIT_NAME];
+	struct ip_addr *vips;
+	uint32_t vip_cnt;
+	enum l4_proto proto;
+	uint16_t port_lo, port_hi; /* one port: equal; any: 0-65535 */
+	enum l4_mode mode;
+	enum l4_scheduler scheduler;
+	enum l4_hash hash;    /* what maglev hashes */
+	uint32_t maglev_size; /* prime */
+	struct config_backend *backends;
+	uint32_t backend_cnt;
+	struct ip_addr *local_addrs; /* full NAT sources; default: the port's own addresses */
+	uint32_t local_addr_cnt;
+	bool toa;          /* client address in TCP option 254 */
+	bool mss_clamp;    /* default true for tunnels */
+	uint16_t gue_port; /* UDP destination, default 6080 */
+	enum l4_all_down all_down;
+	enum l4_removal removal;
+	uint64_t drain_ns;   /* deadline of a drain; 0: none */
+	uint64_t conn_limit; /* tracked flows over all workers; 0: none */
+	uint64_t rate_limit; /* new flows a second over all workers; 0: none */
+	uint64_t backend_conn_limit;
+	struct ip_prefix *allow, *deny;
+	uint32_t allow_cnt, deny_cnt;
+	uint64_t timeout_syn_ns, timeout_established_ns, timeout_fin_ns, timeout_udp_ns;
+	struct config_health health;
+	struct config_mark mark;
+};
+
+struct config_l4 {
+	uint64_t hash_seed[2];      /* Maglev and tunnel source key: the same on every node */
+	uint32_t flood_new_per_sec; /* per worker: above it no flow is tracked; 0: off */
+	uint16_t local_port_lo, local_port_hi;
+	uint32_t icmp_rate; /* own ICMP errors a second and worker */
+};
+
+struct config_admin {
+	char socket[108]; /* Unix socket of the control interface; empty: none */
+};
+
+struct config {
+	struct config_port *ports;
+	uint32_t port_cnt;
+	struct config_workers workers;
+	struct config_memory memory;
+	struct config_l4 l4;
+	struct config_admin admin;
+	struct config_service *services;
+	uint32_t service_cnt;
+	struct config_tree *tree; /* every effective value and where it came from; private */
+};
+
+/* Read and check `path` ("-" is standard input). On success *out is the configuration. On failure
+ * every error found was written to `err` as "file:line:col: error: text" and the number of errors
+ * is returned, negated; *out is then NULL. Warnings go to `err` too and do not fail. */
+int config_load(const char *path, FILE *err, struct config **out) WARN_UNUSED;
+/* The same from memory; `name` stands for the file in messages. */
+int config_parse(
+	const char *name, const char *text, size_t len, FILE *err, struct config **out) WARN_UNUSED;
+void config_free(struct config *cfg);
+
+/* Every effective value with the place it came from, one a line: "l4.icmp_rate: 1000  # default".
+ */
+void config_show(const struct config *cfg, FILE *out);
+/* JSON Schema (draft 2020-12) of the file, from the same table that parses it. */
+void config_schema(FILE *out);
+/* Reference page in Markdown from the same table. */
+void config_reference(FILE *out);
+
+/* Keys of `next` that differ from `cur` but take effect only at start (ports, workers, memory): one
+ * line each on err. Returns how many; 0 means that `next` can be loaded while running. */
+int config_needs_restart(const struct config *cur, const struct config *next, FILE *err);
+
+#endif

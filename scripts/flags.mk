@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+# Compiler and linker flags of each VARIANT; included by the Makefile.
+#
+# DPDK is linked statically with the drivers named in DPDK_DRIVERS alone: a shared build loads every
+# driver of the system at start (docs/decisions/0002-link-dpdk-statically.md has the figures).
+
+V ?= 0
+Q := $(if $(filter 0,$(V)),@,)
+
+PKG_CONFIG ?= pkg-config
+SYS_PKGS   := libdpdk jemalloc yaml-0.1 libmicrohttpd jansson
+
+# -march comes from MARCH, and headers of libraries are not ours to warn about.
+PKG_CFLAGS := $(filter-out -march=%,$(shell $(PKG_CONFIG) --cflags $(SYS_PKGS) 2>/dev/null))
+PKG_CFLAGS := $(patsubst -I%,-isystem %,$(PKG_CFLAGS))
+
+DPDK_LIBS := eal ring mempool mbuf ethdev net kvargs telemetry rcu hash meter pci \
+	ip_frag pcapng pdump bpf cmdline metrics timer security cryptodev vhost dmadev gso
+DPDK_DRIVERS := bus_pci bus_vdev bus_auxiliary mempool_ring \
+	net_af_packet net_af_xdp net_tap net_memif net_pcap net_ring net_null net_vhost net_virtio \
+	net_e1000 net_ixgbe net_i40e net_ice net_iavf net_mlx5 net_ena net_vmxnet3 net_bnxt \
+	common_iavf common_mlx5
+DPDK_SYS := -lpcap -lxdp -lbpf -lelf -lmlx5 -libverbs -lnuma -lbsd -lz
+
+LIBDIR := $(shell $(PKG_CONFIG) --variable=libdir libdpdk 2>/dev/null)
+# Whole archives: drivers register themselves from constructors that nothing refers to.
+DPDK_LINK = -Wl,--whole-archive $(DPDK_DRIVERS:%=$(LIBDIR)/librte_%.a) \
+	$(DPDK_LIBS:%=$(LIBDIR)/librte_%.a) -Wl,--no-whole-archive
+
+OPT_release := -O3 -flto=auto -fno-fat-lto-objects
+OPT_debug   := -O1 -DWEIR_DEBUG
+OPT_asan    := -O1 -DWEIR_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
+OPT_tsan    := -O1 -DWEIR_DEBUG -fsanitize=thread
+OPT_fuzz    := -O1 -DWEIR_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer -DWEIR_FUZZ
+# Instruction counts must repeat: no LTO partitioning, no inlining across files that a count hides.
+OPT_count   := -O2
+
+ifeq ($(origin CC),default)
+CC := $(if $(filter fuzz,$(VARIANT)),clang,gcc)
+endif
+AR := $(if $(filter clang%,$(CC)),ar,gcc-ar)
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Werror
+CPPFLAGS += -I. -D_GNU_SOURCE -DALLOW_EXPERIMENTAL_API -DWEIR_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
+CFLAGS   += -std=gnu17 -g -march=$(MARCH) -mtune=generic $(WARN) $(OPT_$(VARIANT)) -fno-strict-aliasing
+ifeq ($(VARIANT),fuzz)
+CFLAGS   += -fsanitize=fuzzer-no-link -Wno-missing-prototypes -Wno-address-of-packed-member
+endif
+LDFLAGS  += -Wl,--as-needed
+
+# jemalloc replaces malloc in what is shipped; sanitizers bring their own.
+JEMALLOC := $(if $(filter release debug,$(VARIANT)),$(shell $(PKG_CONFIG) --libs jemalloc 2>/dev/null))
+LIBS      = $(DPDK_LINK) $(DPDK_SYS) \
+	$(shell $(PKG_CONFIG) --libs yaml-0.1 libmicrohttpd jansson) $(JEMALLOC) -lpthread -ldl -lm
+TEST_LIBS = $(shell $(PKG_CONFIG) --libs cmocka) -lpcap
