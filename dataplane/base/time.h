@@ -10,7 +10,8 @@
 
 #define NS_PER_US UINT64_C(1000)
 #define NS_PER_MS UINT64_C(1000000)
-#define NS_PER_S  UINT64_C(1000000000)
+/* Not NS_PER_S: rte_cycles.h defines that one. */
+#define NS_PER_SEC UINT64_C(1000000000)
 
 struct clock_scale {
 	uint64_t mult; /* ns = (tsc * mult) >> 32, computed in 128 bits */
