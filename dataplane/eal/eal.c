@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * EAL takes its arguments as a command line. With hugepages `--in-memory` leaves no files behind
+ * and lets several processes run side by side; without them a file prefix of our own does. */
+#include "dataplane/eal/eal.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_log.h>
+#include <rte_mbuf.h>
+#include <rte_version.h>
+
+#include "dataplane/base/assert.h"
+#include "dataplane/base/log.h"
+#include "dataplane/base/time.h"
+
+#define ARG_MAX_CNT 64
+#define ARG_MAX_LEN 4096
+
+struct args {
+	char *v[ARG_MAX_CNT];
+	int n;
+};
+
+static void arg_add(struct args *a, const char *text)
+{
+	ASSERT(a->n + 1 < ARG_MAX_CNT);
+	a->v[a->n] = strdup(text);
+	ASSERT(a->v[a->n] != NULL);
+	a->n++;
+	a->v[a->n] = NULL;
+}
+
+/* "0@(0,1),1@0,2@1": control may float over all our CPUs, each worker is pinned. */
+static void arg_lcores(struct args *a, const struct eal_params *p)
+{
+	char text[ARG_MAX_LEN];
+	size_t n = 0;
+	cpu_set_t set;
+	const char *sep = "";
+
+	CPU_ZERO(&set);
+	ASSERT(sched_getaffinity(0, sizeof(set), &set) == 0);
+	n += (size_t)snprintf(text + n, sizeof(text) - n, "0@(");
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &set) && n + 16 < sizeof(text)) {
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%u", sep, cpu);
+			sep = ",";
+		}
+	n += (size_t)snprintf(text + n, sizeof(text) - n, ")");
+	for (uint32_t i = 0; i < p->worker_cnt && n + 32 < sizeof(text); i++)
+		n += (size_t)snprintf(
+			text + n, sizeof(text) - n, ",%u@%u", eal_worker_lcore(i), p->cores[i]);
+	arg_add(a, "--lcores");
+	arg_add(a, text);
+	arg_add(a, "--main-lcore");
+	arg_add(a, "0");
+}
+
+static void arg_memory(struct args *a, const struct eal_params *p)
+{
+	char text[64];
+	uint64_t mib = (p->mem_bytes + (1 << 20) - 1) >> 20;
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)(mib < 32 ? 32 : mib));
+	if (p->hugepages) {
+		arg_add(a, "--in-memory");
+	} else {
+		arg_add(a, "--no-huge");
+		arg_add(a, "--no-shconf");
+		arg_add(a, "-m");
+		arg_add(a, text);
+		/* Several processes in tests must not meet in the same runtime folder. */
+		snprintf(text, sizeof(text), "weir-%d", (int)getpid());
+		arg_add(a, "--file-prefix");
+		arg_add(a, text);
+	}
+}
+
+int eal_start(const struct eal_params *p)
+{
+	struct args a = {.n = 0};
+	/* EAL permutes and keeps the pointers it is given. */
+	static char *kept[ARG_MAX_CNT];
+	int rc;
+
+	ASSERT(p->worker_cnt > 0 && p->worker_cnt <= LIMIT_WORKERS);
+	arg_add(&a, "weir");
+	arg_lcores(&a, p);
+	arg_memory(&a, p);
+	arg_add(&a, "--no-telemetry");
+	for (uint32_t i = 0; i < p->pci_cnt; i++) {
+		arg_add(&a, "-a");
+		arg_add(&a, p->pci[i]);
+	}
+	if (p->pci_cnt == 0)
+		arg_add(&a, "--no-pci");
+	arg_add(&a, p->verbose ? "--log-level=lib.*:info" : "--log-level=*:error");
+	memcpy(kept, a.v, sizeof(kept));
+	rc = rte_eal_init(a.n, kept);
+	for (int i = 0; i < a.n; i++)
+		free(a.v[i]);
+	if (rc < 0) {
+		LOG_ERR("DPDK did not start",
+			"error=%d hugepages=%d hint=\"memory.hugepages needs reserved pages, see "
+			"docs/operations.md\"",
+			rte_errno, p->hugepages);
+		return rte_errno > 0 ? -rte_errno : -EIO;
+	}
+	clock_calibrate(rte_get_tsc_hz());
+	return 0;
+}
+
+void eal_stop(void)
+{
+	(void)rte_eal_cleanup();
+}
+
+static uint32_t buffer_room(uint32_t frame_len)
+{
+	return ROUND_UP(frame_len + RTE_PKTMBUF_HEADROOM, CACHE_LINE);
+}
+
+struct rte_mempool *eal_pool_create(
+	const char *name, uint32_t count, uint32_t frame_len, int socket)
+{
+	uint32_t cache = count / 16 < RTE_MEMPOOL_CACHE_MAX_SIZE ? count / 16 : 256;
+	uint32_t room = buffer_room(frame_len);
+
+	ASSERT(room <= UINT16_MAX);
+	return rte_pktmbuf_pool_create(
+		name, count, cache, ROUND_UP(sizeof(struct pkt_priv), 8), (uint16_t)room, socket);
+}
+
+uint64_t eal_memory_need(uint32_t count, uint32_t frame_len)
+{
+	uint64_t each = sizeof(struct rte_mbuf) + ROUND_UP(sizeof(struct pkt_priv), 8) +
+			buffer_room(frame_len) + 2 * CACHE_LINE;
+
+	return count * each + (UINT64_C(32) << 20);
+}
