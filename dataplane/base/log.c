@@ -104,10 +104,34 @@ static bool is_number(const char *s, size_t n)
 	return true;
 }
 
+/* The n bytes of s, quotes around them or not, as a JSON string. */
+static void line_json_string(struct line *l, const char *s, size_t n)
+{
+	bool quoted = n > 0 && s[0] == '"';
+	const char *end = s + n;
+
+	if (quoted) {
+		s++;
+		if (end > s && end[-1] == '"')
+			end--;
+	}
+	line_str(l, "\"");
+	for (; s < end; s++) {
+		if (quoted && *s == '\\' && s + 1 < end && (s[1] == '"' || s[1] == '\\'))
+			s++;
+		if (*s == '"' || *s == '\\')
+			line_str(l, "\\");
+		line_put(l, (unsigned char)*s < 0x20 ? "?" : s, 1);
+	}
+	line_str(l, "\"");
+}
+
+/* A field that does not fit whole, with the closing brace behind it, is left out: a line that was
+ * cut must still parse. */
 static void fields_to_json(struct line *l, const char *s)
 {
 	while (*s != '\0') {
-		size_t key = strcspn(s, "= ");
+		size_t key = strcspn(s, "= "), before = l->len;
 		const char *val = s + key + 1, *end;
 
 		if (s[key] != '=')
@@ -116,12 +140,13 @@ static void fields_to_json(struct line *l, const char *s)
 		line_str(l, ",\"");
 		line_put(l, s, key);
 		line_str(l, "\":");
-		if (*val == '"' || is_number(val, (size_t)(end - val))) {
+		if (is_number(val, (size_t)(end - val)))
 			line_put(l, val, (size_t)(end - val));
-		} else {
-			line_str(l, "\"");
-			line_put(l, val, (size_t)(end - val));
-			line_str(l, "\"");
+		else
+			line_json_string(l, val, (size_t)(end - val));
+		if (l->len + 1 >= sizeof(l->buf) - 1) {
+			l->len = before;
+			return;
 		}
 		s = *end == ' ' ? end + 1 : end;
 	}
