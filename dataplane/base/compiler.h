@@ -23,7 +23,9 @@
 #define ARRAY_SIZE(a)      (sizeof(a) / sizeof((a)[0]))
 #define ROUND_UP(x, align) (((x) + (align)-1) / (align) * (align))
 
+#ifndef container_of /* rte_common.h has its own, if it came first */
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#endif
 
 /* Load or store a value at any alignment; the compiler turns each into one move. */
 ALWAYS_INLINE uint16_t load16(const void *p)

@@ -62,7 +62,9 @@ struct pkt_meta {
 /* Parse a frame of `len` contiguous bytes whose whole packet has `pkt_len` bytes (>= len; equal for
  * one segment). Fills *m and returns REASON_NONE, or the reason to drop it; then only kind and the
  * offsets reached are set. The IPv4 header checksum is verified here unless `ip_csum_good`; the
- * transport checksum is not (see net/cksum.h). Pure: reads nothing but the arguments. */
+ * transport checksum is not (see net/cksum.h). PKT_ARP and PKT_OTHER are accepted as they are, with
+ * l3_off and l3_len set. m->vlan is the tag in the frame; a caller whose port strips tags sets it
+ * from the mbuf. Pure: reads nothing but the arguments. */
 enum reason pkt_parse(const uint8_t *frame, uint32_t len, uint32_t pkt_len, bool ip_csum_good,
 	struct pkt_meta *m) WARN_UNUSED;
 
