@@ -1,0 +1,373 @@
+# SPDX-License-Identifier: Apache-2.0
+# Helpers of the namespace tests: sourced, never run. A test draws its topology at the top, calls
+# one of the topo_* functions, weir_start, then check "NAME" COMMAND..., and ends with finish.
+#
+# Everything made here carries this process's id in its name and goes away in the EXIT trap, so tests
+# run side by side and a killed one leaves nothing behind that a second run trips over. Nothing sleeps
+# and hopes: every wait polls for its condition and is bounded.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
+ROOT=$PWD
+WEIR=${WEIR:-$ROOT/build/weir}
+TOOLS=${TOOLS:-$ROOT/build/debug/tests/tools}
+HELPERS=$ROOT/tests/netns/helpers
+PYTHON=/usr/bin/python3
+
+TAG=wt$$
+TMP=$(mktemp -d /tmp/weir-netns.XXXXXX)
+SOCK=$TMP/weir.sock
+passed=0 failed=0 skipped=0
+namespaces=()
+pids=()
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "SKIP: needs root"
+	echo "0 passed, 0 failed, 1 skipped"
+	exit 0
+fi
+
+# --- verdicts ---------------------------------------------------------------------------------
+
+pass() {
+	printf 'ok      %s\n' "$1"
+	passed=$((passed + 1))
+}
+
+fail() {
+	printf 'FAILED  %s\n' "$1"
+	[ $# -lt 2 ] || sed 's/^/        | /' <<<"$2"
+	failed=$((failed + 1))
+}
+
+skip() {
+	printf 'SKIP    %s: %s\n' "$1" "$2"
+	skipped=$((skipped + 1))
+}
+
+# check NAME COMMAND...: passes when the command exits 0; its output is shown when it does not.
+check() {
+	local name=$1
+	shift
+	# Not in a subshell: the command may wait for a process of this one or set variables.
+	if "$@" >"$TMP/check" 2>&1; then pass "$name"; else fail "$name" "exit status $?: $(tail -n 30 "$TMP/check")"; fi
+}
+
+# check_not NAME COMMAND...: passes when the command fails.
+check_not() {
+	local name=$1
+	shift
+	if "$@" >"$TMP/check" 2>&1; then fail "$name" "succeeded: $(tail -n 30 "$TMP/check")"; else pass "$name"; fi
+}
+
+# equal NAME WANT GOT
+equal() {
+	if [ "$2" = "$3" ]; then pass "$1"; else fail "$1" "want: $2"$'\n'"got:  $3"; fi
+}
+
+# at_least NAME MIN GOT, at_most NAME MAX GOT (integers)
+at_least() {
+	if [ "${3:-x}" -ge "$2" ] 2>/dev/null; then pass "$1"; else fail "$1" "want at least $2, got $3"; fi
+}
+at_most() {
+	if [ "${3:-x}" -le "$2" ] 2>/dev/null; then pass "$1"; else fail "$1" "want at most $2, got $3"; fi
+}
+
+# A test that cannot go on: what is wrong counts as one failure and the rest is not run.
+die() {
+	fail "$1" "${2:-}"
+	finish
+}
+
+finish() {
+	[ -z "${weir_pid:-}" ] || ledger_check
+	if [ $failed -gt 0 ] && [ -s "$TMP/weir.log" ]; then
+		echo "---- weir's log"
+		tail -n "${LOG_TAIL:-40}" "$TMP/weir.log"
+		echo "----"
+	fi
+	echo "$passed passed, $failed failed, $skipped skipped"
+	exit $((failed > 0))
+}
+
+# --- processes, cleanup, waiting --------------------------------------------------------------
+
+cleanup() {
+	local p n
+	for p in "${pids[@]}"; do kill "$p" 2>/dev/null; done
+	for p in "${pids[@]}"; do
+		for _ in $(seq 60); do
+			kill -0 "$p" 2>/dev/null || break
+			sleep 0.05
+		done
+		kill -9 "$p" 2>/dev/null
+	done
+	for n in "${namespaces[@]}"; do ip netns del "$n" 2>/dev/null; done
+	[ -n "${KEEP:-}" ] || rm -rf "$TMP"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# wait_for SECONDS COMMAND...: polls every 50 ms until the command succeeds; 1 when time is up.
+wait_for() {
+	local end=$((SECONDS + $1 + 1))
+	shift
+	while ! "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.05
+	done
+}
+
+# In namespace `c`: its full name is made from the tag.
+ns() {
+	local n=$1
+	shift
+	ip netns exec "$TAG-$n" "$@"
+}
+
+# background NAMESPACE LOGFILE COMMAND...: started in the namespace; sets $! and is killed at the end.
+background() {
+	local n=$1 log=$2
+	shift 2
+	# exec in a subshell: the pid noted is the program's own.
+	(exec ip netns exec "$TAG-$n" "$@" >>"$log" 2>&1 </dev/null) &
+	pids+=($!)
+}
+
+stop_pid() { # PID [SIGNAL]: and wait until it is gone; its exit status
+	kill "-${2:-TERM}" "$1" 2>/dev/null
+	wait "$1" 2>/dev/null
+}
+
+# --- topology ---------------------------------------------------------------------------------
+
+ns_add() {
+	local n
+	for n in "$@"; do
+		ip netns add "$TAG-$n" || die "namespace $n"
+		namespaces+=("$TAG-$n")
+		ip -n "$TAG-$n" link set lo up
+		# No duplicate address detection, no router solicitations, no reverse path filter: the
+		# tests send from the first moment on, and answers of DSR come back another way.
+		ns "$n" sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
+			net.ipv6.conf.default.router_solicitations=0 net.ipv6.conf.default.accept_ra=0 \
+			net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
+	done
+}
+
+# link_add NS1 IF1 NS2 IF2: a veth pair. One queue on both ends, or XDP cannot be attached; no
+# transmit offload, or the kernel sends partial checksums that only another kernel understands.
+link_add() {
+	ip link add "$2" netns "$TAG-$1" numtxqueues 1 numrxqueues 1 type veth \
+		peer name "$4" netns "$TAG-$3" numtxqueues 1 numrxqueues 1 || die "veth $2 - $4"
+	ns "$1" ethtool -K "$2" tx off >/dev/null
+	ns "$3" ethtool -K "$4" tx off >/dev/null
+	ip -n "$TAG-$1" link set "$2" up
+	ip -n "$TAG-$3" link set "$4" up
+}
+
+addr_add() { # NS IF ADDRESS...
+	local n=$1 i=$2 a
+	shift 2
+	for a in "$@"; do ip -n "$TAG-$n" addr add "$a" dev "$i" $([[ $a = *:* ]] && echo nodad); done
+}
+
+# The interface belongs to weir: the namespace's own stack must stay silent on it.
+weir_if() { # NS IF
+	ns "$1" sysctl -qw "net.ipv6.conf.$2.disable_ipv6=1"
+}
+
+switch_add() { # NS: a namespace that is one bridge
+	ns_add "$1"
+	ip -n "$TAG-$1" link add br0 type bridge forward_delay 0 mcast_snooping 0
+	ip -n "$TAG-$1" link set br0 up
+	ns "$1" sysctl -qw net.ipv6.conf.br0.disable_ipv6=1
+}
+
+switch_port() { # SWITCH PORT NS IF
+	link_add "$1" "$2" "$3" "$4"
+	weir_if "$1" "$2"
+	ip -n "$TAG-$1" link set "$2" master br0
+}
+
+# topo_two_arm: namespaces c, lb, sw, b1 b2 b3. VIPs are routed to weir by the client, and the
+# backends' default route is weir.
+#
+#   c eth0 ------ p0 [ lb ] p1 ------ sw ------ eth0 b1 b2 b3
+#   192.0.2.10     .1   198.51.100.1            198.51.100.11 .12 .13
+#   2001:db8:1::10 ::1  2001:db8:2::1           2001:db8:2::11 ::12 ::13
+#   VIPs: 203.0.113.80, 2001:db8:80::80
+topo_two_arm() {
+	local i
+	ns_add c lb b1 b2 b3
+	switch_add sw
+	link_add c eth0 lb p0
+	switch_port sw up lb p1
+	weir_if lb p0
+	weir_if lb p1
+	addr_add c eth0 192.0.2.10/24 2001:db8:1::10/64
+	ip -n "$TAG-c" route add 203.0.113.0/24 via 192.0.2.1
+	ip -n "$TAG-c" route add 2001:db8:80::/64 via 2001:db8:1::1
+	for i in 1 2 3; do
+		switch_port sw "b$i" "b$i" eth0
+		addr_add "b$i" eth0 "198.51.100.1$i/24" "2001:db8:2::1$i/64"
+		ip -n "$TAG-b$i" route add default via 198.51.100.1
+		ip -n "$TAG-b$i" -6 route add default via 2001:db8:2::1
+	done
+}
+
+# topo_one_arm: all on one switch; backends answer the client directly (DSR). The VIPs are on the
+# backends' loopback, and they do not answer ARP for them.
+#
+#            sw ------ eth0 c            192.0.2.10            2001:db8:1::10
+#             |\------ p0   lb           192.0.2.1             2001:db8:1::1
+#             |\------ eth0 b1 b2 b3     192.0.2.11 .12 .13    2001:db8:1::11 ::12 ::13
+#   VIPs: 192.0.2.80, 2001:db8:1::80
+topo_one_arm() {
+	local i
+	ns_add c lb b1 b2 b3
+	switch_add sw
+	switch_port sw c c eth0
+	switch_port sw lb lb p0
+	weir_if lb p0
+	addr_add c eth0 192.0.2.10/24 2001:db8:1::10/64
+	for i in 1 2 3; do
+		switch_port sw "b$i" "b$i" eth0
+		ns "b$i" sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2
+		addr_add "b$i" eth0 "192.0.2.1$i/24" "2001:db8:1::1$i/64"
+		addr_add "b$i" lo 192.0.2.80/32 2001:db8:1::80/128
+	done
+}
+
+# --- backends ---------------------------------------------------------------------------------
+
+# backend_nginx NS [PORT]: answers each request with "NAME CLIENT SERVER" as nginx sees them, and
+# /big with 1 MiB. Sets nginx_pid.
+backend_nginx() {
+	local n=$1 port=${2:-80} dir=$TMP/nginx-$1-${2:-80}
+	mkdir -p "$dir"
+	[ -e "$TMP/big" ] || head -c 1048576 /dev/zero | tr '\0' 'w' >"$TMP/big"
+	cat >"$dir/nginx.conf" <<-CONF
+		daemon off;
+		master_process off;
+		pid $dir/pid;
+		error_log $dir/error.log warn;
+		events { worker_connections 2048; }
+		http {
+			access_log off;
+			keepalive_requests 1000000;
+			client_body_temp_path $dir/body;
+			proxy_temp_path $dir/proxy;
+			fastcgi_temp_path $dir/fastcgi;
+			uwsgi_temp_path $dir/uwsgi;
+			scgi_temp_path $dir/scgi;
+			default_type text/plain;
+			server {
+				listen $port backlog=1024;
+				listen [::]:$port backlog=1024;
+				location = /big { alias $TMP/big; }
+				location / { return 200 "$n \$remote_addr \$server_addr\\n"; }
+			}
+		}
+	CONF
+	background "$n" "$dir/log" nginx -e "$dir/error.log" -c "$dir/nginx.conf"
+	nginx_pid=$!
+	wait_for 5 port_open "$n" "$port" || die "nginx of $n" "$(cat "$dir/log" "$dir/error.log" 2>&1)"
+}
+
+port_open() { # NS PORT: somebody listens on the TCP port
+	ns "$1" ss -Hltn "sport = :$2" | grep -q .
+}
+
+udp_open() { ns "$1" ss -Hlun "sport = :$2" | grep -q .; }
+
+# backend_udp NS PORT: answers each datagram with "NAME " and what came. Sets udp_pid.
+backend_udp() {
+	background "$1" "$TMP/udp-$1.log" $PYTHON "$HELPERS/udp_echo.py" "$1" "$2"
+	udp_pid=$!
+	wait_for 5 udp_open "$1" "$2" || die "UDP echo of $1" "$(cat "$TMP/udp-$1.log")"
+}
+
+# backend_tundecap NS VIP...: tunnels end here; the VIPs are on lo already. Sets tundecap_pid.
+backend_tundecap() {
+	background "$1" "$TMP/tundecap-$1.log" "$TOOLS/tundecap" tun0 "$TMP/tundecap-$1"
+	tundecap_pid=$!
+	wait_for 5 ip -n "$TAG-$1" link set tun0 up || die "tundecap of $1" "$(cat "$TMP/tundecap-$1.log")"
+	# The inner packet's source is reached by eth0, not by tun0; and the tunnel's MTU is no limit.
+	ns "$1" sysctl -qw net.ipv4.conf.tun0.rp_filter=0 net.ipv4.conf.tun0.accept_local=1
+	ip -n "$TAG-$1" link set tun0 mtu 1500
+}
+
+tundecap_count() { # NS KIND: how many packets of that kind, e.g. ipip46
+	local pid=$3
+	rm -f "$TMP/tundecap-$1"
+	kill -USR1 "$pid"
+	wait_for 5 test -s "$TMP/tundecap-$1"
+	awk -v k="$2" '$1 == k {print $2}' "$TMP/tundecap-$1"
+}
+
+# --- weir -------------------------------------------------------------------------------------
+
+# weir_config: writes standard input as the configuration, behind what every test needs.
+weir_config() {
+	cat >"$TMP/weir.yaml"
+}
+
+# weir_start [NS [CONFIG]]: and wait until it says that it is ready. Sets weir_pid.
+weir_start() {
+	local n=${1:-lb} config=${2:-$TMP/weir.yaml} log=${3:-$TMP/weir.log}
+	background "$n" "$log" "$WEIR" -c "$config"
+	weir_pid=$!
+	wait_for 15 weir_ready "$log" || die "weir does not start" "$(tail -n 20 "$log")"
+}
+
+weir_ready() { grep -q 'ready' "$1"; }
+
+weir_reload() { # sends SIGHUP and waits for its outcome: 0 when the new configuration is in use
+	local before after
+	before=$(grep -cE 'reload' "$TMP/weir.log")
+	kill -HUP "$weir_pid"
+	wait_for 15 reload_done "$before" || return 1
+	grep -E 'reload' "$TMP/weir.log" | tail -n 1 | grep -qv 'level=error'
+}
+reload_done() { [ "$(grep -cE 'reload' "$TMP/weir.log")" -gt "$1" ]; }
+
+counters() { "$WEIR" counters -s "${1:-$SOCK}" -o json; }
+
+# counter NAME [SOCKET]: one number, e.g. ledger.rx, reason.l4_no_service
+counter() {
+	counters "${2:-$SOCK}" | $PYTHON -c '
+import json, sys
+v = json.load(sys.stdin)
+for k in sys.argv[1].split("."):
+    v = v[k]
+print(v)' "$1"
+}
+
+# The ledger balances once nothing moves: rx + born == tx + sum of reasons + held.
+ledger_check() { :; }
+
+# --- clients ----------------------------------------------------------------------------------
+
+# get URL [CURL OPTIONS]: the answer's body; fails unless the status is 200.
+get() {
+	local url=$1
+	shift
+	ns c curl -sS --fail --max-time 5 --connect-timeout 3 --noproxy '*' "$@" "$url"
+}
+
+# gets N URL: N requests one after another on new connections, the bodies' first words counted:
+# "b1 34" lines, sorted.
+gets() {
+	local n=$1 url=$2
+	ns c curl -sS --fail --max-time 20 --connect-timeout 3 --noproxy '*' -H 'Connection: close' \
+		"$url?[1-$n]" | awk '{c[$1]++} END{for (k in c) print k, c[k]}' | sort
+}
+
+udp() { # ADDRESS PORT TEXT: the answer
+	ns c $PYTHON "$HELPERS/udp_client.py" "$1" "$2" "$3"
+}
+
+cpu_ticks() { # PID: user and system time so far, in clock ticks
+	awk '{sub(/.*\) /, ""); print $12 + $13}' "/proc/$1/stat"
+}
