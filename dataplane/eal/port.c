@@ -215,6 +215,18 @@ static bool mac_is_zero(const uint8_t mac[6])
 	return memcmp(mac, zero, sizeof(zero)) == 0;
 }
 
+static int set_mtu(const struct port *p, const struct port_params *params)
+{
+	int rc = rte_eth_dev_set_mtu(p->id, params->mtu);
+
+	if (rc != 0 && rc != -ENOTSUP) {
+		LOG_ERR("port refuses the configured MTU", "port=%s mtu=%u error=%d", p->name,
+			params->mtu, rc);
+		return rc;
+	}
+	return 0;
+}
+
 static int set_addresses(struct port *p, const struct port_params *params)
 {
 	struct rte_ether_addr mac;
@@ -223,6 +235,12 @@ static int set_addresses(struct port *p, const struct port_params *params)
 	if (!mac_is_zero(params->mac)) {
 		memcpy(&mac, params->mac, sizeof(mac));
 		rc = rte_eth_dev_default_mac_addr_set(p->id, &mac);
+		/* A device without an address of its own filters nothing: rings, memory interfaces.
+		 */
+		if (rc == -ENOTSUP && rte_eth_promiscuous_enable(p->id) == 0) {
+			memcpy(p->mac, params->mac, sizeof(p->mac));
+			return set_mtu(p, params);
+		}
 		if (rc != 0) {
 			LOG_ERR("port refuses the configured MAC", "port=%s error=%d", p->name, rc);
 			return rc;
@@ -232,13 +250,7 @@ static int set_addresses(struct port *p, const struct port_params *params)
 	if (rc != 0)
 		return rc;
 	memcpy(p->mac, &mac, sizeof(p->mac));
-	rc = rte_eth_dev_set_mtu(p->id, params->mtu);
-	if (rc != 0 && rc != -ENOTSUP) {
-		LOG_ERR("port refuses the configured MTU", "port=%s mtu=%u error=%d", p->name,
-			params->mtu, rc);
-		return rc;
-	}
-	return 0;
+	return set_mtu(p, params);
 }
 
 /* ND and gratuitous ARP come to group addresses. Where all-multicast is refused, promiscuous mode
