@@ -20,7 +20,8 @@ passed=0 failed=0 skipped=0
 namespaces=()
 pids=()
 
-if [ "$(id -u)" -ne 0 ]; then
+# A test that makes no namespace sets NEED_ROOT=0 before it sources this.
+if [ "${NEED_ROOT:-1}" = 1 ] && [ "$(id -u)" -ne 0 ]; then
 	echo "SKIP: needs root"
 	echo "0 passed, 0 failed, 1 skipped"
 	exit 0
@@ -308,9 +309,46 @@ tundecap_count() { # NS KIND: how many packets of that kind, e.g. ipip46
 
 # --- weir -------------------------------------------------------------------------------------
 
-# weir_config: writes standard input as the configuration, behind what every test needs.
-weir_config() {
-	cat >"$TMP/weir.yaml"
+# Heads of a configuration, on standard output; a test appends `services:`. WORKERS, DRIVER and
+# POLL change what they name.
+head_common() {
+	cat <<-CONF
+		workers:
+		  count: ${WORKERS:-1}
+		  poll: ${POLL:-adaptive}
+		memory:
+		  hugepages: false
+		  mbufs: ${MBUFS:-8192}
+		  flows: 65536
+		  nat_flows: 65536
+		admin:
+		  socket: ${1:-$SOCK}
+	CONF
+}
+
+head_two_arm() {
+	cat <<-CONF
+		ports:
+		  - name: front
+		    device: "${DRIVER:-net_af_packet},iface=p0"
+		    addresses: [192.0.2.1/24, "2001:db8:1::1/64"]
+		    mtu: ${FRONT_MTU:-1500}
+		  - name: back
+		    device: "${DRIVER:-net_af_packet},iface=p1"
+		    addresses: [198.51.100.1/24, "2001:db8:2::1/64"]
+		    mtu: ${BACK_MTU:-1500}
+	CONF
+	head_common "$@"
+}
+
+head_one_arm() {
+	cat <<-CONF
+		ports:
+		  - name: lan
+		    device: "${DRIVER:-net_af_packet},iface=p0"
+		    addresses: [192.0.2.1/24, "2001:db8:1::1/64"]
+	CONF
+	head_common "$@"
 }
 
 # weir_start [NS [CONFIG]]: and wait until it says that it is ready. Sets weir_pid.

@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The command line: what it prints where, exit statuses, the examples, a file with ten mistakes.
+NEED_ROOT=0
+. "$(dirname "$0")/../netns/lib.sh"
+
+status() { # WANT COMMAND...: output to $TMP/out and $TMP/err
+	local want=$1
+	shift
+	"$@" >"$TMP/out" 2>"$TMP/err" </dev/null
+	equal "exit status $want: ${*#"$ROOT"/}" "$want" $?
+}
+says() { check "  it says: $1" grep -qE -- "$1" "$TMP/${2:-out}"; }
+
+status 0 "$WEIR" --version
+says '^weir [0-9]+\.[0-9]+\.[0-9]+$'
+status 0 "$WEIR" --help
+says 'weir -c FILE'
+says 'check'
+says 'config (show|schema)'
+status 2 "$WEIR"
+says 'usage' err
+status 2 "$WEIR" --nosuch
+status 2 "$WEIR" nosuch
+says 'nosuch' err
+status 2 "$WEIR" check
+status 2 "$WEIR" -c
+status 2 "$WEIR" config nosuch
+status 2 "$WEIR" -c /dev/null --log-level nosuch
+status 1 "$WEIR" check /nonexistent.yaml
+says '/nonexistent.yaml' err
+status 1 "$WEIR" -c /nonexistent.yaml
+
+for f in docs/examples/*.yaml; do
+	status 0 "$WEIR" check "$f"
+	status 0 "$WEIR" config show "$f"
+	# What is shown is a configuration again, and an equal one.
+	sed 's/  *# .*//' "$TMP/out" >"$TMP/shown.yaml"
+	cp "$TMP/out" "$TMP/first"
+	status 0 "$WEIR" check "$TMP/shown.yaml"
+	"$WEIR" config show "$TMP/shown.yaml" | sed 's/  *# .*//' >"$TMP/again.yaml"
+	check "  shown, read and shown again it is the same" diff "$TMP/shown.yaml" "$TMP/again.yaml"
+done
+
+status 0 "$WEIR" config schema
+cat >"$TMP/schema.py" <<'PY'
+import glob, json, sys
+import jsonschema, yaml
+schema = json.load(open(sys.argv[1]))
+jsonschema.Draft202012Validator.check_schema(schema)
+validator = jsonschema.Draft202012Validator(schema)
+for f in sys.argv[2:]:
+    validator.validate(yaml.safe_load(open(f)))
+assert not validator.is_valid({"ports": [], "nosuch": 1}), "takes an unknown key"
+PY
+check "the schema is one, and all examples fit it" $PYTHON "$TMP/schema.py" "$TMP/out" docs/examples/*.yaml
+
+# Ten mistakes, each reported at its place, in one run.
+cat >"$TMP/ten.yaml" <<'YAML'
+ports:
+  - name: front
+    device: "net_af_packet,iface=p0"
+    adresses: [192.0.2.1/24]
+    mtu: 100
+  - name: front
+    device: "net_af_packet,iface=p1"
+    addresses: [198.51.100.1/24]
+workers:
+  count: 0
+memory:
+  dpdk: 64MX
+services:
+  - name: a
+    vips: [203.0.113.80]
+    port: 80
+    mode: natt
+    backends: [198.51.100.11]
+  - name: b
+    vips: [203.0.113.81]
+    port: 90000
+    mode: nat
+    backends: ["2001:db8:2::11"]
+  - name: c
+    vips: [203.0.113.82]
+    port: 80
+    mode: nat
+    maglev_size: 100
+    backends: [198.51.100.11]
+    health: {type: udp}
+  - name: d
+    vips: [203.0.113.82]
+    port: 80-90
+    mode: nat
+    mode: dsr
+    backends: [198.51.100.300]
+YAML
+status 1 "$WEIR" check "$TMP/ten.yaml"
+place() { # LINE REGEX
+	check "line $1: $2" grep -qE "ten.yaml:$1:[0-9]+: error: .*($2)" "$TMP/err"
+}
+place 4 "did you mean 'addresses'"
+place 5 'mtu|1280'
+place 6 'front'
+place 10 'count|1'
+place 12 '64MX'
+place 17 "did you mean 'nat'"
+place 21 '90000'
+place 23 '2001:db8:2::11|famil'
+place 28 'prime|maglev'
+place 30 'send'
+place 35 'mode'
+place 36 '198.51.100.300'
+at_least "ten mistakes or more in one run" 10 "$(grep -c ': error: ' "$TMP/err")"
+check "and nothing on standard output" test ! -s "$TMP/out"
+finish

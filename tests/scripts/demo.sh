@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The demo as scripts use it: up, status, a request, down; twice in a row, and after a kill.
+. "$(dirname "$0")/../netns/lib.sh"
+demo() { scripts/demo "$@"; }
+value() { demo status | sed -n "s/^$1=//p"; }
+request() {
+	ip netns exec "$(value client_netns)" curl -sS --fail --max-time 5 --noproxy '*' "$1"
+}
+ours() { ip netns list | grep -cE '^weir-(client|lb|b[123])\b'; }
+
+if [ "$(demo status)" != "state=down" ]; then
+	skip "the demo" "one is running on this machine"
+	finish
+fi
+trap 'scripts/demo down; cleanup' EXIT
+
+for round in first second; do
+	check "$round: up" demo up
+	equal "$round: status says up" up "$(value state)"
+	check "$round: a request over IPv4" request "$(value l4_url)"
+	check "$round: a request over IPv6" request "$(value l4_url6)"
+	check "$round: the pid is a weir's" grep -q weir "/proc/$(value pid)/comm"
+	check "$round: the control socket answers" "$WEIR" counters -s "$(value admin_socket)"
+	check "$round: down" demo down
+	equal "$round: status says down" "state=down" "$(demo status)"
+	equal "$round: no namespace is left" 0 "$(ours)"
+	check_not "$round: no state is left" test -e /run/weir-demo
+done
+
+# A demo that was killed: the next one takes its place, with or without `down`.
+check "up for the kill" demo up
+kill -9 "$(value pid)"
+equal "weir is gone: status says down" "state=down" "$(demo status)"
+check "up over what was left" demo up
+check "a request" request "$(value l4_url)"
+check "up once more, without down" demo up
+check "a request" request "$(value l4_url)"
+rm -f /run/weir-demo/*.pid
+check "down without its notes" demo down
+equal "no namespace is left" 0 "$(ours)"
+
+# As `make demo` runs it: what happened is shown, and a signal cleans up.
+setsid scripts/demo run >"$TMP/run" 2>&1 </dev/null &
+run=$!
+pids+=($run)
+shown() { grep -q 'Ctrl-C ends' "$TMP/run"; }
+check "run shows what happened" wait_for 60 shown
+check "every backend is in the table" grep -qE 'b1: [1-9][0-9]*  b2: [1-9][0-9]*  b3: [1-9]' "$TMP/run"
+check "and the pings" grep -q '3 received' "$TMP/run"
+kill -TERM "$run"
+wait "$run"
+equal "run ends well on a signal" 0 $?
+equal "and leaves no namespace" 0 "$(ours)"
+finish
