@@ -35,6 +35,8 @@ struct config_port {
 	uint32_t address_cnt;
 	struct config_route *routes; /* `gateway:` entries come first, as 0.0.0.0/0 and ::/0 */
 	uint32_t route_cnt;
+	struct ip_addr *gateways; /* as written; routes has them already */
+	uint32_t gateway_cnt;
 	uint16_t mtu;  /* IP bytes; default 1500, 1280-9000 */
 	uint16_t vlan; /* 802.1Q id; 0: untagged */
 	uint16_t rx_queue_len, tx_queue_len;
@@ -91,7 +93,7 @@ struct config_backend {
 };
 
 struct config_service {
-	char name[LIMIT_NAME];
+	char name[LIMIT_NAME]; /* default: "192.0.2.1:80/tcp" */
 	struct ip_addr *vips;
 	uint32_t vip_cnt;
 	enum l4_proto proto;
@@ -102,11 +104,13 @@ struct config_service {
 	uint32_t maglev_size; /* prime */
 	struct config_backend *backends;
 	uint32_t backend_cnt;
-	struct ip_addr *local_addrs; /* full NAT sources; default: the port's own addresses */
+	struct ip_addr
+		*local_addrs; /* full NAT sources; default: own addresses towards the backends */
 	uint32_t local_addr_cnt;
-	bool toa;          /* client address in TCP option 254 */
-	bool mss_clamp;    /* default true for tunnels */
-	uint16_t gue_port; /* UDP destination, default 6080 */
+	struct ip_prefix tunnel_source[2]; /* outer source, IPv4 and IPv6; len 0: the port's own */
+	bool toa;                          /* client address in TCP option 254 */
+	bool mss_clamp;                    /* default true for tunnels */
+	uint16_t gue_port;                 /* UDP destination, default 6080 */
 	enum l4_all_down all_down;
 	enum l4_removal removal;
 	uint64_t drain_ns;   /* deadline of a drain; 0: none */
@@ -152,8 +156,8 @@ int config_parse(
 	const char *name, const char *text, size_t len, FILE *err, struct config **out) WARN_UNUSED;
 void config_free(struct config *cfg);
 
-/* Every effective value with the place it came from, one a line: "l4.icmp_rate: 1000  # default".
- */
+/* Every effective value as a configuration that can be read again, each with the place it came from
+ * behind it: "icmp_rate: 1000  # default", "mtu: 9000  # weir.yaml:4". */
 void config_show(const struct config *cfg, FILE *out);
 /* JSON Schema (draft 2020-12) of the file, from the same table that parses it. */
 void config_schema(FILE *out);

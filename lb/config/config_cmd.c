@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lb/config/config_cmd.h"
+
+#include "lb/config/config.h"
+
+static int flushed(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	perror("weir: error: standard output");
+	return 1;
+}
+
+int config_cmd_check(const char *file)
+{
+	struct config *cfg;
+	uint64_t backend_cnt = 0;
+
+	if (config_load(file, stderr, &cfg) != 0)
+		return 1;
+	for (uint32_t i = 0; i < cfg->service_cnt; i++)
+		backend_cnt += cfg->services[i].backend_cnt;
+	printf("%s: good: %u ports, %u workers, %u services, %llu backends\n", file, cfg->port_cnt,
+		cfg->workers.count, cfg->service_cnt, (unsigned long long)backend_cnt);
+	config_free(cfg);
+	return flushed();
+}
+
+int config_cmd_show(const char *file)
+{
+	struct config *cfg;
+
+	if (config_load(file, stderr, &cfg) != 0)
+		return 1;
+	config_show(cfg, stdout);
+	config_free(cfg);
+	return flushed();
+}
+
+int config_cmd_schema(void)
+{
+	config_schema(stdout);
+	return flushed();
+}
+
+int config_cmd_reference(void)
+{
+	config_reference(stdout);
+	return flushed();
+}

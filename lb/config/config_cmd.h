@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * config_cmd - the subcommands of the program that deal with the configuration alone.
+ * Owner:      none.
+ * Errors:     the exit status: 0, or 1 after messages on stderr. */
+#ifndef LB_CONFIG_CONFIG_CMD_H
+#define LB_CONFIG_CONFIG_CMD_H
+
+/* `weir check FILE`: one line "FILE: N ports, N services, N backends" if it is good. */
+int config_cmd_check(const char *file);
+/* `weir config show FILE` */
+int config_cmd_show(const char *file);
+/* `weir config schema` */
+int config_cmd_schema(void);
+/* `weir config reference`: docs/configuration.md */
+int config_cmd_reference(void);
+
+#endif

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The table. Sections stand in the order of the reference page; a section that another uses stands
+ * before it. */
+#include "lb/config/schema.h"
+
+#include <string.h>
+
+#include "lb/config/expand.h"
+
+#define MS UINT64_C(1000000)
+#define S  (1000 * MS)
+#define H  (3600 * S)
+
+#define FIELDS(array) .fields = array, .field_cnt = ARRAY_SIZE(array)
+#define BIT(value)    (1u << (value))
+
+_Static_assert(offsetof(struct config_service, port_hi) ==
+		       offsetof(struct config_service, port_lo) + sizeof(uint16_t),
+	"SCHEMA_PORTS fills two members");
+_Static_assert(offsetof(struct config_l4, local_port_hi) ==
+		       offsetof(struct config_l4, local_port_lo) + sizeof(uint16_t),
+	"SCHEMA_PORTS fills two members");
+
+/* ---- ports ---- */
+
+static const struct schema_field route_fields[] = {
+	{"to", SCHEMA_PREFIX, SCHEMA_REQUIRED, SCHEMA_AT(config_route, to),
+		.help = "Destination prefix."},
+	{"via", SCHEMA_ADDR, SCHEMA_REQUIRED | SCHEMA_LIST,
+		SCHEMA_LIST_AT(config_route, via, via_cnt), .max_cnt = LIMIT_NEXTHOPS,
+		.help = "Next hops on the link of this port; flows spread over several."},
+};
+
+static const struct schema_map route_map = {
+	.name = "route",
+	.help = "A prefix and its next hops.",
+	FIELDS(route_fields),
+	.size = sizeof(struct config_route),
+	.mark_offset = offsetof(struct config_route, mark),
+};
+
+static const struct schema_enum steering_words[] = {
+	{"auto", STEER_AUTO, "the first of the others that passes its self-test"},
+	{"rss", STEER_RSS, "key and table of the NIC are set by weir"},
+	{"flow_rules", STEER_FLOW_RULES, "rules in the NIC"},
+	{"software", STEER_SOFTWARE, "workers hand packets to each other"},
+	{NULL, 0, NULL},
+};
+
+static const struct schema_field port_fields[] = {
+	{"name", SCHEMA_NAME, 0, SCHEMA_AT(config_port, name), .dflt_doc = "port0, port1, ...",
+		.help = "Name in messages and metrics."},
+	{"device", SCHEMA_STRING, SCHEMA_REQUIRED, SCHEMA_AT(config_port, device),
+		.help = "PCI address (`0000:01:00.0`) or a DPDK virtual device with its arguments "
+			"(`net_af_packet,iface=eth0`)."},
+	{"addresses", SCHEMA_IF_ADDR, SCHEMA_REQUIRED | SCHEMA_LIST,
+		SCHEMA_LIST_AT(config_port, addresses, address_cnt), .max_cnt = LIMIT_PORT_ADDRS,
+		.help = "Own addresses, each with the length of the prefix on its link."},
+	{"gateway", SCHEMA_ADDR, SCHEMA_LIST | SCHEMA_RELOAD,
+		SCHEMA_LIST_AT(config_port, gateways, gateway_cnt), .max_cnt = 2 * LIMIT_NEXTHOPS,
+		.help = "Next hops for everything that no other route covers; flows spread over "
+			"those "
+			"of one family."},
+	{"routes", SCHEMA_MAP, SCHEMA_LIST | SCHEMA_RELOAD,
+		SCHEMA_LIST_AT(config_port, routes, route_cnt), .max_cnt = LIMIT_ROUTES,
+		.map = &route_map, .help = "More specific routes."},
+	{"mtu", SCHEMA_UINT, 0, SCHEMA_AT(config_port, mtu), .min = 1280, .max = 9000,
+		.dflt = "1500", .help = "Largest IP packet in bytes."},
+	{"vlan", SCHEMA_UINT, 0, SCHEMA_AT(config_port, vlan), .min = 0, .max = 4094, .dflt = "0",
+		.help = "802.1Q tag of all frames; 0: untagged."},
+	{"mac", SCHEMA_MAC, 0, SCHEMA_AT(config_port, mac), .dflt = "auto",
+		.help = "MAC address of the port; auto: as the device has it."},
+	{"rx_queue_len", SCHEMA_UINT, 0, SCHEMA_AT(config_port, rx_queue_len), .min = 64,
+		.max = 16384, .dflt = "1024", .help = "Receive descriptors of each queue."},
+	{"tx_queue_len", SCHEMA_UINT, 0, SCHEMA_AT(config_port, tx_queue_len), .min = 64,
+		.max = 16384, .dflt = "1024", .help = "Send descriptors of each queue."},
+	{"steering", SCHEMA_ENUM, 0, SCHEMA_AT(config_port, steering), .dflt = "auto",
+		.words = steering_words, .help = "How packets of a flow reach its worker."},
+	{"trust_partial_checksums", SCHEMA_BOOL, 0, SCHEMA_AT(config_port, trust_partial_checksums),
+		.dflt = "false",
+		.help = "Take packets whose checksum was never finished, as the kernel at the "
+			"other end "
+			"of a veth pair sends them."},
+	{"host_tap", SCHEMA_NAME, 0, SCHEMA_AT(config_port, host_tap), .dflt = "\"\"",
+		.help = "TAP interface to make for packets that belong to the host's own daemons "
+			"(BGP, "
+			"SSH); empty: none."},
+};
+
+static const struct schema_map port_map = {
+	.name = "port",
+	.help = "A network port: any DPDK ethdev.",
+	FIELDS(port_fields),
+	.size = sizeof(struct config_port),
+	.mark_offset = offsetof(struct config_port, mark),
+};
+
+/* ---- workers, memory, l4, admin ---- */
+
+static const struct schema_enum poll_words[] = {
+	{"auto", POLL_AUTO, "busy if every port is a PCI device, adaptive otherwise"},
+	{"busy", POLL_BUSY, "never sleep"},
+	{"adaptive", POLL_ADAPTIVE, "sleep shortly when nothing comes"},
+	{NULL, 0, NULL},
+};
+
+static const struct schema_field worker_fields[] = {
+	{"count", SCHEMA_UINT, 0, SCHEMA_AT(config_workers, count), .min = 1, .max = LIMIT_WORKERS,
+		.dflt_doc = "as many as `cores`, or 1", .help = "Worker threads, one to a core."},
+	{"cores", SCHEMA_CUSTOM, 0, SCHEMA_AT(config_workers, cores), .custom = &custom_cores,
+		.dflt_doc = "0, 1, ...",
+		.help = "Cores of the workers; the first owns the port's own addresses."},
+	{"poll", SCHEMA_ENUM, 0, SCHEMA_AT(config_workers, poll), .dflt = "auto",
+		.words = poll_words, .help = "What an idle worker does."},
+	{"watchdog", SCHEMA_DURATION, 0, SCHEMA_AT(config_workers, watchdog_ns), .min = MS,
+		.max = 60 * S, .dflt = "100ms",
+		.help = "A turn of a worker's loop that takes longer is logged and counted."},
+};
+
+static const struct schema_map worker_map = {
+	.name = "workers",
+	.help = "Threads that move packets. `workers: 2` stands for `workers: {count: 2}`.",
+	FIELDS(worker_fields),
+	.scalar_key = "count",
+};
+
+static const struct schema_field memory_fields[] = {
+	{"hugepages", SCHEMA_BOOL, 0, SCHEMA_AT(config_memory, hugepages), .dflt = "true",
+		.help = "Use hugepages; false is for tests and small machines."},
+	{"dpdk", SCHEMA_SIZE, 0, SCHEMA_AT(config_memory, dpdk_bytes), .min = 0,
+		.max = UINT64_C(1) << 44, .dflt = "0", .help = "Memory for DPDK; 0: as needed."},
+	{"mbufs", SCHEMA_COUNT, 0, SCHEMA_AT(config_memory, mbufs), .min = 1024, .max = 1 << 24,
+		.dflt = "16384", .help = "Packet buffers of each worker."},
+	{"flows", SCHEMA_COUNT, 0, SCHEMA_AT(config_memory, flows), .min = 1024,
+		.max = LIMIT_FLOWS_PER_CORE, .dflt = "262144",
+		.help = "Tracked flows of the modes dsr, ipip and gue, per worker (64 bytes "
+			"each)."},
+	{"nat_flows", SCHEMA_COUNT, 0, SCHEMA_AT(config_memory, nat_flows), .min = 1024,
+		.max = LIMIT_FLOWS_PER_CORE, .dflt = "65536",
+		.help = "Tracked flows of the modes nat and fullnat, per worker (128 bytes each)."},
+	{"numa_strict", SCHEMA_BOOL, 0, SCHEMA_AT(config_memory, numa_strict), .dflt = "true",
+		.help = "Refuse to serve a port from a core of another NUMA socket."},
+};
+
+static const struct schema_map memory_map = {
+	.name = "memory",
+	.help = "Pools and tables, all made at start.",
+	FIELDS(memory_fields),
+};
+
+static const struct schema_field l4_fields[] = {
+	{"hash_seed", SCHEMA_CUSTOM, 0, SCHEMA_AT(config_l4, hash_seed), .custom = &custom_seed,
+		.dflt_doc = "the text `weir`",
+		.help = "Seed of the Maglev tables: nodes that share their virtual addresses need "
+			"the same "
+			"one, strangers should not know it."},
+	{"flood_new_per_sec", SCHEMA_COUNT, 0, SCHEMA_AT(config_l4, flood_new_per_sec), .min = 0,
+		.max = 100000000, .dflt = "0",
+		.help = "New flows a second and worker above which none is tracked and packets "
+			"follow the "
+			"hash alone; 0: no bound."},
+	{"local_ports", SCHEMA_PORTS, SCHEMA_RESTART,
+		.offset = offsetof(struct config_l4, local_port_lo), .width = 2 * sizeof(uint16_t),
+		.dflt = "1024-65535", .help = "Source ports of full NAT, split over the workers."},
+	{"icmp_rate", SCHEMA_COUNT, 0, SCHEMA_AT(config_l4, icmp_rate), .min = 0, .max = 1000000,
+		.dflt = "1000", .help = "Own ICMP errors a second and worker."},
+};
+
+static const struct schema_map l4_map = {
+	.name = "l4",
+	.help = "What holds for all layer 4 services.",
+	FIELDS(l4_fields),
+};
+
+static const struct schema_field admin_fields[] = {
+	{"socket", SCHEMA_STRING, SCHEMA_RESTART, SCHEMA_AT(config_admin, socket),
+		.dflt = "/run/weir.sock",
+		.help = "Unix socket of the control interface; empty: none."},
+};
+
+static const struct schema_map admin_map = {
+	.name = "admin",
+	.help = "Control interface.",
+	FIELDS(admin_fields),
+};
+
+/* ---- services ---- */
+
+static const struct schema_field backend_fields[] = {
+	{"address", SCHEMA_CUSTOM, SCHEMA_REQUIRED, SCHEMA_AT(config_backend, addr),
+		.custom = &custom_backend, .help = "Address, or address and port."},
+	{"port", SCHEMA_UINT, 0, SCHEMA_AT(config_backend, port), .min = 0, .max = UINT16_MAX,
+		.dflt = "0", .help = "Port; 0: the one the client asked for."},
+	{"weight", SCHEMA_UINT, 0, SCHEMA_AT(config_backend, weight), .min = 0, .max = LIMIT_WEIGHT,
+		.dflt = "1", .help = "Share of new flows; 0: none."},
+	{"drain", SCHEMA_BOOL, 0, SCHEMA_AT(config_backend, drain), .dflt = "false",
+		.help = "Take no new flows; tracked ones go on until `drain_timeout`."},
+};
+
+static const struct schema_map backend_map = {
+	.name = "backend",
+	.help = "A server. `192.0.2.7:80` stands for `{address: 192.0.2.7, port: 80}`.",
+	FIELDS(backend_fields),
+	.size = sizeof(struct config_backend),
+	.mark_offset = offsetof(struct config_backend, mark),
+	.scalar_key = "address",
+};
+
+static const struct schema_field limit_fields[] = {
+	{"connections", SCHEMA_COUNT, 0, SCHEMA_AT(config_service, conn_limit), .min = 0,
+		.max = UINT64_C(1) << 40, .dflt = "0",
+		.help = "Tracked flows over all workers; 0: no limit."},
+	{"rate", SCHEMA_COUNT, 0, SCHEMA_AT(config_service, rate_limit), .min = 0,
+		.max = UINT64_C(1) << 40, .dflt = "0",
+		.help = "New flows a second over all workers; 0: no limit."},
+	{"backend_connections", SCHEMA_COUNT, 0, SCHEMA_AT(config_service, backend_conn_limit),
+		.min = 0, .max = UINT64_C(1) << 40, .dflt = "0",
+		.help = "Tracked flows of one backend over all workers; 0: no limit."},
+};
+
+static const struct schema_map limit_map = {
+	.name = "limits",
+	.help = "Bounds of one service.",
+	FIELDS(limit_fields),
+};
+
+static const struct schema_field timeout_fields[] = {
+	{"syn", SCHEMA_DURATION, 0, SCHEMA_AT(config_service, timeout_syn_ns), .min = S,
+		.max = 24 * H, .dflt = "30s", .help = "Handshake not finished."},
+	{"established", SCHEMA_DURATION, 0, SCHEMA_AT(config_service, timeout_established_ns),
+		.min = S, .max = 30 * 24 * H, .dflt = "15m", .help = "Idle TCP connection."},
+	{"fin", SCHEMA_DURATION, 0, SCHEMA_AT(config_service, timeout_fin_ns), .min = S,
+		.max = 24 * H, .dflt = "1m", .help = "After a FIN or RST."},
+	{"udp", SCHEMA_DURATION, 0, SCHEMA_AT(config_service, timeout_udp_ns), .min = S,
+		.max = 24 * H, .dflt = "2m", .help = "Idle UDP flow."},
+};
+
+static const struct schema_map timeout_map = {
+	.name = "timeouts",
+	.help = "How long a flow that says nothing is tracked.",
+	FIELDS(timeout_fields),
+};
+
+static const struct schema_enum health_words[] = {
+	{"none", HEALTH_NONE, "always up"},
+	{"icmp", HEALTH_ICMP, "echo request and reply"},
+	{"tcp", HEALTH_TCP, "SYN answered by SYN-ACK; the connection is never opened"},
+	{"udp", HEALTH_UDP, "payload sent and reply expected"},
+	{NULL, 0, NULL},
+};
+
+#define PROBED (BIT(HEALTH_ICMP) | BIT(HEALTH_TCP) | BIT(HEALTH_UDP))
+
+static const struct schema_field health_fields[] = {
+	{"type", SCHEMA_ENUM, 0, SCHEMA_AT(config_health, type), .dflt = "none",
+		.words = health_words, .help = "Kind of probe."},
+	{"port", SCHEMA_UINT, 0, SCHEMA_AT(config_health, port), .min = 0, .max = UINT16_MAX,
+		.dflt = "0", .only = BIT(HEALTH_TCP) | BIT(HEALTH_UDP),
+		.help = "Port to probe; 0: the backend's own."},
+	{"interval", SCHEMA_DURATION, 0, SCHEMA_AT(config_health, interval_ns), .min = 10 * MS,
+		.max = H, .dflt = "2s", .only = PROBED, .help = "Time from probe to probe."},
+	{"timeout", SCHEMA_DURATION, 0, SCHEMA_AT(config_health, timeout_ns), .min = MS, .max = H,
+		.dflt_doc = "1s, or `interval` if that is shorter", .only = PROBED,
+		.help = "An answer that takes longer is a failure; at most `interval`."},
+	{"rise", SCHEMA_UINT, 0, SCHEMA_AT(config_health, rise), .min = 1, .max = 100, .dflt = "2",
+		.only = PROBED, .help = "Successes in a row that bring a backend up."},
+	{"fall", SCHEMA_UINT, 0, SCHEMA_AT(config_health, fall), .min = 1, .max = 100, .dflt = "3",
+		.only = PROBED, .help = "Failures in a row that take it down."},
+	{"jitter", SCHEMA_PERCENT, 0, SCHEMA_AT(config_health, jitter_pct), .min = 0, .max = 50,
+		.dflt = "10%", .only = PROBED, .help = "Random part of the interval."},
+	{"send", SCHEMA_BYTES, 0, SCHEMA_AT(config_health, send),
+		.cnt_offset = offsetof(struct config_health, send_len), .max = 1024,
+		.only = BIT(HEALTH_UDP), .help = "Payload: a text, or `hex:` and pairs of digits."},
+	{"expect", SCHEMA_BYTES, 0, SCHEMA_AT(config_health, expect),
+		.cnt_offset = offsetof(struct config_health, expect_len), .max = 1024,
+		.dflt = "\"\"", .only = BIT(HEALTH_UDP),
+		.help = "What the reply begins with, written like `send`; empty: any reply is "
+			"good."},
+};
+
+static const struct schema_map health_map = {
+	.name = "health",
+	.help = "Probes of the backends. `health: tcp` stands for `health: {type: tcp}`.",
+	FIELDS(health_fields),
+	.scalar_key = "type",
+	.variant = "type",
+};
+
+static const struct schema_enum proto_words[] = {
+	{"tcp", L4_TCP, NULL},
+	{"udp", L4_UDP, NULL},
+	{NULL, 0, NULL},
+};
+static const struct schema_enum mode_words[] = {
+	{"dsr", L4_DSR, "new MAC address; the backend has the virtual address and answers itself"},
+	{"ipip", L4_IPIP, "IP in IP tunnel, any families; the backend answers itself"},
+	{"gue", L4_GUE, "UDP tunnel, any families; the backend answers itself"},
+	{"nat", L4_NAT, "new destination; answers must come back through weir"},
+	{"fullnat", L4_FULLNAT, "new source and destination, any families"},
+	{NULL, 0, NULL},
+};
+static const struct schema_enum scheduler_words[] = {
+	{"maglev", L4_MAGLEV, "consistent hash, the same on every node"},
+	{"wrr", L4_WRR, "weighted round robin"},
+	{"wlc", L4_WLC, "weighted least connections"},
+	{"source_hash", L4_SOURCE_HASH, "by the client's address"},
+	{NULL, 0, NULL},
+};
+static const struct schema_enum hash_words[] = {
+	{"tuple", L4_HASH_TUPLE, "addresses and ports"},
+	{"source", L4_HASH_SOURCE, "the client's address"},
+	{NULL, 0, NULL},
+};
+static const struct schema_enum down_words[] = {
+	{"drop", L4_DOWN_DROP, "say nothing"},
+	{"reject", L4_DOWN_REJECT, "TCP reset or ICMP port unreachable"},
+	{"spray", L4_DOWN_SPRAY, "as if all were up"},
+	{NULL, 0, NULL},
+};
+static const struct schema_enum removal_words[] = {
+	{"gentle", L4_REMOVE_GENTLE, "its flows go on"},
+	{"reset", L4_REMOVE_RESET, "its flows are reset"},
+	{NULL, 0, NULL},
+};
+
+#define TUNNELS (BIT(L4_IPIP) | BIT(L4_GUE))
+
+static const struct schema_field service_fields[] = {
+	{"name", SCHEMA_NAME, 0, SCHEMA_AT(config_service, name),
+		.dflt_doc = "first address, port and protocol",
+		.help = "Name in messages and metrics."},
+	{"vip", SCHEMA_CUSTOM, SCHEMA_SHORT, SCHEMA_AT(config_service, vips), .custom = &custom_vip,
+		.help = "Short form of `vips` with one address and of `port`: `192.0.2.10:80`."},
+	{"vips", SCHEMA_ADDR, SCHEMA_LIST, SCHEMA_LIST_AT(config_service, vips, vip_cnt),
+		.max_cnt = LIMIT_VIPS, .help = "Virtual addresses that clients connect to."},
+	{"port", SCHEMA_PORTS, 0, .offset = offsetof(struct config_service, port_lo),
+		.width = 2 * sizeof(uint16_t), .help = "Port, range of ports, or any."},
+	{"protocol", SCHEMA_ENUM, 0, SCHEMA_AT(config_service, proto), .dflt = "tcp",
+		.words = proto_words, .help = "Transport protocol."},
+	{"mode", SCHEMA_ENUM, 0, SCHEMA_AT(config_service, mode), .dflt = "fullnat",
+		.words = mode_words, .help = "How packets reach the backend."},
+	{"scheduler", SCHEMA_ENUM, 0, SCHEMA_AT(config_service, scheduler), .dflt = "maglev",
+		.words = scheduler_words, .help = "How a new flow finds its backend."},
+	{"hash", SCHEMA_ENUM, 0, SCHEMA_AT(config_service, hash), .dflt = "tuple",
+		.words = hash_words, .help = "What `maglev` hashes."},
+	{"maglev_size", SCHEMA_UINT, 0, SCHEMA_AT(config_service, maglev_size), .min = 2,
+		.max = LIMIT_MAGLEV_SIZE, .dflt = "65537",
+		.help = "Slots of the table: a prime, 100 times the backends or more."},
+	{"backends", SCHEMA_MAP, SCHEMA_REQUIRED | SCHEMA_LIST,
+		SCHEMA_LIST_AT(config_service, backends, backend_cnt),
+		.max_cnt = LIMIT_SERVICE_BACKENDS, .map = &backend_map, .help = "Servers."},
+	{"local_addresses", SCHEMA_ADDR, SCHEMA_LIST,
+		SCHEMA_LIST_AT(config_service, local_addrs, local_addr_cnt),
+		.max_cnt = LIMIT_LOCAL_ADDRS, .only = BIT(L4_FULLNAT),
+		.dflt_doc = "addresses of the ports that lead to the backends",
+		.help = "Source addresses towards the backends; those that no port has must be "
+			"routed to "
+			"this machine."},
+	{"toa", SCHEMA_BOOL, 0, SCHEMA_AT(config_service, toa), .dflt = "false",
+		.only = BIT(L4_FULLNAT),
+		.help = "Tell the backend the client's address in TCP option 254."},
+	{"mss_clamp", SCHEMA_BOOL, 0, SCHEMA_AT(config_service, mss_clamp),
+		.dflt_doc = "true for TCP in the modes ipip and gue",
+		.help = "Lower the MSS of TCP handshakes to what fits the way to the backend."},
+	{"gue_port", SCHEMA_UINT, 0, SCHEMA_AT(config_service, gue_port), .min = 1,
+		.max = UINT16_MAX, .dflt = "6080", .only = BIT(L4_GUE),
+		.help = "UDP port that backends decapsulate."},
+	{"tunnel_source", SCHEMA_CUSTOM, 0, SCHEMA_AT(config_service, tunnel_source),
+		.custom = &custom_tunnel_source, .only = TUNNELS,
+		.dflt_doc = "the port's own address",
+		.help = "Prefixes, at most one of each family, from which the outer source address "
+			"is "
+			"taken by flow."},
+	{"all_down", SCHEMA_ENUM, 0, SCHEMA_AT(config_service, all_down), .dflt = "reject",
+		.words = down_words, .help = "What new flows get when no backend is up."},
+	{"on_removal", SCHEMA_ENUM, 0, SCHEMA_AT(config_service, removal), .dflt = "gentle",
+		.words = removal_words,
+		.help = "What happens to flows of a backend that is removed."},
+	{"drain_timeout", SCHEMA_DURATION, 0, SCHEMA_AT(config_service, drain_ns), .min = 0,
+		.max = 30 * 24 * H, .dflt = "5m",
+		.help = "Flows of a draining or removed backend end after this time; 0: never."},
+	{"limits", SCHEMA_MAP, 0, .offset = 0, .map = &limit_map, .help = "Bounds of the service."},
+	{"allow", SCHEMA_PREFIX, SCHEMA_LIST, SCHEMA_LIST_AT(config_service, allow, allow_cnt),
+		.max_cnt = LIMIT_PREFIXES,
+		.help = "Clients that may connect; empty: all. The longest match of `allow` and "
+			"`deny` "
+			"decides."},
+	{"deny", SCHEMA_PREFIX, SCHEMA_LIST, SCHEMA_LIST_AT(config_service, deny, deny_cnt),
+		.max_cnt = LIMIT_PREFIXES, .help = "Clients that may not."},
+	{"timeouts", SCHEMA_MAP, 0, .offset = 0, .map = &timeout_map,
+		.help = "How long silent flows are tracked."},
+	{"health", SCHEMA_MAP, 0, SCHEMA_AT(config_service, health), .map = &health_map,
+		.help = "Probes of the backends."},
+};
+
+static const struct schema_map service_map = {
+	.name = "service",
+	.help = "Virtual addresses, a protocol and ports, and the backends behind them.",
+	FIELDS(service_fields),
+	.size = sizeof(struct config_service),
+	.mark_offset = offsetof(struct config_service, mark),
+	.variant = "mode",
+};
+
+/* ---- the file ---- */
+
+static const struct schema_field root_fields[] = {
+	{"ports", SCHEMA_MAP, SCHEMA_LIST | SCHEMA_REQUIRED | SCHEMA_RESTART,
+		SCHEMA_LIST_AT(config, ports, port_cnt), .max_cnt = LIMIT_PORTS, .map = &port_map,
+		.help = "Network ports."},
+	{"workers", SCHEMA_MAP, SCHEMA_RESTART, SCHEMA_AT(config, workers), .map = &worker_map,
+		.help = "Threads and cores."},
+	{"memory", SCHEMA_MAP, SCHEMA_RESTART, SCHEMA_AT(config, memory), .map = &memory_map,
+		.help = "Pools and tables."},
+	{"l4", SCHEMA_MAP, 0, SCHEMA_AT(config, l4), .map = &l4_map,
+		.help = "What holds for all layer 4 services."},
+	{"admin", SCHEMA_MAP, 0, SCHEMA_AT(config, admin), .map = &admin_map,
+		.help = "Control interface."},
+	{"services", SCHEMA_MAP, SCHEMA_LIST, SCHEMA_LIST_AT(config, services, service_cnt),
+		.max_cnt = LIMIT_SERVICES, .map = &service_map, .help = "Layer 4 services."},
+};
+
+const struct schema_map schema_root = {
+	.name = "file",
+	.help = "The whole configuration.",
+	FIELDS(root_fields),
+	.size = sizeof(struct config),
+};
