@@ -386,7 +386,7 @@ static const struct schema_field service_fields[] = {
 			"`deny` "
 			"decides."},
 	{"deny", SCHEMA_PREFIX, SCHEMA_LIST, SCHEMA_LIST_AT(config_service, deny, deny_cnt),
-		.max_cnt = LIMIT_PREFIXES, .help = "Clients that may not."},
+		.max_cnt = LIMIT_PREFIXES, .help = "Clients that may not, whatever `allow` says."},
 	{"timeouts", SCHEMA_MAP, 0, .offset = 0, .map = &timeout_map,
 		.help = "How long silent flows are tracked."},
 	{"health", SCHEMA_MAP, 0, SCHEMA_AT(config_service, health), .map = &health_map,
