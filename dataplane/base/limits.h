@@ -24,7 +24,8 @@
 #define LIMIT_IPV6_EXT_HDRS 8 /* extension headers walked in one packet */
 #define LIMIT_VLAN_TAGS     2
 #define LIMIT_NEIGHBOURS    4096 /* neighbour entries of one worker */
-#define LIMIT_NEIGH_QUEUE   16   /* packets held for one unresolved neighbour */
+#define LIMIT_NEIGH_QUEUE   64   /* packets held for one unresolved neighbour */
+#define LIMIT_NEIGH_HELD    1024 /* packets held for all of them */
 #define LIMIT_FRAG_ENTRIES  4096 /* datagrams in the fragment table of one worker */
 #define LIMIT_FRAG_HELD     8    /* fragments held before their first one came */
 #define LIMIT_PROBES        LIMIT_BACKENDS
