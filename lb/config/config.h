@@ -51,7 +51,8 @@ struct config_workers {
 	uint32_t count;
 	uint16_t cores[LIMIT_WORKERS]; /* core ids, `count` of them */
 	enum config_poll poll;
-	uint64_t watchdog_ns; /* a loop longer than this is logged and counted */
+	uint64_t watchdog_ns;     /* a loop longer than this is logged and counted */
+	uint64_t stop_timeout_ns; /* tracked flows may go on so long after SIGTERM */
 };
 
 struct config_memory {

@@ -115,6 +115,9 @@ static const struct schema_field worker_fields[] = {
 	{"watchdog", SCHEMA_DURATION, 0, SCHEMA_AT(config_workers, watchdog_ns), .min = MS,
 		.max = 60 * S, .dflt = "100ms",
 		.help = "A turn of a worker's loop that takes longer is logged and counted."},
+	{"stop_timeout", SCHEMA_DURATION, 0, SCHEMA_AT(config_workers, stop_timeout_ns),
+		.max = 86400 * S, .dflt = "10s",
+		.help = "After SIGTERM tracked flows may go on for so long; new ones are refused."},
 };
 
 static const struct schema_map worker_map = {
