@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lb/admin/admin_client.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define READ_STEP 65536
+
+/* --- the answer ---------------------------------------------------------------------------- */
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* "HTTP/1.x NNN text"; returns the status or 0. */
+static unsigned parse_status_line(const char *line, size_t len)
+{
+	if (len < 12 || memcmp(line, "HTTP/1.", 7) != 0 || !is_digit(line[7]) || line[8] != ' ' ||
+		!is_digit(line[9]) || !is_digit(line[10]) || !is_digit(line[11]) ||
+		(len > 12 && line[12] != ' '))
+		return 0;
+	return (unsigned)(line[9] - '0') * 100 + (unsigned)(line[10] - '0') * 10 +
+	       (unsigned)(line[11] - '0');
+}
+
+/* Value of a Content-Length field, SIZE_MAX if the line is another field; false if malformed. */
+static bool parse_length(const char *line, size_t len, size_t *out)
+{
+	static const char name[] = "content-length:";
+	size_t i = sizeof(name) - 1, n = 0;
+
+	*out = SIZE_MAX;
+	if (len < i || strncasecmp(line, name, i) != 0)
+		return true;
+	while (i < len && (line[i] == ' ' || line[i] == '\t'))
+		i++;
+	if (i == len)
+		return false;
+	for (; i < len && is_digit(line[i]); i++) {
+		n = n * 10 + (size_t)(line[i] - '0');
+		if (n > ADMIN_REPLY_MAX)
+			return false;
+	}
+	while (i < len && (line[i] == ' ' || line[i] == '\t'))
+		i++;
+	*out = n;
+	return i == len;
+}
+
+int admin_reply_parse(const char *text, size_t len, struct admin_reply *out)
+{
+	size_t pos = 0, declared = SIZE_MAX;
+
+	*out = (struct admin_reply){0};
+	for (unsigned line_no = 0;; line_no++) {
+		const char *line = text + pos, *nl = memchr(line, '\n', len - pos);
+		size_t n, length;
+
+		if (nl == NULL || nl == line || nl[-1] != '\r')
+			return -EPROTO;
+		n = (size_t)(nl - line) - 1;
+		pos += n + 2;
+		if (line_no == 0) {
+			out->status = parse_status_line(line, n);
+			if (out->status < 100)
+				return -EPROTO;
+			continue;
+		}
+		if (n == 0)
+			break;
+		if (!parse_length(line, n, &length))
+			return -EPROTO;
+		if (length != SIZE_MAX && declared != SIZE_MAX && length != declared)
+			return -EPROTO;
+		if (length != SIZE_MAX)
+			declared = length;
+	}
+	out->body = text + pos;
+	out->body_len = len - pos;
+	return declared == SIZE_MAX || declared == out->body_len ? 0 : -EPROTO;
+}
+
+/* --- the exchange -------------------------------------------------------------------------- */
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct timeval limit = {.tv_sec = ADMIN_CLIENT_TIMEOUT_S};
+	int fd;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(addr.sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0 ||
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0 ||
+		connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0) {
+		int err = -errno;
+
+		close(fd);
+		return err == -EAGAIN ? -ETIMEDOUT : err;
+	}
+	return fd;
+}
+
+static int send_all(int fd, const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? -ETIMEDOUT : -errno;
+		text += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Everything up to the end of the connection; *out is malloc'ed. */
+static int read_all(int fd, char **out, size_t *out_len)
+{
+	char *buf = NULL;
+	size_t len = 0, cap = 0;
+	int err = 0;
+
+	for (;;) {
+		ssize_t n;
+
+		if (cap - len < READ_STEP) {
+			char *more = realloc(buf, cap + cap / 2 + READ_STEP);
+
+			if (more == NULL) {
+				err = -ENOMEM;
+				break;
+			}
+			buf = more;
+			cap += cap / 2 + READ_STEP;
+		}
+		n = recv(fd, buf + len, cap - len, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			err = n == 0 ? 0 : errno == EAGAIN ? -ETIMEDOUT : -errno;
+			break;
+		}
+		len += (size_t)n;
+		if (len > ADMIN_REPLY_MAX) {
+			err = -EMSGSIZE;
+			break;
+		}
+	}
+	if (err < 0) {
+		free(buf);
+		return err;
+	}
+	*out = buf;
+	*out_len = len;
+	return 0;
+}
+
+int admin_request(
+	const char *socket, const char *method, const char *path, unsigned *status, json_t **body)
+{
+	struct admin_reply reply;
+	char req[256], *text = NULL;
+	size_t len = 0;
+	int fd, n, err;
+
+	n = snprintf(req, sizeof(req), "%s %s HTTP/1.0\r\nContent-Length: 0\r\n\r\n", method, path);
+	if (n < 0 || (size_t)n >= sizeof(req))
+		return -EINVAL;
+	fd = connect_to(socket);
+	if (fd < 0)
+		return fd;
+	err = send_all(fd, req, (size_t)n);
+	if (err == 0)
+		err = read_all(fd, &text, &len);
+	close(fd);
+	if (err < 0)
+		return err;
+	err = admin_reply_parse(text, len, &reply);
+	if (err == 0) {
+		*status = reply.status;
+		*body = json_loadb(reply.body, reply.body_len, JSON_REJECT_DUPLICATES, NULL);
+		if (*body == NULL)
+			err = -EPROTO;
+	}
+	free(text);
+	return err;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * admin_client - asks a running weir: a small HTTP client on its Unix socket, and the commands of
+ * the command line made with it.
+ * Owner:      the caller; one exchange per connection.
+ * Errors:     -ECONNREFUSED, -ENOENT and the like from connect(2); -ETIMEDOUT no answer within
+ *             ADMIN_CLIENT_TIMEOUT_S; -EPROTO not an HTTP answer; -EMSGSIZE more than
+ *             ADMIN_REPLY_MAX. */
+#ifndef LB_ADMIN_ADMIN_CLIENT_H
+#define LB_ADMIN_ADMIN_CLIENT_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "dataplane/base/compiler.h"
+
+#define ADMIN_SOCKET_DEFAULT   "/run/weir.sock"
+#define ADMIN_CLIENT_TIMEOUT_S 30
+#define ADMIN_REPLY_MAX        (64u << 20)
+
+struct admin_reply {
+	unsigned status;
+	const char *body; /* inside the text that was parsed */
+	size_t body_len;
+};
+
+/* Read one whole answer, as it stands when the server has closed. 0 or -EPROTO. Chunked bodies are
+ * not understood: the request says HTTP/1.0. */
+int admin_reply_parse(const char *text, size_t len, struct admin_reply *out) WARN_UNUSED;
+
+/* One exchange; *status and *body (a new reference) are set on 0. */
+int admin_request(const char *socket, const char *method, const char *path, unsigned *status,
+	json_t **body) WARN_UNUSED;
+
+/* Print any answer for people: numbers and texts as "name value", objects of objects and arrays of
+ * objects as tables. Counters that are 0 are left out of lists longer than a screen. */
+void admin_print(FILE *out, const json_t *body);
+
+/* argv[0] is the command: status, counters, services, health, drop-reasons, reload, stop; then
+ * [-s SOCKET] [-o table|json]. Returns an exit status: 0, 1 the server refused or is not there, 2
+ * usage. */
+int admin_cmd(int argc, char **argv);
+
+#endif
