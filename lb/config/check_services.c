@@ -56,13 +56,14 @@ static void check_vips(struct subject *x)
 	}
 }
 
-static void check_backend_family(struct subject *x, const struct config_backend *b)
+/* False after an error. */
+static bool check_backend_family(struct subject *x, const struct config_backend *b)
 {
 	char text[IP_ADDR_TEXT_MAX], vip[IP_ADDR_TEXT_MAX];
 	bool is4 = ip_addr_is4(&b->addr);
 
-	if (x->s->mode != L4_DSR && x->s->mode != L4_NAT)
-		return;
+	if (x->mode_bad || (x->s->mode != L4_DSR && x->s->mode != L4_NAT))
+		return true;
 	for (uint32_t i = 0; i < x->s->vip_cnt; i++) {
 		if (ip_addr_is4(&x->s->vips[i]) == is4)
 			continue;
@@ -71,8 +72,9 @@ static void check_backend_family(struct subject *x, const struct config_backend 
 			"gue can",
 			mode_words[x->s->mode], ip_addr_format(&x->s->vips[i], vip),
 			ip_addr_format(&b->addr, text), family(is4));
-		return;
+		return false;
 	}
+	return true;
 }
 
 static void check_backend_port(struct subject *x, const struct config_backend *b)
@@ -160,9 +162,7 @@ static void check_backend(struct subject *x, uint32_t i)
 		diag_error(x->c->diag, b->mark, "backends: '%s' %s", text, why);
 		return;
 	}
-	if (!x->mode_bad)
-		check_backend_family(x, b);
-	if (x->c->ports_bad)
+	if (!check_backend_family(x, b) || x->c->ports_bad)
 		return;
 	way = reach_find(x->c->reach, &b->addr);
 	if (!way) {

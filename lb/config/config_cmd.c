@@ -11,6 +11,11 @@ static int flushed(void)
 	return 1;
 }
 
+static void count(unsigned long long n, const char *what, const char *end)
+{
+	printf("%llu %s%s%s", n, what, n == 1 ? "" : "s", end);
+}
+
 int config_cmd_check(const char *file)
 {
 	struct config *cfg;
@@ -20,8 +25,11 @@ int config_cmd_check(const char *file)
 		return 1;
 	for (uint32_t i = 0; i < cfg->service_cnt; i++)
 		backend_cnt += cfg->services[i].backend_cnt;
-	printf("%s: good: %u ports, %u workers, %u services, %llu backends\n", file, cfg->port_cnt,
-		cfg->workers.count, cfg->service_cnt, (unsigned long long)backend_cnt);
+	printf("%s: good: ", file);
+	count(cfg->port_cnt, "port", ", ");
+	count(cfg->workers.count, "worker", ", ");
+	count(cfg->service_cnt, "service", ", ");
+	count(backend_cnt, "backend", "\n");
 	config_free(cfg);
 	return flushed();
 }

@@ -5,7 +5,7 @@
 #ifndef LB_CONFIG_CONFIG_CMD_H
 #define LB_CONFIG_CONFIG_CMD_H
 
-/* `weir check FILE`: one line "FILE: N ports, N services, N backends" if it is good. */
+/* `weir check FILE`: one line "FILE: good: 1 port, ..." if it is. */
 int config_cmd_check(const char *file);
 /* `weir config show FILE` */
 int config_cmd_show(const char *file);

@@ -365,7 +365,8 @@ static void check_presence(struct reader *r, struct config_tree *t)
 	}
 }
 
-static void read_pairs(struct reader *r, const struct yaml_node *node, struct config_tree *t)
+/* False after an error: the node is no map at all. */
+static bool read_pairs(struct reader *r, const struct yaml_node *node, struct config_tree *t)
 {
 	const struct schema_map *map = t->map;
 	const struct yaml_node *n = yaml_resolve(node);
@@ -382,7 +383,9 @@ static void read_pairs(struct reader *r, const struct yaml_node *node, struct co
 	} else {
 		diag_error(r->diag, node->mark, "%s: expected a map of its keys, found %s",
 			map->name, kind(n));
+		return false;
 	}
+	return true;
 }
 
 struct config_tree *reader_map(
@@ -390,6 +393,7 @@ struct config_tree *reader_map(
 {
 	struct config_tree *t =
 		arena_alloc(r->arena, sizeof(*t) + map->field_cnt * sizeof(t->values[0]));
+	bool is_map = false;
 
 	if (!t)
 		return NULL;
@@ -404,13 +408,13 @@ struct config_tree *reader_map(
 		t->mark = node->mark;
 		if (map->mark_offset)
 			memcpy((char *)data + map->mark_offset, &t->mark, sizeof(t->mark));
-		read_pairs(r, node, t);
+		is_map = read_pairs(r, node, t);
 	}
 	for (uint32_t i = 0; i < map->field_cnt; i++) {
 		if (map->fields[i].type == SCHEMA_MAP)
 			set_default(r, &map->fields[i], t);
 	}
-	if (node && !r->arena->failed)
+	if (is_map && !r->arena->failed)
 		check_presence(r, t);
 	return t;
 }

@@ -85,7 +85,7 @@ static int unit_find(
 	if (!*unit)
 		return refuse(why, "'%s' has no unit: write %s", quote, q->examples);
 	if (q->units == no_units)
-		return refuse(why, "'%s' is not a number", quote);
+		return refuse(why, "'%s' is not a whole number", quote);
 	return refuse(why, "'%s' has an unknown unit; known are %s", quote, list);
 }
 
