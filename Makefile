@@ -18,12 +18,13 @@ MODULES := dataplane/base dataplane/eal dataplane/core dataplane/net dataplane/t
 	cache storage lb/config lb/l4 lb/l7 lb/health lb/admin lb/pipeline lb
 
 MODULE_SRC := $(foreach m,$(MODULES),$(wildcard $(m)/*.c))
+CXX_SRC    := $(foreach m,$(MODULES),$(wildcard $(m)/*.cc))
 MAIN_SRC   := lb/main.c
 LIB_SRC    := $(filter-out $(MAIN_SRC),$(MODULE_SRC))
 
 include scripts/flags.mk
 
-LIB_OBJ  := $(LIB_SRC:%.c=$(O)/%.o)
+LIB_OBJ  := $(LIB_SRC:%.c=$(O)/%.o) $(CXX_SRC:%.cc=$(O)/%.o)
 MAIN_OBJ := $(MAIN_SRC:%.c=$(O)/%.o)
 LIB      := $(O)/libweir.a
 
@@ -66,11 +67,15 @@ $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+$(O)/%.o: %.cc $(O)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+
 # A change of flags rebuilds, whatever the files' dates say.
 $(O)/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
-		echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)' > $@
+	@echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(CXXFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
+		echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(CXXFLAGS) $(LDFLAGS)' > $@
 FORCE:
 
 # A test may include the .c it tests: its symbols come first, so the archive's copy is not drawn.

@@ -24,7 +24,8 @@
 #define LIMIT_IPV6_EXT_HDRS 8 /* extension headers walked in one packet */
 #define LIMIT_VLAN_TAGS     2
 #define LIMIT_NEIGHBOURS    4096 /* neighbour entries of one worker */
-#define LIMIT_NEIGH_QUEUE   16   /* packets held for one unresolved neighbour */
+#define LIMIT_NEIGH_QUEUE   64   /* packets held for one unresolved neighbour */
+#define LIMIT_NEIGH_HELD    1024 /* packets held for all of them */
 #define LIMIT_FRAG_ENTRIES  4096 /* datagrams in the fragment table of one worker */
 #define LIMIT_FRAG_HELD     8    /* fragments held before their first one came */
 #define LIMIT_PROBES        LIMIT_BACKENDS
@@ -32,6 +33,13 @@
 #define LIMIT_FLOWS_PER_CORE 16777216
 #define LIMIT_HANDOFF_RING   4096 /* packets in flight between two workers */
 #define LIMIT_MSG_RING       256  /* control messages in flight to one worker */
+
+#define LIMIT_SHARDS          64   /* RocksDB instances of one store */
+#define LIMIT_STORE_READERS   4    /* reader threads of one shard */
+#define LIMIT_STORE_NS        64   /* namespaces of one store */
+#define LIMIT_STORE_QUEUE     4096 /* requests of one worker waiting for one shard thread */
+#define LIMIT_STORE_ITEMS     1024 /* items of one request */
+#define LIMIT_STORE_SNAPSHOTS 64   /* open snapshots of one shard */
 
 _Static_assert((LIMIT_HANDOFF_RING & (LIMIT_HANDOFF_RING - 1)) == 0, "rings are powers of two");
 _Static_assert((LIMIT_MSG_RING & (LIMIT_MSG_RING - 1)) == 0, "rings are powers of two");
