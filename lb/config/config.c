@@ -99,10 +99,16 @@ static int read_all(FILE *f, char **text, size_t *len)
 {
 	size_t cap = 64 << 10;
 	char *buf = malloc(cap), *more;
+	int rc = 0;
 
 	*len = 0;
 	while (buf) {
+		errno = 0;
 		*len += fread(buf + *len, 1, cap - *len, f);
+		if (ferror(f)) {
+			rc = errno ? -errno : -EIO;
+			break;
+		}
 		if (*len < cap || *len > LIMIT_CONFIG_BYTES)
 			break;
 		cap *= 2;
@@ -112,9 +118,7 @@ static int read_all(FILE *f, char **text, size_t *len)
 		buf = more;
 	}
 	*text = buf;
-	if (!buf)
-		return -ENOMEM;
-	return ferror(f) ? -errno : 0;
+	return buf ? rc : -ENOMEM;
 }
 
 int config_load(const char *path, FILE *err, struct config **out)
