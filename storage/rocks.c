@@ -404,6 +404,15 @@ void rocks_get_each(struct rocks *db, struct rocks_snapshot *snap, uint32_t n,
 		rocksdb_readoptions_destroy(own);
 }
 
+void rocks_get_closing(struct rocks *db, struct rocks_slice key, struct rocks_result *out)
+{
+	char *text = NULL;
+	rocksdb_pinnableslice_t *pin =
+		rocksdb_get_pinned(db->db, db->read, chars(key.data), key.len, &text);
+
+	set_result(out, pin, text);
+}
+
 void rocks_release(struct rocks_result *r, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {

@@ -106,7 +106,6 @@ struct fault {
 struct shared {
 	counts c;
 	fault faults[URING_FS_FAULT_CNT];
-	std::atomic<bool> refuse_tables{false};
 	bool use_uring;
 
 	int injected(uring_fs_fault kind)
@@ -445,10 +444,6 @@ struct writable_file : rdb::FSWritableFileOwnerWrapper {
 		}
 		if (kind == FILE_META)
 			return s->injected(URING_FS_META_WRITE);
-		if (s->refuse_tables.load(std::memory_order_relaxed)) {
-			bump(s->c.space_refusals);
-			return ENOSPC;
-		}
 		return s->injected(URING_FS_DATA_WRITE);
 	}
 
@@ -773,11 +768,6 @@ extern "C" void uring_fs_get_counts(const struct uring_fs *fs, struct uring_fs_c
 #define LOAD(name, text) out->name = fs->fs->s.c.name.load(std::memory_order_relaxed);
 	URING_FS_COUNTERS(LOAD)
 #undef LOAD
-}
-
-extern "C" void uring_fs_refuse_tables(struct uring_fs *fs, bool refuse)
-{
-	fs->fs->s.refuse_tables.store(refuse, std::memory_order_relaxed);
 }
 
 extern "C" void uring_fs_inject(

@@ -41,20 +41,19 @@ void uring_fs_destroy(struct uring_fs *fs);
 struct rocksdb_env_t *uring_fs_env(struct uring_fs *fs);
 void uring_fs_set_threads(struct uring_fs *fs, int flush, int compaction);
 
-#define URING_FS_COUNTERS(C)                                             \
-	C(multi_reads, "batches read through io_uring")                  \
-	C(multi_reqs, "requests of those batches")                       \
-	C(async_reads, "read-aheads through io_uring")                   \
-	C(single_reads, "single reads by pread")                         \
-	C(fallback_reqs, "requests of batches that took pread instead")  \
-	C(short_reads, "io_uring reads that pread had to finish")        \
-	C(rings, "rings made")                                           \
-	C(rings_refused, "rings that the kernel refused")                \
-	C(read_errors, "reads that failed")                              \
-	C(write_errors, "writes and syncs that failed")                  \
-	C(faults, "failures injected by a test")                         \
-	C(space_refusals, "table writes refused to keep space for logs") \
-	C(log_syncs, "fsync calls on logs")                              \
+#define URING_FS_COUNTERS(C)                                            \
+	C(multi_reads, "batches read through io_uring")                 \
+	C(multi_reqs, "requests of those batches")                      \
+	C(async_reads, "read-aheads through io_uring")                  \
+	C(single_reads, "single reads by pread")                        \
+	C(fallback_reqs, "requests of batches that took pread instead") \
+	C(short_reads, "io_uring reads that pread had to finish")       \
+	C(rings, "rings made")                                          \
+	C(rings_refused, "rings that the kernel refused")               \
+	C(read_errors, "reads that failed")                             \
+	C(write_errors, "writes and syncs that failed")                 \
+	C(faults, "failures injected by a test")                        \
+	C(log_syncs, "fsync calls on logs")                             \
 	C(log_bytes, "bytes written to logs")
 
 struct uring_fs_counts {
@@ -70,9 +69,6 @@ void uring_fs_get_counts(const struct uring_fs *fs, struct uring_fs_counts *out)
 int uring_fs_self_check(struct uring_fs *fs, const char *dir);
 /* Does dir's file system take O_DIRECT? */
 bool uring_fs_direct_works(const char *dir);
-
-/* While set, appends to tables and blob files fail with ENOSPC; logs go on. */
-void uring_fs_refuse_tables(struct uring_fs *fs, bool refuse);
 
 enum uring_fs_fault {
 	URING_FS_READ,       /* table or blob read, single or batched */
