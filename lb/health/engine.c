@@ -234,6 +234,7 @@ static void start_probe(
 		wheel_arm(&e->wheel, &p->timer, now_ns + RETRY_NS);
 		break;
 	case PROBE_NO_PORT:
+		cnt_add(&p->cnt.no_port, 1);
 		wheel_arm(&e->wheel, &p->timer, now_ns + RETRY_NS);
 		break;
 	}
@@ -253,7 +254,7 @@ static void retire(struct health_engine *e, struct probe *p)
 static void counters_clear(struct probe_counters *c)
 {
 	_Atomic uint64_t *const all[] = {&c->sent, &c->ok, &c->failed, &c->late, &c->no_mbuf,
-		&c->rtt_ns, &c->last_change_ns, &c->flaps, &c->last_result};
+		&c->no_port, &c->rtt_ns, &c->last_change_ns, &c->flaps, &c->last_result};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		cnt_set(all[i], 0);
@@ -407,6 +408,7 @@ void health_stats_read(const struct health_engine *e, uint32_t id, struct health
 	READ(failed);
 	READ(late);
 	READ(no_mbuf);
+	READ(no_port);
 	READ(rtt_ns);
 	READ(last_change_ns);
 	READ(flaps);

@@ -11,10 +11,10 @@
  *             HE5 a timeout that is noticed late by more than HEALTH_LATE_NS is put off once by
  * that lateness: answers may wait in a queue that this worker has not read. Units:      ns;
  * `now_ns` is an argument and never goes back. Ports of struct health_conf are in host order.
- * Errors:     a probe that cannot be built for want of a buffer is tried again soon and counts for
- *             nothing; one without a source address fails.
- * Limits:     HEALTH_BATCH timers a run; HEALTH_SCAN targets of a new plan looked at a run.
- * Cost:       no allocation, lock or system call on the worker. */
+ * Errors:     a probe that cannot be built for want of a buffer or a free source port is tried
+ * again soon and counts for nothing; one without a source address fails. Limits:     HEALTH_BATCH
+ * timers a run; HEALTH_SCAN targets of a new plan looked at a run. Cost:       no allocation, lock
+ * or system call on the worker. */
 #ifndef LB_HEALTH_HEALTH_H
 #define LB_HEALTH_HEALTH_H
 
@@ -68,11 +68,11 @@ struct health_event {
 
 struct health_stats {
 	uint64_t sent, ok, failed, late; /* late: answers that came when nobody waited any more */
-	uint64_t no_mbuf;
-	uint64_t rtt_ns;         /* of the last success */
-	uint64_t last_change_ns; /* 0: never */
-	uint64_t flaps;          /* times it went from up to down */
-	uint64_t last_result;    /* enum health_result */
+	uint64_t no_mbuf, no_port;       /* probes put off for want of a buffer, of a source port */
+	uint64_t rtt_ns;                 /* of the last success */
+	uint64_t last_change_ns;         /* 0: never */
+	uint64_t flaps;                  /* times it went from up to down */
+	uint64_t last_result;            /* enum health_result */
 };
 
 struct health_conf {

@@ -23,7 +23,7 @@
 _Static_assert(LIMIT_PROBES % CHUNK_PROBES == 0, "chunks cover all ids");
 
 struct probe_counters {
-	_Atomic uint64_t sent, ok, failed, late, no_mbuf;
+	_Atomic uint64_t sent, ok, failed, late, no_mbuf, no_port;
 	_Atomic uint64_t rtt_ns, last_change_ns, flaps, last_result;
 };
 

@@ -12,6 +12,7 @@
 #include "dataplane/net/hdr.h"
 
 #define PORT_TRIES   64
+#define PORT_STEAL   4 /* tries for a port that nobody has, then also ports of probes at rest */
 #define PROBE_TTL    64
 #define COOKIE_LEN   8
 #define SYN_WINDOW   64240
@@ -225,7 +226,9 @@ static bool is_echo(uint8_t proto)
 	return proto == PROTO_ICMP || proto == PROTO_ICMP6;
 }
 
-/* Draw our port, or an echo's identifier, such that the answer's tuple is ours alone. */
+/* Draw our port, or an echo's identifier, such that the answer's tuple is ours alone. A probe that
+ * has its answer keeps its port only to know repetitions of it, so it must give way: more backends
+ * than ports may stand behind one virtual address. */
 static bool draw_port(struct health_engine *e, struct probe *p, const struct health_target *t)
 {
 	uint16_t lo = e->conf.port_lo;
@@ -233,13 +236,19 @@ static bool draw_port(struct health_engine *e, struct probe *p, const struct hea
 	uint64_t r = draw(e);
 
 	for (uint32_t i = 0; i < PORT_TRIES; i++) {
+		struct probe *holder;
 		struct probe_key k;
 
 		p->sport = is_echo(p->proto) ? (uint16_t)(r + i)
 					     : BE16(lo + (uint32_t)((r + i) % range));
 		p->dport = is_echo(p->proto) ? p->sport : BE16(t->check.port);
 		k = key_of(p);
-		if (table_find(e, &k) == NULL)
+		holder = table_find(e, &k);
+		if (holder != NULL && i >= PORT_STEAL && !holder->waiting) {
+			probe_unlink(e, holder);
+			holder = NULL;
+		}
+		if (holder == NULL)
 			return true;
 	}
 	return false;

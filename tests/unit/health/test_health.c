@@ -340,6 +340,56 @@ static void answers_behind_dsr_are_told_apart(void **state)
 	}
 }
 
+static void engine_with_ports(uint16_t lo, uint16_t hi)
+{
+	health_engine_destroy(w.e);
+	w.conf.port_lo = lo;
+	w.conf.port_hi = hi;
+	w.e = health_engine_create(&w.conf, w.now_ns);
+}
+
+/* Twelve backends behind one VIP and four source ports: what has its answer gives its port away. */
+static void more_backends_than_ports_take_turns(void **state)
+{
+	(void)state;
+	engine_with_ports(61440, 61443);
+	world_service(&w, L4_DSR, "198.51.100.1", 80, world_check(HEALTH_UDP));
+	add_backends(0, 12);
+	world_reload(&w);
+	for (int ms = 0; ms < 3000; ms++) {
+		world_run(&w, NS_PER_MS);
+		for (uint32_t i = 0; i < w.sent_cnt; i++)
+			assert_true(world_answer(&w, world_sent(&w, i), WORLD_OK));
+		world_forget(&w);
+	}
+	for (uint32_t b = 0; b < 12; b++) {
+		assert_true(up(b));
+		assert_true(stats(health_plan_target(w.view.plan, 0, b)->id).ok >= 3);
+		assert_int_equal(stats(health_plan_target(w.view.plan, 0, b)->id).failed, 0);
+	}
+}
+
+/* Nobody answers: a probe under way keeps its port, the others wait and fail for no reason of ours.
+ */
+static void ports_under_way_are_not_taken(void **state)
+{
+	uint64_t put_off = 0;
+
+	(void)state;
+	engine_with_ports(61440, 61443);
+	world_service(&w, L4_DSR, "198.51.100.1", 80, world_check(HEALTH_TCP));
+	add_backends(0, 12);
+	world_reload(&w);
+	world_run(&w, 100 * NS_PER_MS);
+	assert_int_equal(w.sent_cnt, 4);
+	for (uint32_t i = 0; i < 4; i++)
+		for (uint32_t k = 0; k < i; k++)
+			assert_int_not_equal(w.sent[i].meta.sport, w.sent[k].meta.sport);
+	for (uint32_t id = 0; id < 12; id++)
+		put_off += stats(id).no_port;
+	assert_true(put_off > 0);
+}
+
 /* Does the byte at this offset of the transport part prove that the answer is to our probe? */
 static bool proves(enum health_type type, uint32_t rel)
 {
@@ -743,6 +793,8 @@ int main(void)
 		T(icmp_error_fails_at_once_for_every_kind),
 		T(dsr_and_tunnels_probe_the_virtual_address),
 		T(answers_behind_dsr_are_told_apart),
+		T(more_backends_than_ports_take_turns),
+		T(ports_under_way_are_not_taken),
 		T(forged_answers_prove_nothing),
 		T(forged_icmp_errors_and_resets_are_ignored),
 		T(late_answers_count_for_nothing),
