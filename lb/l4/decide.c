@@ -13,8 +13,6 @@
 #define RATE_BURST_NS (100 * NS_PER_MS)
 
 #define GUE_HDR_LEN 4
-#define TOA4_LEN    8
-#define TOA6_LEN    20
 
 /* Packets that carry the client's address until the backend was heard to go on: the one that
  * completes the handshake may be lost, and the next then completes it. */
@@ -176,7 +174,7 @@ ALWAYS_INLINE int8_t family_growth(const struct ip_addr *from, const struct ip_a
 			(IP6_HDR_LEN - IP4_HDR_LEN));
 }
 
-/* Does this packet carry the client's address, and has it room in its growth? */
+/* Does this packet carry the client's address? Whether it fits is for the rewrite to see. */
 ALWAYS_INLINE void verdict_toa(struct flow_nat *n, const struct pkt_meta *m, struct l4_verdict *v)
 {
 	if (m->tcp_flags & (TCP_RST | TCP_FIN))
@@ -187,7 +185,8 @@ ALWAYS_INLINE void verdict_toa(struct flow_nat *n, const struct pkt_meta *m, str
 		n->flags = (uint8_t)(n->flags - FLOW_TOA_ONE);
 	}
 	v->flags |= L4_V_TOA;
-	v->growth = (int8_t)(v->growth + (ip_addr_is4(&n->f.client) ? TOA4_LEN : TOA6_LEN));
+	v->client = n->f.client;
+	v->client_port = n->f.cport;
 }
 
 /* To the backend, translated. */
@@ -220,7 +219,7 @@ ALWAYS_INLINE void verdict_nat(struct l4_worker *w, const struct pkt_meta *m, st
 	} else if (m->proto == L4_TCP) {
 		if (mb->flags & MEMBER_TOA)
 			verdict_toa(n, m, v);
-		if (v->growth > 0 && (m->tcp_flags & TCP_SYN))
+		if (v->growth != 0 && (m->tcp_flags & TCP_SYN))
 			v->flags |= L4_V_MSS_CLAMP;
 	}
 	count_forward(w, n->f.member, m);
@@ -253,7 +252,7 @@ ALWAYS_INLINE void verdict_reverse(struct l4_worker *w, const struct pkt_meta *m
 		v->inner_dport = v->sport;
 		if (!full && !ip_addr_eq(&m->src, &n->backend))
 			v->src = m->src;
-	} else if (v->growth > 0 && m->proto == L4_TCP && (m->tcp_flags & TCP_SYN)) {
+	} else if (v->growth != 0 && m->proto == L4_TCP && (m->tcp_flags & TCP_SYN)) {
 		v->flags |= L4_V_MSS_CLAMP;
 	}
 	count64(&st->back_packets, 1);

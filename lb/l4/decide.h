@@ -34,7 +34,7 @@ enum l4_verdict_flag {
 	L4_V_REVERSE = 1 << 0,   /* from the backend to the client */
 	L4_V_ERROR = 1 << 1,     /* an ICMP error: the inner packet is translated too */
 	L4_V_TOA = 1 << 2,       /* carries the client's address in a TCP option, if it fits */
-	L4_V_MSS_CLAMP = 1 << 3, /* a SYN whose MSS must leave room for `growth` */
+	L4_V_MSS_CLAMP = 1 << 3, /* a SYN whose MSS must leave room for longer headers */
 	L4_V_TRACKED = 1 << 4,
 	L4_V_NEW = 1 << 5, /* this packet made the flow */
 };
@@ -53,7 +53,8 @@ struct l4_verdict {
 	uint8_t op;    /* enum l4_op */
 	uint8_t flags; /* enum l4_verdict_flag */
 	uint8_t reply; /* enum l4_reply; only with a reason other than REASON_NONE */
-	int8_t growth; /* bytes the IP packet grows by (MTU is checked with it); may be negative */
+	int8_t growth; /* bytes the IP packet grows by, TOA aside (MTU is checked with it); may be
+			* negative */
 	uint16_t service;
 	uint16_t gue_port_be;
 	uint32_t member;
@@ -61,6 +62,8 @@ struct l4_verdict {
 	/* L4_V_ERROR with L4_OP_NAT: the inner packet's addresses and ports after translation. */
 	struct ip_addr inner_src, inner_dst;
 	uint16_t inner_sport, inner_dport;
+	struct ip_addr client; /* with L4_V_TOA */
+	uint16_t client_port;
 };
 
 enum l4_dir { L4_DIR_NONE, L4_DIR_CLIENT, L4_DIR_BACKEND };

@@ -114,6 +114,10 @@ static int learn_service(struct builder *b, uint32_t s)
 
 		rs->run.rate_inc_ns = inc == 0 ? 1 : inc;
 	}
+	for (int i = 0; i < 2; i++) {
+		rs->run.tunnel_source[i] = cs->tunnel_source[i];
+		ip_prefix_mask(&rs->run.tunnel_source[i]);
+	}
 	b->service_members[s] = malloc((cs->backend_cnt + 1) * sizeof(uint32_t));
 	if (b->service_members[s] == NULL)
 		return -ENOMEM;

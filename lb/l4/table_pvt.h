@@ -76,7 +76,8 @@ struct l4_service {
 	struct l4_acl *acl;                                          /* shared; NULL: none */
 	uint64_t conn_limit, backend_conn_limit;                     /* 0: none */
 	uint64_t rate_inc_ns; /* virtual time one new flow takes on one worker; 0: no limit */
-	uint32_t timeout[L4_FLOW_STATES]; /* ticks */
+	uint32_t timeout[L4_FLOW_STATES];  /* ticks */
+	struct ip_prefix tunnel_source[2]; /* IPv4, IPv6; len 0: the egress port's own address */
 };
 
 /* Allow and deny sets, shared by generations whose lists are the same. */
