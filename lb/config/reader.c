@@ -100,6 +100,8 @@ static int read_one(
 	rc = value_parse(f, (struct value_text){n->text, n->len, n->quoted}, r->arena, dst, why);
 	if (rc == -EINVAL)
 		reader_error(r, f, node, "%s", why);
+	else if (rc != 0)
+		r->arena->failed = true;
 	return rc;
 }
 

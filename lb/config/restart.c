@@ -36,18 +36,21 @@ static void compare_values(struct compare *c, const struct schema_field *f,
 	const struct config_value *v = &b->values[f - b->map->fields];
 	const struct config_tree *t[2] = {a, b};
 	char *text[2] = {NULL, NULL};
+	bool lost = false;
 
 	for (int i = 0; i < 2; i++) {
 		size_t len;
 		FILE *mem = open_memstream(&text[i], &len);
 
-		if (mem) {
-			config_show_value(f, t[i]->data, mem);
-			if (fclose(mem) != 0)
-				text[i] = NULL;
-		}
+		if (!mem)
+			continue;
+		config_show_value(f, t[i]->data, mem);
+		if (fflush(mem) != 0 || ferror(mem))
+			lost = true;
+		if (fclose(mem) != 0)
+			lost = true;
 	}
-	if (!text[0] || !text[1])
+	if (lost || !text[0] || !text[1])
 		differs(c, b, v, "?", "?");
 	else if (strcmp(text[0], text[1]) != 0)
 		differs(c, b, v, text[0], text[1]);

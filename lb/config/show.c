@@ -28,16 +28,21 @@ static int lead(struct show *s, int indent)
 	return n;
 }
 
+static void origin(struct show *s, struct config_mark at)
+{
+	if (at.line)
+		fprintf(s->out, " # %s:%u\n", s->file, at.line);
+	else
+		fputs(" # default\n", s->out);
+}
+
 /* "KEY: TEXT" with its origin behind it. */
 static void line(struct show *s, int indent, const char *text, struct config_mark at)
 {
 	int used = lead(s, indent) + fprintf(s->out, "%s", text);
 
-	fprintf(s->out, "%*s", used < ORIGIN_COLUMN ? ORIGIN_COLUMN - used : 1, "");
-	if (at.line)
-		fprintf(s->out, "# %s:%u\n", s->file, at.line);
-	else
-		fputs("# default\n", s->out);
+	fprintf(s->out, "%*s", used < ORIGIN_COLUMN ? ORIGIN_COLUMN - 1 - used : 0, "");
+	origin(s, at);
 }
 
 static uint32_t list_cnt(const struct schema_field *f, const char *data)
@@ -75,21 +80,23 @@ static void show_long_list(struct show *s, const struct schema_field *f,
 {
 	const char *items = *(char *const *)(const void *)(data + f->offset);
 	uint32_t cnt = list_cnt(f, data);
-	char text[256];
 
 	lead(s, indent);
 	fprintf(s->out, "%s:\n", f->key);
 	for (uint32_t i = 0; i < cnt; i++) {
-		struct config_mark at = v->item_cnt == cnt ? v->item_marks[i] : v->mark;
-		FILE *mem = fmemopen(text, sizeof(text), "w");
-
-		if (!mem)
-			return;
-		fputs("- ", mem);
-		value_show(f, items + (size_t)i * f->width, mem);
-		fclose(mem);
-		line(s, indent + 2, text, at);
+		lead(s, indent + 2);
+		fputs("- ", s->out);
+		value_show(f, items + (size_t)i * f->width, s->out);
+		origin(s, v->item_cnt == cnt ? v->item_marks[i] : v->mark);
 	}
+}
+
+/* Close a memory stream; false if something written to it was lost. */
+static bool stream_done(FILE *mem)
+{
+	bool whole = fflush(mem) == 0 && !ferror(mem);
+
+	return fclose(mem) == 0 && whole;
 }
 
 static void show_value(struct show *s, const struct schema_field *f, const struct config_value *v,
@@ -104,12 +111,18 @@ static void show_value(struct show *s, const struct schema_field *f, const struc
 		return;
 	}
 	mem = open_memstream(&text, &len);
-	if (!mem)
-		return;
-	fprintf(mem, "%s: ", f->key);
-	config_show_value(f, data, mem);
-	if (fclose(mem) == 0)
+	if (mem) {
+		fprintf(mem, "%s: ", f->key);
+		config_show_value(f, data, mem);
+	}
+	if (mem && stream_done(mem) && text) {
 		line(s, indent, text, v->mark);
+	} else { /* no memory to measure it: the comment stands where it falls */
+		lead(s, indent);
+		fprintf(s->out, "%s: ", f->key);
+		config_show_value(f, data, s->out);
+		origin(s, v->mark);
+	}
 	free(text);
 }
 
