@@ -306,7 +306,6 @@ static struct rte_mbuf *cut_one(
 	ip->total_len_be = BE16((uint16_t)(hdr + n));
 	frag = (uint16_t)((frag & IP4_OFF_MASK) + off / 8 + (more || (frag & IP4_MF) ? IP4_MF : 0));
 	ip->frag_be = BE16(frag);
-	ip->cksum = 0;
 	ip->cksum = cksum_ip4(ip);
 	payload = rte_pktmbuf_read(c->m, l2 + c->hdr_len + off, n, b + l2 + hdr);
 	if (payload != b + l2 + hdr)
