@@ -36,9 +36,10 @@ void check_health(struct check *c, const struct config_service *s, struct config
 			c->diag, schema_mark(h, "timeout"), "timeout: is longer than 'interval'");
 	if (s->health.type != HEALTH_UDP)
 		return;
-	if (!schema_given(h, "send"))
+	if (!schema_given(h, "send") && !schema_value(h, "send")->bad)
 		diag_error(c->diag, h->mark, "health: type udp without 'send'");
-	else if (s->health.send_len == 0 && !schema_value(h, "send")->bad)
+	else if (s->health.send_len == 0 && schema_given(h, "send") &&
+		 !schema_value(h, "send")->bad)
 		diag_error(c->diag, schema_mark(h, "send"), "send: an empty probe gets no answer");
 }
 

@@ -26,16 +26,21 @@ struct subject {
 	bool said[2]; /* by family: no source address towards its backends */
 };
 
+static bool absent(struct subject *x, const char *key)
+{
+	return !schema_given(x->t, key) && !schema_value(x->t, key)->bad;
+}
+
 static void check_place(struct subject *x)
 {
 	struct diag *d = x->c->diag;
 
-	if (!schema_given(x->t, "vips") && !schema_given(x->t, "vip"))
+	if (absent(x, "vips") && absent(x, "vip"))
 		diag_error(d, x->t->mark, "service without 'vip' or 'vips'");
-	else if (x->s->vip_cnt == 0 && !schema_value(x->t, "vips")->bad)
+	else if (x->s->vip_cnt == 0 && !schema_value(x->t, "vips")->bad &&
+		 !schema_value(x->t, "vip")->bad)
 		diag_error(d, schema_mark(x->t, "vips"), "vips: the list is empty");
-	if (!schema_given(x->t, "port") &&
-		!(schema_given(x->t, "vip") && schema_value(x->t, "vip")->bad))
+	if (absent(x, "port") && !schema_value(x->t, "vip")->bad)
 		diag_error(d, x->t->mark, "service without 'port'");
 }
 

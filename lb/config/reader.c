@@ -287,9 +287,9 @@ static const struct schema_map *map_with(const struct schema_map *map, const cha
 	return NULL;
 }
 
-static void unknown_key(struct reader *r, const struct schema_map *map, const struct yaml_node *key)
+static void unknown_key(struct reader *r, struct config_tree *t, const struct yaml_node *key)
 {
-	const struct schema_map *other;
+	const struct schema_map *map = t->map, *other;
 	char q[DIAG_QUOTE];
 	struct suggest s;
 
@@ -302,14 +302,17 @@ static void unknown_key(struct reader *r, const struct schema_map *map, const st
 	for (uint32_t i = 0; i < map->field_cnt; i++)
 		suggest_try(&s, map->fields[i].key);
 	other = map_with(&schema_root, key->text);
-	if (s.best)
+	if (s.best) {
 		diag_error(r->diag, key->mark, "unknown key '%s' in %s; did you mean '%s'?", q,
 			map->name, s.best);
-	else if (other)
+		/* That it is missing would be the same mistake told twice. */
+		schema_value(t, s.best)->bad = true;
+	} else if (other) {
 		diag_error(r->diag, key->mark, "unknown key '%s' in %s; it belongs to %s", q,
 			map->name, other->name);
-	else
+	} else {
 		diag_error(r->diag, key->mark, "unknown key '%s' in %s", q, map->name);
+	}
 }
 
 static void read_pair(struct reader *r, const struct yaml_node *key, struct config_tree *t)
@@ -324,7 +327,7 @@ static void read_pair(struct reader *r, const struct yaml_node *key, struct conf
 	}
 	f = schema_find(t->map, k->text);
 	if (!f) {
-		unknown_key(r, t->map, k);
+		unknown_key(r, t, k);
 		return;
 	}
 	v = &t->values[f - t->map->fields];
@@ -339,6 +342,7 @@ static void read_pair(struct reader *r, const struct yaml_node *key, struct conf
 		return;
 	}
 	v->mark = key->next->mark;
+	v->bad = false;
 	read_field(r, f, key->next, t);
 }
 
@@ -348,7 +352,7 @@ static void check_presence(struct reader *r, struct config_tree *t)
 		const struct schema_field *f = &t->map->fields[i];
 		const struct config_value *v = &t->values[i];
 
-		if (!v->mark.line && (f->flags & SCHEMA_REQUIRED))
+		if (!v->mark.line && !v->bad && (f->flags & SCHEMA_REQUIRED))
 			diag_error(r->diag, t->mark, "%s without '%s'", t->map->name, f->key);
 		if (v->mark.line && !schema_applies(t->map, f, t->data)) {
 			const struct schema_field *by = schema_find(t->map, t->map->variant);

@@ -65,7 +65,7 @@ struct schema_field;
 struct config_value {
 	struct config_mark mark; /* of the value; line 0: default */
 	uint32_t item_cnt;
-	bool bad;                          /* given, and refused */
+	bool bad;                          /* refused, or given under a misspelled key */
 	const struct schema_field *set_by; /* the short form that gave it */
 	union {
 		struct config_tree **maps;      /* SCHEMA_MAP: one, or item_cnt */

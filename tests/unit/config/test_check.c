@@ -534,6 +534,18 @@ static void client_lists(void **state)
 static void one_mistake_one_message(void **state)
 {
 	static const struct text_case all[] = {
+		{"ports: [{devce: a, adresses: 192.0.2.2/24}]\n"
+		 "services: [{vop: 192.0.2.10:80, bakends: [192.0.2.11]}]\n",
+			"t:1:10: error: unknown key 'devce' in port; did you mean 'device'?\n"
+			"t:1:20: error: unknown key 'adresses' in port; did you mean 'addresses'?\n"
+			"t:2:13: error: unknown key 'vop' in service; did you mean 'vip'?\n"
+			"t:2:33: error: unknown key 'bakends' in service; did you mean "
+			"'backends'?\n"},
+		{"ports: [{device: a, addresses: 192.0.2.2/24, gatway: 192.0.2.1}]\n"
+		 "services: [{vip: 192.0.2.10:80, backends: [198.51.100.1], health: {type: udp, "
+		 "sent: x}}]\n",
+			"t:1:46: error: unknown key 'gatway' in port; did you mean 'gateway'?\n"
+			"t:2:79: error: unknown key 'sent' in health; did you mean 'send'?\n"},
 		{"ports: [{device: a, addresses: [192.0.2.2]}]\n" GOOD,
 			"t:1:33: error: addresses: '192.0.2.2' has no length of its link: write "
 			"192.0.2.2/24\n"},
