@@ -523,7 +523,7 @@ int store_submit(struct store_client *c, struct store_req *r, uint64_t now_ns)
 	ASSERT_DBG(s->shards[r->shard] != NULL);
 	if (spsc_push(s->shards[r->shard]->threads[thread % s->threads_per_shard].in[c->id], &p,
 		    1) != 1)
-		ASSERT(!"the ring is longer than the queue (SH3)");
+		ASSERT(false && "the ring is longer than the queue (SH3)");
 	return 0;
 }
 
