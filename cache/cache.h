@@ -43,7 +43,7 @@ _Static_assert(CACHE_WORKERS_MAX >= LIMIT_WORKERS, "every worker core has an id"
 struct cache;
 struct cache_worker;
 
-/* -- creation (control) ---------------------------------------------------------------------- */
+/* -- creation (control) -- */
 
 struct cache_ns_conf {
 	/* Thousandths of the arena that stay this namespace's own; beyond them it borrows what the
@@ -59,6 +59,7 @@ struct cache_conf {
 	uint32_t fills;           /* for each worker, 1..CACHE_FILLS_MAX; 0: 256 */
 	uint32_t waiters;         /* for each worker and fill; 0: 1024 */
 	uint64_t lease_ns;        /* after it another miss may take the lease over; 0: 10 s */
+	uint64_t hash_seed;       /* 0: a secret is drawn; else the layout repeats (tests) */
 	uint16_t pinned_permille; /* of all segments that pins may hold back; 0: 100 */
 	uint16_t ns_cnt;          /* 1..CACHE_NS_MAX */
 	struct cache_ns_conf ns[CACHE_NS_MAX];
@@ -74,7 +75,7 @@ struct cache_mem {
 };
 
 /* How large each zone must be. 0, or -EINVAL for a configuration out of its limits or too small: an
- * arena holds at least 16 segments, and two for each worker and namespace. */
+ * arena holds at least 16 segments, and four for each worker and namespace. */
 int cache_plan(const struct cache_conf *conf, uint64_t bytes[CACHE_ZONES]) WARN_UNUSED;
 
 /* Map zones of the sizes in mem->bytes: explicit hugepages if there are enough, else memory that
@@ -88,14 +89,14 @@ void cache_mem_unmap(struct cache_mem *mem);
 int cache_create(struct cache **out, const struct cache_conf *conf,
 	void *const zone[CACHE_ZONES]) WARN_UNUSED;
 
-/* Adopt zones that an earlier owner left, with everything in them; open leases and pins died with
- * their process. -EINVAL if they are not a cache of this layout. */
+/* Adopt zones that an earlier owner left by cache_destroy(), with everything in them; open leases
+ * and pins ended there. -EINVAL if they are no cache of this layout, -EBUSY if nobody left them. */
 int cache_attach(struct cache **out, void *const zone[CACHE_ZONES]) WARN_UNUSED;
 
 /* All workers are offline and all pins returned. The zones stay the caller's. */
 void cache_destroy(struct cache *c);
 
-/* -- workers --------------------------------------------------------------------------------- */
+/* -- workers -- */
 
 struct cache_worker *cache_worker(struct cache *c, uint32_t id);
 
@@ -110,7 +111,7 @@ void cache_quiescent(struct cache_worker *w);
  * short, report quiescent. Returns how many waiters were woken. */
 uint32_t cache_poll(struct cache_worker *w, uint64_t now_ns);
 
-/* -- keys and views -------------------------------------------------------------------------- */
+/* -- keys and views -- */
 
 struct cache_key {
 	const void *data;
@@ -138,7 +139,8 @@ struct cache_view {
 	uint32_t len;
 	uint16_t user; /* as given to the put */
 	uint8_t found; /* enum cache_found */
-	uint64_t seq;  /* version */
+	uint8_t ns;
+	uint64_t seq; /* version */
 	uint64_t expire_ns;
 	uint64_t item;      /* place in the arena */
 	uint64_t total_len; /* of an object; CACHE_LEN_UNKNOWN while nobody knows */
@@ -167,7 +169,7 @@ void cache_pin_dup(struct cache_worker *w, const struct cache_pin *pin, struct c
 /* Any worker may return a pin. */
 void cache_unpin(struct cache_worker *w, const struct cache_pin *pin);
 
-/* -- changes --------------------------------------------------------------------------------- */
+/* -- changes -- */
 
 enum cache_cond {
 	CACHE_ALWAYS,
@@ -202,7 +204,7 @@ int cache_delete(struct cache_worker *w, const struct cache_key *k, enum cache_c
 int cache_touch(
 	struct cache_worker *w, const struct cache_key *k, uint64_t expire_ns, uint64_t now_ns);
 
-/* -- one fetch for many misses ----------------------------------------------------------------- */
+/* -- one fetch for many misses -- */
 
 struct cache_lease {
 	uint64_t seq;    /* the placeholder's version */
@@ -225,7 +227,7 @@ enum cache_found cache_lookup(struct cache_worker *w, const struct cache_key *k,
 
 /* End the lease with a value, by the worker that got it. 0; -ESTALE if the placeholder is gone:
  * somebody set or deleted the key, or took over; -EFBIG or -EAGAIN. The lease is over in each case
- * and the waiters wake. p->cond and p->seq are not looked at: the version is the lease's. */
+ * and the waiters wake. p->cond is not looked at; with p->seq 0 the version is the lease's. */
 int cache_fill(struct cache_worker *w, const struct cache_key *k, struct cache_lease *lease,
 	const struct cache_put *p, uint64_t now_ns);
 /* End it without one. */
@@ -236,7 +238,7 @@ void cache_waiter_init(struct cache_waiter *waiter, void (*wake)(struct cache_wa
 /* By the worker that queued it; harmless if it is not queued. */
 void cache_waiter_cancel(struct cache_worker *w, struct cache_waiter *waiter);
 
-/* -- objects: values in extents, read while they are filled ------------------------------------ */
+/* -- objects: values in extents, read while they are filled -- */
 
 #define CACHE_LEN_UNKNOWN UINT64_MAX
 
@@ -254,8 +256,9 @@ struct cache_stream {
 	uint64_t stream; /* its fill; 0: none */
 	uint64_t filled, total_len;
 	uint64_t extent; /* place of the open extent; UINT64_MAX: none */
-	uint32_t extent_no, extent_cap;
+	uint32_t extent_len, extent_used;
 	struct cache_pin pin;
+	uint8_t ns;
 	struct cache_object obj;
 };
 
@@ -275,8 +278,9 @@ int cache_object_close(struct cache_worker *w, const struct cache_key *k, struct
 
 /* Bytes from `offset` on, as many as lie together: the slice's val and len; it can be pinned.
  * 0; -EAGAIN not there yet (cache_object_wait()); -ENOENT evicted or never put: a hole;
- * -EIO the fill failed; -ERANGE at or beyond the end. v is a view of the object of this turn, or
- * a copy of one kept from an earlier turn: it needs no memory of the item. */
+ * -EIO the fill failed; -ESTALE it ended long ago: look the key up again, the same seq means it is
+ * complete; -ERANGE at or beyond the end. v is a view of the object of this turn, or a copy of one
+ * kept from an earlier turn: it needs no memory of the item. */
 int cache_object_read(struct cache_worker *w, const struct cache_view *v, uint64_t offset,
 	uint64_t now_ns, struct cache_view *slice);
 /* Queue a waiter until there may be more than `offset` bytes. true if queued, false if there
@@ -292,7 +296,7 @@ int cache_extent_put(struct cache_worker *w, const struct cache_view *v, uint32_
 	const void *data, uint32_t len, uint64_t now_ns);
 uint32_t cache_extent_bytes(const struct cache *c);
 
-/* -- what it holds ----------------------------------------------------------------------------- */
+/* -- what it holds -- */
 
 /* name, meaning */
 #define CACHE_STATS(X)                                                                \
