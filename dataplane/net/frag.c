@@ -21,6 +21,7 @@ struct frag_entry {
 	uint32_t id;
 	uint32_t next; /* in the hash chain or on the free list; NONE ends it */
 	uint16_t sport, dport;
+	uint16_t first_end; /* bytes of the datagram that the first fragment holds */
 	uint8_t proto;
 	bool known; /* the first fragment came: ports are valid */
 	uint8_t held_cnt, held_out;
@@ -156,6 +157,14 @@ void frag_table_destroy(struct frag_table *t)
 	free(t);
 }
 
+/* Bytes of the datagram in this fragment; an IPv6 one counts from behind its fragment header. */
+static uint16_t payload_len(const struct pkt_meta *pm)
+{
+	uint32_t start = pm->frag_hdr_off ? pm->frag_hdr_off + IP6_FRAG_LEN : pm->l4_off;
+
+	return (uint16_t)((uint32_t)pm->l3_off + pm->l3_len - start);
+}
+
 static enum frag_result first_fragment(
 	struct frag_entry *e, const struct pkt_meta *pm, enum reason *why)
 {
@@ -164,6 +173,8 @@ static enum frag_result first_fragment(
 		*why = REASON_FRAG_OVERLAP;
 		return FRAG_DROP;
 	}
+	if (!e->known || payload_len(pm) > e->first_end)
+		e->first_end = payload_len(pm);
 	e->sport = pm->sport;
 	e->dport = pm->dport;
 	e->known = true;
@@ -204,6 +215,10 @@ enum frag_result frag_input(struct frag_table *t, struct rte_mbuf *m, struct pkt
 		return first_fragment(e, pm, why);
 	if (!e->known)
 		return hold(t, e, m, why);
+	if (pm->frag_off < e->first_end) { /* RFC 5722, RFC 3128: rewrites what was judged */
+		*why = REASON_FRAG_OVERLAP;
+		return FRAG_DROP;
+	}
 	pm->sport = e->sport;
 	pm->dport = e->dport;
 	pm->flags |= PKT_F_PORTS;

@@ -402,8 +402,8 @@ static enum reason translate_cross(
 	uint8_t *p;
 	int shift;
 
-	/* Without ports it is no flow of ours; and some protocol numbers of IPv4 are extension headers
-	 * in IPv6. */
+	/* Without ports it is no flow of ours; and some protocol numbers of IPv4 are extension
+	 * headers in IPv6. */
 	if (!(pm->flags & PKT_F_INNER_PORTS))
 		return REASON_ICMP_UNHANDLED;
 	if (!(to4 ? quoted_read6(inner, pm, &q) : quoted_read4(inner, pm, &q)))

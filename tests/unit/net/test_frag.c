@@ -132,6 +132,34 @@ static void a_second_first_fragment_may_not_change_the_ports(void **state)
 	assert_int_equal(why, REASON_FRAG_OVERLAP);
 }
 
+/* A later fragment may not write over the headers that the first one was judged by. */
+static void a_later_fragment_may_not_overlap_the_first(void **state)
+{
+	struct pkt_meta first = meta(8, 0, true), later = meta(8, 56, false);
+	enum reason why;
+
+	(void)state;
+	first.l3_off = 14;
+	first.l4_off = 34;
+	first.l3_len = 20 + 64;
+	assert_int_equal(give(&first, NULL, start_ns, &why), FRAG_GO);
+	assert_int_equal(give(&later, NULL, start_ns, &why), FRAG_DROP);
+	assert_int_equal(why, REASON_FRAG_OVERLAP);
+	later.frag_off = 64;
+	assert_int_equal(give(&later, NULL, start_ns, &why), FRAG_GO);
+	first = meta(9, 0, true); /* IPv6: 8 bytes of destination options count */
+	first.ip_ver = 6;
+	first.l3_off = 14;
+	first.frag_hdr_off = 54;
+	first.l4_off = 70;
+	first.l3_len = 40 + 8 + 8 + 64;
+	assert_int_equal(give(&first, NULL, start_ns, &why), FRAG_GO);
+	later = meta(9, 64, false);
+	assert_int_equal(give(&later, NULL, start_ns, &why), FRAG_DROP);
+	later = meta(9, 72, false);
+	assert_int_equal(give(&later, NULL, start_ns, &why), FRAG_GO);
+}
+
 static void held_packets_time_out_and_are_counted(void **state)
 {
 	struct pkt_meta later = meta(7, 800, false), first = meta(7, 0, true);
@@ -381,6 +409,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			early_fragments_wait_and_come_back_in_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(datagrams_do_not_mix, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_later_fragment_may_not_overlap_the_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_second_first_fragment_may_not_change_the_ports, setup, teardown),
 		cmocka_unit_test_setup_teardown(
