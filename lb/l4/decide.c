@@ -168,10 +168,13 @@ ALWAYS_INLINE void verdict_forward(struct l4_worker *w, const struct pkt_meta *m
 	count_forward(w, member, m);
 }
 
-ALWAYS_INLINE int8_t family_growth(const struct ip_addr *from, const struct ip_addr *to)
+/* An IPv6 fragment has one more header than an IPv4 one. */
+ALWAYS_INLINE int8_t family_growth(
+	const struct pkt_meta *m, const struct ip_addr *from, const struct ip_addr *to)
 {
-	return (int8_t)(((int)ip_addr_is4(from) - (int)ip_addr_is4(to)) *
-			(IP6_HDR_LEN - IP4_HDR_LEN));
+	int longer = IP6_HDR_LEN - IP4_HDR_LEN + ((m->flags & PKT_F_FRAG) ? IP6_FRAG_LEN : 0);
+
+	return (int8_t)(((int)ip_addr_is4(from) - (int)ip_addr_is4(to)) * longer);
 }
 
 /* Does this packet carry the client's address? Whether it fits is for the rewrite to see. */
@@ -205,7 +208,7 @@ ALWAYS_INLINE void verdict_nat(struct l4_worker *w, const struct pkt_meta *m, st
 	v->sport = full ? n->lport : n->f.cport;
 	v->dst = n->backend;
 	v->dport = n->bport;
-	v->growth = family_growth(&n->f.client, &n->backend);
+	v->growth = family_growth(m, &n->f.client, &n->backend);
 	if (error) {
 		/* The packet in error went from the VIP to the client; the backend knows it as its
 		 * own, to the local side. */
@@ -242,7 +245,7 @@ ALWAYS_INLINE void verdict_reverse(struct l4_worker *w, const struct pkt_meta *m
 	v->sport = n->f.vport;
 	v->dst = n->f.client;
 	v->dport = n->f.cport;
-	v->growth = family_growth(&n->backend, &n->f.client);
+	v->growth = family_growth(m, &n->backend, &n->f.client);
 	if (error) {
 		/* The packet in error went to the backend; the client sent it to the VIP. */
 		v->flags |= L4_V_ERROR;

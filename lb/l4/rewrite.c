@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Tunnels put headers in front; translation changes addresses, ports and what covers them, and the
- * IP header where the family changes (RFC 7915). ICMP errors are left to net/icmp. */
+ * Tunnels put headers in front; translation changes addresses, ports and what covers them; the
+ * change of family is left to net/xlate, errors to net/icmp. */
 #include "lb/l4/rewrite.h"
 
 #include <rte_mbuf.h>
@@ -9,6 +9,7 @@
 #include "dataplane/net/cksum.h"
 #include "dataplane/net/icmp.h"
 #include "dataplane/net/tcpopt.h"
+#include "dataplane/net/xlate.h"
 #include "lb/l4/worker_pvt.h"
 
 #define OUTER_TTL     64
@@ -263,128 +264,8 @@ static void translate_same(struct rte_mbuf *m, struct pkt_meta *pm, const struct
 	ttl_decrement(l3, pm);
 	pm->src = v->src;
 	pm->dst = v->dst;
-}
-
-/* UDP over IPv6 must have a checksum (RFC 7915 4.5). Only a whole datagram can be given one. */
-static enum reason udp_needs_cksum(struct rte_mbuf *m, const struct pkt_meta *pm)
-{
-	const struct udp_hdr *h;
-
-	if (pm->proto != PROTO_UDP || pm->frag_off != 0 || !is4(pm))
-		return REASON_NONE;
-	h = rte_pktmbuf_mtod_offset(m, const struct udp_hdr *, pm->l4_off);
-	if (h->cksum != 0)
-		return REASON_NONE;
-	if (pm->flags & PKT_F_FRAG)
-		return REASON_FRAG_UNTRANSLATABLE;
-	cksum_fill_l4(m, pm);
-	return REASON_NONE;
-}
-
-/* Below this an IPv4 packet made from IPv6 may be fragmented on its way (RFC 7915 5.1). */
-#define DF_ABOVE 1260
-
-/* The IPv4 header, and the fragment fields as the other family had them. */
-static void write_ip4(uint8_t *l3, const struct pkt_meta *pm, const struct build_ip *b)
-{
-	struct ip4_hdr *h = (struct ip4_hdr *)l3;
-
-	build_ip4(l3, b);
-	if (!(pm->flags & PKT_F_FRAG))
-		return;
-	h->id_be = BE16(BE32(pm->frag_id));
-	h->frag_be = BE16(pm->frag_off / 8 | (b->df ? IP4_MF : 0));
-	h->cksum = cksum_ip4(h);
-}
-
-static void write_ip6(uint8_t *l3, const struct pkt_meta *pm, const struct build_ip *b, bool more)
-{
-	struct ip6_frag_hdr *f = (struct ip6_frag_hdr *)build_ip6(l3, b);
-
-	if (!(pm->flags & PKT_F_FRAG))
-		return;
-	((struct ip6_hdr *)l3)->next = PROTO_FRAGMENT;
-	f->next = pm->proto;
-	f->reserved = 0;
-	f->off_be = BE16(pm->frag_off | (more ? IP6_MF : 0));
-	f->id_be = BE32(BE16(pm->frag_id));
-}
-
-static inline bool more_fragments(const uint8_t *l3, const struct pkt_meta *pm)
-{
-	const uint8_t *frag = l3 + (pm->frag_hdr_off - pm->l3_off);
-
-	if (is4(pm))
-		return (((const struct ip4_hdr *)l3)->frag_be & BE16(IP4_MF)) != 0;
-	return pm->frag_hdr_off != 0 &&
-	       (((const struct ip6_frag_hdr *)frag)->off_be & BE16(IP6_MF)) != 0;
-}
-
-/* *pm of the packet in its new family. */
-static inline void meta_family(struct pkt_meta *pm, const struct l4_verdict *v, uint16_t hdr_len,
-	uint16_t payload, bool frag)
-{
-	bool now4 = !is4(pm);
-
-	pm->ip_ver = now4 ? 4 : 6;
-	pm->kind = now4 ? PKT_IP4 : PKT_IP6;
-	pm->l3_len = (uint16_t)(hdr_len + payload);
-	pm->l4_off = (uint16_t)(pm->l3_off + hdr_len);
-	pm->frag_hdr_off = !now4 && frag ? (uint16_t)(pm->l3_off + IP6_HDR_LEN) : 0;
-	pm->proto_off = (uint16_t)(pm->l3_off + (now4 ? 9 : frag ? IP6_HDR_LEN : 6));
-	pm->flags &= (uint16_t) ~(PKT_F_OPTIONS | PKT_F_DF);
-	if (!now4 || (!frag && pm->l3_len > DF_ABOVE))
-		pm->flags |= PKT_F_DF;
-	if (frag)
-		pm->frag_id = now4 ? BE16(BE32(pm->frag_id)) : BE32(BE16(pm->frag_id));
-	pm->ttl--;
-	pm->src = v->src;
-	pm->dst = v->dst;
-}
-
-/* The other family's header in place of this one, whatever options it had. */
-static enum reason translate_family(
-	struct l4_worker *w, struct rte_mbuf *m, struct pkt_meta *pm, const struct l4_verdict *v)
-{
-	bool from4 = is4(pm), frag = (pm->flags & PKT_F_FRAG) != 0;
-	uint8_t *l3 = rte_pktmbuf_mtod_offset(m, uint8_t *, pm->l3_off);
-	uint16_t was = (uint16_t)(pm->l4_off - pm->l3_off);
-	uint16_t payload = (uint16_t)(pm->l3_len - was);
-	uint16_t is = !from4 ? IP4_HDR_LEN : (uint16_t)(IP6_HDR_LEN + (frag ? IP6_FRAG_LEN : 0));
-	bool more = frag && more_fragments(l3, pm);
-	struct build_ip b = {
-		.src = &v->src,
-		.dst = &v->dst,
-		.payload_len = from4 ? (uint16_t)(payload + is - IP6_HDR_LEN) : payload,
-		.proto = pm->proto,
-		.tos = pm->tos,
-		.ttl = (uint8_t)(pm->ttl - 1),
-	};
-	enum reason r = udp_needs_cksum(m, pm);
-	uint64_t diff;
-
-	if (r != REASON_NONE)
-		return r;
-	if (is > was) {
-		if (rte_pktmbuf_prepend(m, (uint16_t)(is - was)) == NULL)
-			return REASON_NO_MBUF;
-	} else {
-		rte_pktmbuf_adj(m, (uint16_t)(was - is));
-	}
-	l3 = rte_pktmbuf_mtod_offset(m, uint8_t *, pm->l3_off);
-	if (pm->frag_off == 0) {
-		diff = cksum_diff_addr(0, &pm->src, &v->src);
-		translate_l4(l3 + is, pm, v, cksum_diff_addr(diff, &pm->dst, &v->dst));
-	}
-	if (from4) {
-		write_ip6(l3, pm, &b, more);
-	} else {
-		b.df = frag ? more : payload + is > DF_ABOVE;
-		b.id = w->ip_id++;
-		write_ip4(l3, pm, &b);
-	}
-	meta_family(pm, v, is, payload, frag);
-	return REASON_NONE;
+	pm->sport = v->sport;
+	pm->dport = v->dport;
 }
 
 /* The longest segment that fits both ways: against this SYN come packets that end up with either
@@ -438,22 +319,23 @@ static void add_toa(struct rte_mbuf *m, struct pkt_meta *pm, const struct l4_ver
 static enum reason rewrite_nat(struct l4_worker *w, struct rte_mbuf *m, struct pkt_meta *pm,
 	const struct l4_verdict *v, const struct l4_egress *eg)
 {
-	bool same = ip_addr_is4(&v->dst) == is4(pm);
-
 	if (unlikely(v->flags & L4_V_ERROR))
 		return rewrite_error(m, pm, v, eg);
 	if (unlikely(v->flags & L4_V_TOA))
 		add_toa(m, pm, v, eg);
-	if (likely(same)) {
-		translate_same(m, pm, v);
-	} else {
-		enum reason r = translate_family(w, m, pm, v);
+	if (unlikely(ip_addr_is4(&v->dst) != is4(pm))) {
+		struct xlate x = {
+			.src = v->src,
+			.dst = v->dst,
+			.sport = v->sport,
+			.dport = v->dport,
+			.ttl = (uint8_t)(pm->ttl - 1),
+			.ip_id = w->ip_id++,
+		};
 
-		if (r != REASON_NONE)
-			return r;
+		return xlate_packet(m, pm, &x);
 	}
-	pm->sport = v->sport;
-	pm->dport = v->dport;
+	translate_same(m, pm, v);
 	return REASON_NONE;
 }
 

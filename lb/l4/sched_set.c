@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The round robin sequence gives node i, with n turns of L, the positions (k + 1/2) * L / n for
- * k = 0 .. n-1, and sorts all positions; ties go by the node's index. That is the smooth order,
+ * The round robin sequence gives node i, with n turns of L, the positions (k + phase) * L / n for
+ * k = 0 .. n-1, and sorts all positions; ties go by the node's index. Phases step by the golden
+ * ratio, so that light nodes do not bunch in the middle. A node's turns are as even as can be,
  * computed at once rather than turn by turn. */
 #include "lb/l4/sched_set.h"
 
@@ -64,6 +65,8 @@ static uint32_t turns_of(const struct maglev_node *nodes, uint32_t cnt, uint32_t
 	return sum;
 }
 
+#define PHASE ((uint32_t)0x9e3779b9) /* golden ratio in 0.32 */
+
 struct turn {
 	uint64_t at;
 	uint16_t node;
@@ -94,7 +97,7 @@ int wrr_build(const struct maglev_node *nodes, uint32_t node_cnt, uint16_t *seq,
 	for (uint32_t i = 0; i < node_cnt; i++)
 		for (uint64_t k = 0; k < turns[i]; k++)
 			t[n++] = (struct turn){
-				.at = ((2 * k + 1) * sum << 20) / (2 * turns[i]),
+				.at = ((k << 32) + (uint32_t)((i + 1) * PHASE)) * sum / turns[i],
 				.node = (uint16_t)i,
 			};
 	qsort(t, n, sizeof(*t), by_turn);

@@ -157,6 +157,25 @@ uint32_t l4_owner(const struct l4_table *t, const struct pkt_meta *m, uint32_t w
 	return L4_NONE32;
 }
 
+bool l4_owner_tuple(const struct l4_table *t, const struct pkt_meta *m, struct l4_tuple *out)
+{
+	if (l4_owner(t, m, 1) == L4_NONE32)
+		return false;
+	if (m->flags & PKT_F_ICMP_ERROR)
+		*out = (struct l4_tuple){.src = m->inner.dst,
+			.dst = m->inner.src,
+			.sport = m->inner.dport,
+			.dport = m->inner.sport,
+			.proto = m->inner.proto};
+	else
+		*out = (struct l4_tuple){.src = m->src,
+			.dst = m->dst,
+			.sport = m->sport,
+			.dport = m->dport,
+			.proto = m->proto};
+	return true;
+}
+
 uint16_t l4_service_find(const struct l4_table *t, const char *name)
 {
 	for (uint32_t i = 0; i < t->service_cnt; i++)

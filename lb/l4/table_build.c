@@ -167,26 +167,69 @@ static void learn_removals(struct builder *b)
 	}
 }
 
-/* Its own list, or every address of the ports. */
-static int learn_locals(struct builder *b, const struct config_service *cs, uint32_t *cnt)
+/* How well a port leads to a: one more than the length of the best prefix, on-link or routed; 0:
+ * not at all. */
+static uint32_t leads_to(const struct config_port *p, const struct ip_addr *a)
 {
-	uint16_t id;
+	uint32_t best = 0;
+
+	for (uint32_t i = 0; i < p->address_cnt; i++)
+		if (ip_prefix_match(&p->addresses[i], a) && p->addresses[i].len + 1u > best)
+			best = p->addresses[i].len + 1u;
+	for (uint32_t i = 0; i < p->route_cnt; i++)
+		if (ip_prefix_match(&p->routes[i].to, a) && p->routes[i].to.len + 1u > best)
+			best = p->routes[i].to.len + 1u;
+	return best;
+}
+
+/* Does any of the service's backends lie behind this port? */
+static bool port_has_backends(
+	const struct config *cfg, const struct config_service *cs, const struct config_port *p)
+{
+	for (uint32_t i = 0; i < cs->backend_cnt; i++) {
+		uint32_t here = leads_to(p, &cs->backends[i].addr);
+		bool best = here > 0;
+
+		for (uint32_t k = 0; k < cfg->port_cnt && best; k++)
+			best = leads_to(&cfg->ports[k], &cs->backends[i].addr) <= here;
+		if (best)
+			return true;
+	}
+	return false;
+}
+
+/* Full NAT sources of a service: its own list, or else the addresses of the ports its backends lie
+ * behind, or else of all ports. Calls fn for each; stops at an error. */
+static int each_local(struct builder *b, const struct config_service *cs,
+	int (*fn)(struct builder *b, const struct ip_addr *a, void *ctx), void *ctx)
+{
+	bool any = false;
 	int err = 0;
 
-	*cnt = 0;
-	if (cs->mode != L4_FULLNAT)
-		return 0;
-	for (uint32_t i = 0; err == 0 && i < cs->local_addr_cnt; i++, ++*cnt)
-		err = registry_local(b->reg, &cs->local_addrs[i], &id);
+	for (uint32_t i = 0; err == 0 && i < cs->local_addr_cnt; i++)
+		err = fn(b, &cs->local_addrs[i], ctx);
 	if (cs->local_addr_cnt > 0)
 		return err;
+	for (uint32_t p = 0; p < b->cfg->port_cnt; p++)
+		any = any || port_has_backends(b->cfg, cs, &b->cfg->ports[p]);
 	for (uint32_t p = 0; p < b->cfg->port_cnt; p++) {
 		const struct config_port *cp = &b->cfg->ports[p];
 
-		for (uint32_t i = 0; err == 0 && i < cp->address_cnt; i++, ++*cnt)
-			err = registry_local(b->reg, &cp->addresses[i].addr, &id);
+		if (any && !port_has_backends(b->cfg, cs, cp))
+			continue;
+		for (uint32_t i = 0; err == 0 && i < cp->address_cnt; i++)
+			err = fn(b, &cp->addresses[i].addr, ctx);
 	}
 	return err;
+}
+
+static int learn_local(struct builder *b, const struct ip_addr *a, void *ctx)
+{
+	uint16_t id;
+
+	(void)ctx;
+	b->local_id_cnt++;
+	return registry_local(b->reg, a, &id);
 }
 
 static int learn(struct builder *b)
@@ -198,16 +241,14 @@ static int learn(struct builder *b)
 	err = registry_services(b->reg, cfg, b->service_ids, &b->rep->services_added);
 	for (uint32_t s = 0; err == 0 && s < cfg->service_cnt; s++) {
 		const struct config_service *cs = &cfg->services[s];
-		uint32_t locals;
 		uint16_t id;
 
 		for (uint32_t v = 0; err == 0 && v < cs->vip_cnt; v++)
 			err = registry_vip(b->reg, &cs->vips[v], &id);
-		if (err == 0)
-			err = learn_locals(b, cs, &locals);
+		if (err == 0 && cs->mode == L4_FULLNAT)
+			err = each_local(b, cs, learn_local, NULL);
 		if (err == 0)
 			err = learn_service(b, s);
-		b->local_id_cnt += err == 0 ? locals : 0;
 	}
 	if (err == 0)
 		learn_removals(b);
@@ -492,30 +533,31 @@ static int fill_services(struct builder *b)
 	return err;
 }
 
-static void add_local(struct builder *b, uint32_t at, const struct ip_addr *a, bool is4)
+struct family {
+	uint32_t at;
+	bool is4;
+};
+
+static int fill_local(struct builder *b, const struct ip_addr *a, void *ctx)
 {
-	if (ip_addr_is4(a) == is4)
-		b->t->local_ids[at] = (uint16_t)idmap_get(&b->reg->local_map, a, 0);
+	struct family *f = ctx;
+
+	if (ip_addr_is4(a) == f->is4)
+		b->t->local_ids[f->at++] = (uint16_t)idmap_get(&b->reg->local_map, a, 0);
+	return 0;
 }
 
-/* The service's local addresses of one family, appended to local_ids; returns how many. */
-static uint16_t fill_family(
-	struct builder *b, const struct config_service *cs, uint32_t at, bool is4)
+/* The service's local addresses of one family into local_ids; returns where the next may go. */
+static uint32_t fill_family(struct builder *b, const struct config_service *cs, uint32_t at,
+	bool is4, uint32_t *first, uint16_t *cnt)
 {
-	uint32_t n = 0;
+	struct family f = {.at = at, .is4 = is4};
+	int err = each_local(b, cs, fill_local, &f);
 
-	for (uint32_t i = 0; i < cs->local_addr_cnt; i++) {
-		add_local(b, at + n, &cs->local_addrs[i], is4);
-		n += ip_addr_is4(&cs->local_addrs[i]) == is4;
-	}
-	for (uint32_t p = 0; cs->local_addr_cnt == 0 && p < b->cfg->port_cnt; p++)
-		for (uint32_t i = 0; i < b->cfg->ports[p].address_cnt; i++) {
-			const struct ip_addr *a = &b->cfg->ports[p].addresses[i].addr;
-
-			add_local(b, at + n, a, is4);
-			n += ip_addr_is4(a) == is4;
-		}
-	return (uint16_t)n;
+	ASSERT(err == 0);
+	*first = at;
+	*cnt = (uint16_t)(f.at - at);
+	return f.at;
 }
 
 static void fill_locals(struct builder *b)
@@ -528,12 +570,8 @@ static void fill_locals(struct builder *b)
 
 		if (cs->mode != L4_FULLNAT)
 			continue;
-		run->local4_first = (uint16_t)at;
-		run->local4_cnt = fill_family(b, cs, at, true);
-		at += run->local4_cnt;
-		run->local6_first = (uint16_t)at;
-		run->local6_cnt = fill_family(b, cs, at, false);
-		at += run->local6_cnt;
+		at = fill_family(b, cs, at, true, &run->local4_first, &run->local4_cnt);
+		at = fill_family(b, cs, at, false, &run->local6_first, &run->local6_cnt);
 	}
 }
 

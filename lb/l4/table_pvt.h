@@ -72,9 +72,10 @@ struct l4_service {
 	uint32_t member_cnt;
 	uint8_t proto, mode, scheduler, hash; /* enum l4_proto, l4_mode, l4_scheduler, l4_hash */
 	uint8_t all_down, flags;
-	uint16_t local4_first, local4_cnt, local6_first, local6_cnt; /* into local_ids */
-	struct l4_acl *acl;                                          /* shared; NULL: none */
-	uint64_t conn_limit, backend_conn_limit;                     /* 0: none */
+	uint32_t local4_first, local6_first;
+	uint16_t local4_cnt, local6_cnt;         /* into local_ids */
+	struct l4_acl *acl;                      /* shared; NULL: none */
+	uint64_t conn_limit, backend_conn_limit; /* 0: none */
 	uint64_t rate_inc_ns; /* virtual time one new flow takes on one worker; 0: no limit */
 	uint32_t timeout[L4_FLOW_STATES];  /* ticks */
 	struct ip_prefix tunnel_source[2]; /* IPv4, IPv6; len 0: the egress port's own address */

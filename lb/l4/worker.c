@@ -247,10 +247,10 @@ void l4_publish(struct l4_worker *const *workers, uint32_t cnt, const struct l4_
 {
 	struct published *pub[LIMIT_WORKERS];
 	uint32_t active[LIMIT_WORKERS];
-	static uint32_t turn; /* who gets the odd one; control alone calls this */
+	uint32_t turn;
 
-	turn++;
 	ASSERT(cnt > 0 && cnt <= LIMIT_WORKERS);
+	turn = workers[0]->publish_turn++;
 	for (uint32_t s = 0; s < t->service_cnt; s++) {
 		for (uint32_t i = 0; i < cnt; i++) {
 			pub[i] = &workers[i]->service_pub[s];
