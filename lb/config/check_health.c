@@ -67,15 +67,14 @@ static uint32_t add_list(struct check *c, const struct config_service *s, const 
 	const struct ip_prefix *list, const struct config_value *v, struct entry *out)
 {
 	char text[IP_ADDR_TEXT_MAX];
+	bool has[2] = {s->vip_cnt == 0, s->vip_cnt == 0}; /* index 1: IPv4 */
 	uint32_t n = 0;
 
+	for (uint32_t i = 0; i < s->vip_cnt; i++)
+		has[ip_addr_is4(&s->vips[i])] = true;
 	for (; n < v->item_cnt; n++) {
-		bool same_family = s->vip_cnt == 0;
-
 		out[n] = (struct entry){list[n], v->item_marks[n], strcmp(key, "deny") == 0};
-		for (uint32_t i = 0; i < s->vip_cnt && !same_family; i++)
-			same_family = ip_addr_is4(&s->vips[i]) == ip_addr_is4(&list[n].addr);
-		if (!same_family)
+		if (!has[ip_addr_is4(&list[n].addr)])
 			diag_warn(c->diag, v->item_marks[n],
 				"%s: '%s' matches no client: the service has no address of this "
 				"family",

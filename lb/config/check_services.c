@@ -22,6 +22,7 @@ struct subject {
 	struct check *c;
 	const struct config_service *s;
 	struct config_tree *t;
+	const struct ip_addr *vip_of[2]; /* one of each family (index 1: IPv4), or NULL */
 	bool mode_bad, port_bad;
 	bool said[2]; /* by family: no source address towards its backends */
 };
@@ -69,17 +70,13 @@ static bool check_backend_family(struct subject *x, const struct config_backend 
 
 	if (x->mode_bad || (x->s->mode != L4_DSR && x->s->mode != L4_NAT))
 		return true;
-	for (uint32_t i = 0; i < x->s->vip_cnt; i++) {
-		if (ip_addr_is4(&x->s->vips[i]) == is4)
-			continue;
-		diag_error(x->c->diag, b->mark,
-			"backends: mode %s cannot carry %s to '%s', which is %s; fullnat, ipip and "
-			"gue can",
-			mode_words[x->s->mode], ip_addr_format(&x->s->vips[i], vip),
-			ip_addr_format(&b->addr, text), family(is4));
-		return false;
-	}
-	return true;
+	if (!x->vip_of[!is4])
+		return true;
+	diag_error(x->c->diag, b->mark,
+		"backends: mode %s cannot carry %s to '%s', which is %s; fullnat, ipip and gue can",
+		mode_words[x->s->mode], ip_addr_format(x->vip_of[!is4], vip),
+		ip_addr_format(&b->addr, text), family(is4));
+	return false;
 }
 
 static void check_backend_port(struct subject *x, const struct config_backend *b)
@@ -407,6 +404,8 @@ void check_services(struct check *c)
 	for (uint32_t i = 0; i < n; i++) {
 		struct subject x = {.c = c, .s = &c->cfg->services[i], .t = v->maps[i]};
 
+		for (uint32_t k = x.s->vip_cnt; k-- > 0;)
+			x.vip_of[ip_addr_is4(&x.s->vips[k])] = &x.s->vips[k];
 		x.mode_bad = schema_value(x.t, "mode")->bad;
 		x.port_bad = schema_value(x.t, "port")->bad || !schema_given(x.t, "port");
 		check_service(&x);

@@ -34,6 +34,12 @@ struct diag {
 void diag_init(struct diag *d, struct arena *arena, const char *file);
 void diag_error(struct diag *d, struct config_mark at, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void diag_warn(struct diag *d, struct config_mark at, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Would another message be counted only? Then what is costly to say need not be found. */
+static inline bool diag_full(const struct diag *d)
+{
+	return d->msg_cnt == DIAG_MAX;
+}
+
 /* Sort, drop repeats and write. A message without a place (line 0) has no line and column. */
 void diag_print(struct diag *d, FILE *err);
 

@@ -298,6 +298,10 @@ static void unknown_key(struct reader *r, struct config_tree *t, const struct ya
 		diag_error(r->diag, key->mark, "merge key '<<' is not supported");
 		return;
 	}
+	if (diag_full(r->diag)) {
+		diag_error(r->diag, key->mark, "unknown key '%s'", q);
+		return;
+	}
 	suggest_init(&s, key->text);
 	for (uint32_t i = 0; i < map->field_cnt; i++)
 		suggest_try(&s, map->fields[i].key);

@@ -79,6 +79,11 @@ static int check_bytes(struct diag *d, const char *text, size_t len)
 			diag_error(d, at, "byte 0x%02x is not UTF-8", p[i]);
 			return -EINVAL;
 		}
+		if (p[i] == '%' && at.col == 1) {
+			/* libyaml compares each %TAG with all others. */
+			diag_error(d, at, "directives have no meaning here");
+			return -EINVAL;
+		}
 		if ((p[i] < 0x20 && !strchr("\t\n\r", p[i])) || p[i] == 0 || p[i] == 0x7f) {
 			diag_error(d, at, "control character 0x%02x is not allowed", p[i]);
 			return -EINVAL;

@@ -301,6 +301,44 @@ static void a_large_file(void **state)
 	free(text);
 }
 
+/* Files that would take long if each part of them were given all the care it could get. */
+static void hostile_files(void **state)
+{
+	size_t size;
+	char *text, *said;
+	FILE *out = open_memstream(&text, &size);
+
+	(void)state;
+	for (unsigned i = 0; i < 200000; i++)
+		fprintf(out, "servicesservicesservicesservicesservicesservices%u: 1\n", i);
+	fclose(out);
+	assert_null(config_text_parse(text, &said));
+	assert_non_null(strstr(said, "t: note: 199002 more messages\n"));
+	free(said);
+	free(text);
+
+	/* All addresses of one family, shared by many services with many backends and prefixes. */
+	out = open_memstream(&text, &size);
+	fputs("ports: [{device: a, addresses: 10.0.0.1/8}]\nservices:\n- &s\n  port: 80\n  vips: [",
+		out);
+	for (unsigned i = 0; i < 4096; i++)
+		fprintf(out, "192.%u.%u.1, ", i >> 8, i & 255);
+	fputs("]\n  backends: [", out);
+	for (unsigned i = 0; i < 4096; i++)
+		fprintf(out, "10.1.%u.%u, ", i >> 8, i & 255);
+	fputs("]\n  deny: [", out);
+	for (unsigned i = 0; i < 16384; i++)
+		fprintf(out, "\"2001:db8:%x::/48\", ", i);
+	fputs("]\n", out);
+	for (unsigned i = 0; i < 30; i++)
+		fputs("- *s\n", out);
+	fclose(out);
+	assert_null(config_text_parse(text, &said));
+	assert_non_null(strstr(said, "overlaps"));
+	free(said);
+	free(text);
+}
+
 static void limits_over_the_whole_file(void **state)
 {
 	char *text, *said;
@@ -345,6 +383,7 @@ int main(void)
 		cmocka_unit_test(odd_files),
 		cmocka_unit_test(memory_that_runs_out),
 		cmocka_unit_test(a_large_file),
+		cmocka_unit_test(hostile_files),
 		cmocka_unit_test(limits_over_the_whole_file),
 	};
 

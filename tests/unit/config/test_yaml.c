@@ -147,6 +147,8 @@ static void documents_and_tags(void **state)
 	(void)state;
 	says("a: 1\n---\nb: 2\n", "t:2:1: error: a second document: a file has one\n");
 	says("---\na: 1\n...\n", "");
+	says("%TAG !a! b\n---\na: 1\n", "t:1:1: error: directives have no meaning here\n");
+	says("a: 50%\nb: '%'\n", "");
 	says("a: !!str 1\nb: !x [1]\nc: !!map {}\n",
 		"t:1:4: error: tag 'tag:yaml.org,2002:str': tags have no meaning here, remove it\n"
 		"t:2:4: error: tag '!x': tags have no meaning here, remove it\n"
