@@ -323,8 +323,10 @@ void neigh_learn(
 			enter(t, e, NEIGH_STALE, now_ns);
 		return;
 	}
-	if (differs)
+	if (differs) {
 		memcpy(h->mac, news->mac, 6);
+		e->since_ns = now_ns;
+	}
 	if (news->solicited)
 		enter(t, e, NEIGH_REACHABLE, now_ns);
 	else if (differs)

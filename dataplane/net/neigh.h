@@ -25,11 +25,12 @@
 
 struct rte_mempool;
 
-#define NEIGH_REACHABLE_NS  (UINT64_C(30) * 1000000000) /* times 0.5 to 1.5 */
-#define NEIGH_RETRANS_NS    (UINT64_C(1) * 1000000000)
-#define NEIGH_DELAY_NS      (UINT64_C(5) * 1000000000)
-#define NEIGH_FAILED_NS     (UINT64_C(2) * 1000000000) /* no new attempt for so long */
-#define NEIGH_LOCK_NS       (UINT64_C(1) * 1000000000) /* a fresh answer stands against gossip */
+#define NEIGH_REACHABLE_NS (UINT64_C(30) * 1000000000) /* times 0.5 to 1.5 */
+#define NEIGH_RETRANS_NS   (UINT64_C(1) * 1000000000)
+#define NEIGH_DELAY_NS     (UINT64_C(5) * 1000000000)
+#define NEIGH_FAILED_NS    (UINT64_C(2) * 1000000000) /* no new attempt for so long */
+#define NEIGH_LOCK_NS \
+	(UINT64_C(1) * 1000000000) /* what was learned so lately stands against gossip */
 #define NEIGH_TRIES         3
 #define NEIGH_REQUEST_RATE  1000
 #define NEIGH_REQUEST_BURST 128

@@ -14,7 +14,7 @@ struct neigh_entry {
 	struct wheel_timer timer;
 	struct list_node order; /* on table->unresolved or table->resolved */
 	struct ip_addr addr;
-	uint64_t since_ns;       /* when it became unresolved, or was confirmed last */
+	uint64_t since_ns;       /* when it became unresolved, or was confirmed or changed last */
 	uint32_t q_head, q_tail; /* held packets, POOL_NONE ends */
 	uint16_t q_len;
 	uint16_t port;
