@@ -270,8 +270,8 @@ ALWAYS_INLINE uint8_t state_forward(uint8_t state, const struct pkt_meta *m)
 {
 	uint8_t f = m->tcp_flags;
 
-	if (state == L4_FLOW_UDP)
-		return state;
+	if (state >= L4_FLOW_UDP_ONE)
+		return L4_FLOW_UDP;
 	if (unlikely(f & TCP_RST))
 		return L4_FLOW_CLOSED;
 	if (unlikely(f & TCP_FIN))
@@ -286,8 +286,10 @@ ALWAYS_INLINE void state_nat(struct flow_nat *n, const struct pkt_meta *m, uint8
 	bool back = fin_flag == FLOW_FIN_BACKEND;
 	uint8_t f = m->tcp_flags;
 
-	if (n->f.state == L4_FLOW_UDP)
+	if (n->f.state >= L4_FLOW_UDP_ONE) {
+		n->f.state = L4_FLOW_UDP;
 		return;
+	}
 	if (unlikely(f & TCP_RST)) {
 		n->f.state = L4_FLOW_CLOSED;
 		return;
@@ -441,7 +443,8 @@ static enum reason track_forward(struct l4_worker *w, const struct pkt_meta *m,
 	} else {
 		struct flow_entry *f = flow_at(&w->forward, e);
 
-		f->state = state_forward(f->state, m);
+		if (m->proto == L4_TCP)
+			f->state = state_forward(f->state, m);
 		v->flags |= L4_V_TRACKED | L4_V_NEW;
 	}
 	verdict_forward(w, m, member, lk->hash, v);
@@ -531,7 +534,7 @@ ALWAYS_INLINE bool flow_is_over(const struct l4_member *mb, const struct flow_en
 {
 	if (now_ns >= mb->end_ns)
 		return true;
-	if (f->state == L4_FLOW_UDP)
+	if (f->state >= L4_FLOW_UDP_ONE)
 		return !(mb->flags & MEMBER_CHOSEN) && mb->state != L4_MEMBER_DRAIN;
 	if (likely(!opens(m)))
 		return false;

@@ -218,6 +218,12 @@ uint32_t flow_find_back(const struct flow_table *t, uint64_t hash, const struct 
 
 /* ---- entries ---- */
 
+/* Others read it while the owner runs. */
+static inline void used_set(struct flow_header *h, uint32_t used)
+{
+	__atomic_store_n(&h->used, used, __ATOMIC_RELAXED);
+}
+
 static inline uint32_t entry_take(struct flow_header *h, const struct flow_table *t)
 {
 	uint32_t e = h->free_head;
@@ -228,7 +234,7 @@ static inline uint32_t entry_take(struct flow_header *h, const struct flow_table
 		e = h->high++;
 	else
 		return L4_NONE32;
-	h->used++;
+	used_set(h, h->used + 1);
 	return e;
 }
 
@@ -239,7 +245,7 @@ static inline void entry_give(struct flow_header *h, const struct flow_table *t,
 	f->proto = 0;
 	f->member = h->free_head;
 	h->free_head = e;
-	h->used--;
+	used_set(h, h->used - 1);
 }
 
 static inline void entry_set_back(struct flow_nat *n, const struct flow_back *back)

@@ -37,8 +37,9 @@ enum l4_flow_state {
 	L4_FLOW_SYN,    /* the client's SYN alone */
 	L4_FLOW_SYNACK, /* NAT modes: the backend answered it */
 	L4_FLOW_EST,
-	L4_FLOW_FIN,    /* one side sent FIN */
-	L4_FLOW_CLOSED, /* both did, or a reset */
+	L4_FLOW_FIN,     /* one side sent FIN */
+	L4_FLOW_CLOSED,  /* both did, or a reset */
+	L4_FLOW_UDP_ONE, /* one packet so far, as of a forged source */
 	L4_FLOW_UDP,
 	L4_FLOW_STATES
 };

@@ -106,6 +106,7 @@ static int learn_service(struct builder *b, uint32_t s)
 				[L4_FLOW_EST] = ticks(cs->timeout_established_ns),
 				[L4_FLOW_FIN] = ticks(cs->timeout_fin_ns),
 				[L4_FLOW_CLOSED] = ticks(cs->timeout_fin_ns / 4),
+				[L4_FLOW_UDP_ONE] = ticks(cs->timeout_udp_ns),
 				[L4_FLOW_UDP] = ticks(cs->timeout_udp_ns),
 			},
 	};

@@ -25,7 +25,7 @@ int track_insert(struct l4_worker *w, struct flow_table *t, uint64_t hash,
 	f = flow_at(t, *out);
 	f->member = member;
 	f->seen = l4_tick(now_ns);
-	f->state = key->proto == L4_UDP ? L4_FLOW_UDP : L4_FLOW_SYN;
+	f->state = key->proto == L4_UDP ? L4_FLOW_UDP_ONE : L4_FLOW_SYN;
 	count32(&w->member_active[member], 1);
 	count32(&w->services[service].active, 1);
 	count32(&w->vip_active[key->vip], 1);
@@ -60,7 +60,7 @@ bool track_evict(struct l4_worker *w, struct flow_table *t, uint64_t now_ns)
 		const struct flow_entry *f = flow_at(t, e);
 
 		*at = e + 1;
-		if (f->proto != L4_TCP || f->state == L4_FLOW_EST ||
+		if (f->proto == 0 || f->state == L4_FLOW_EST || f->state == L4_FLOW_UDP ||
 			now - f->seen < l4_tick(EVICT_IDLE_NS))
 			continue;
 		track_remove(w, t, e);

@@ -211,10 +211,11 @@ uint32_t l4_worker_service_active(const struct l4_worker *w, uint16_t service)
 	return __atomic_load_n(&w->services[service].active, __ATOMIC_RELAXED);
 }
 
-uint32_t l4_worker_port_headroom(const struct l4_worker *w, uint32_t member)
+uint32_t l4_worker_port_headroom(
+	const struct l4_worker *w, const struct l4_table *t, uint32_t member)
 {
-	const struct l4_member *m = &w->table->members[member];
-	const struct l4_service *s = &w->table->services[m->service];
+	const struct l4_member *m = &t->members[member];
+	const struct l4_service *s = &t->services[m->service];
 	uint32_t addrs = (m->flags & MEMBER_IS4) ? s->local4_cnt : s->local6_cnt;
 	uint32_t ports = (uint32_t)(w->port_hi - w->port_lo) + 1;
 	uint32_t active = l4_worker_member_active(w, member);

@@ -60,7 +60,7 @@ struct l4_service_stats {
 
 struct l4_worker_stats {
 	uint64_t flood_untracked; /* new flows over flood_new_per_sec */
-	uint64_t evicted;         /* half-open or closing flows that made room */
+	uint64_t evicted;         /* half-open, closing and one-datagram flows that made room */
 	uint64_t expired;
 	uint64_t ended; /* flows ended with their backend, or by a changed list */
 	uint64_t resets;
@@ -94,8 +94,10 @@ uint32_t l4_worker_member_active(const struct l4_worker *w, uint32_t member);
 uint32_t l4_worker_service_active(const struct l4_worker *w, uint16_t service);
 
 /* Full NAT ports this worker may still use towards a backend (its share of all local addresses
- * minus its flows there); UINT32_MAX for other modes and with a port filter. */
-uint32_t l4_worker_port_headroom(const struct l4_worker *w, uint32_t member);
+ * minus its flows there), by the table t it runs; UINT32_MAX for other modes and with a port
+ * filter. */
+uint32_t l4_worker_port_headroom(
+	const struct l4_worker *w, const struct l4_table *t, uint32_t member);
 
 /* Tell every worker what the others carry (least connections, connection limits). Control calls it
  * every 100 ms or so and after each new generation; t is the current one. */

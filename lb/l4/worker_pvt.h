@@ -80,8 +80,8 @@ int track_insert(struct l4_worker *w, struct flow_table *t, uint64_t hash,
 	const struct flow_key *key, const struct flow_back *back, uint32_t member, uint64_t now_ns,
 	uint32_t *out) WARN_UNUSED;
 void track_remove(struct l4_worker *w, struct flow_table *t, uint32_t e);
-/* Make room for one flow by ending one that is half-open or closing and idle; false if there is
- * none nearby. */
+/* Make room for one flow by ending one that is half-open, closing or a single datagram, and idle;
+ * false if there is none nearby. */
 bool track_evict(struct l4_worker *w, struct flow_table *t, uint64_t now_ns);
 
 /* ---- sched.c ---- */

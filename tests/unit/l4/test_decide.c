@@ -459,6 +459,37 @@ static void a_full_table_never_gives_up_an_established_flow(void **state)
 	finish(&rig);
 }
 
+/* Spoofed sources send one datagram each; who was heard twice stays. */
+static void a_datagram_flood_makes_room_for_itself_only(void **state)
+{
+	enum { CNT = 64 };
+	static const enum l4_mode modes[] = {L4_IPIP, L4_FULLNAT};
+	struct l4_rig rig;
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(modes); k++) {
+		rig_init(&rig, 1, CNT);
+		service(&rig, L4_UDP, modes[k], 3);
+		rig_apply(&rig);
+		for (uint32_t i = 0; i < CNT; i++) {
+			assert_int_equal(decide(&rig, udp(i)), REASON_NONE);
+			if (i % 4 == 0)
+				assert_int_equal(decide(&rig, udp(i)), REASON_NONE);
+		}
+		rig.now_ns += 2 * NS_PER_SEC;
+		for (uint32_t i = CNT; i < 2 * CNT; i++)
+			decide(&rig, udp(i));
+		for (uint32_t i = 0; i < CNT; i += 4) {
+			struct pkt_meta m = udp(i);
+			struct l4_verdict v;
+
+			assert_int_equal(rig_decide(&rig, &m, &v), REASON_NONE);
+			assert_true((v.flags & (L4_V_TRACKED | L4_V_NEW)) == L4_V_TRACKED);
+		}
+		finish(&rig);
+	}
+}
+
 /* ---- health, drain, removal ---- */
 
 static bool all_sick(void *ctx, uint32_t s, uint32_t b)
@@ -913,6 +944,7 @@ int main(void)
 		cmocka_unit_test(the_rate_limit_is_a_rate),
 		cmocka_unit_test(a_flood_is_not_tracked),
 		cmocka_unit_test(a_full_table_never_gives_up_an_established_flow),
+		cmocka_unit_test(a_datagram_flood_makes_room_for_itself_only),
 		cmocka_unit_test(all_down_is_a_setting),
 		cmocka_unit_test(a_dead_backend_loses_udp_and_half_open_flows_only),
 		cmocka_unit_test(a_drain_has_a_deadline),

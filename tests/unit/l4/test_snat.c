@@ -88,7 +88,7 @@ static void each_port_is_used_once_per_backend_and_then_none_is_left(void **stat
 		}
 		/* All of them, in spite of the bound on one search. */
 		assert_in_range(ok, locals * PORTS, locals * (PORTS + 1));
-		assert_int_equal(l4_worker_port_headroom(rig.workers[0], 0), 0);
+		assert_int_equal(l4_worker_port_headroom(rig.workers[0], rig.table, 0), 0);
 		assert_true(last < 3 * PORTS);
 		rig_fini(&rig);
 	}
