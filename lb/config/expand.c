@@ -433,9 +433,10 @@ static void local_addresses(struct reader *r, const struct reach *reach, const s
 		const struct ip_addr *a = &s->backends[i].addr;
 		const struct reach_entry *e = reach_find(reach, a);
 
-		if (e && !used[e->port][ip_addr_is4(a)]) {
+		for (; e; e = reach_next(reach, e)) {
+			if (!used[e->port][ip_addr_is4(a)])
+				cnt += cfg->ports[e->port].address_cnt;
 			used[e->port][ip_addr_is4(a)] = true;
-			cnt += cfg->ports[e->port].address_cnt;
 		}
 	}
 	s->local_addrs = arena_array(r->arena, cnt, sizeof(*s->local_addrs));

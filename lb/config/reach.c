@@ -18,7 +18,9 @@ static int by_length(const void *pa, const void *pb)
 	c = memcmp(&a->to.addr, &b->to.addr, sizeof(a->to.addr));
 	if (c)
 		return c;
-	return (int)b->on_link - (int)a->on_link;
+	if (a->on_link != b->on_link)
+		return a->on_link ? -1 : 1;
+	return a->port < b->port ? -1 : a->port > b->port;
 }
 
 static int by_addr(const void *a, const void *b)
@@ -99,6 +101,16 @@ const struct reach_entry *reach_find(const struct reach *r, const struct ip_addr
 			return &r->entries[lo];
 	}
 	return NULL;
+}
+
+const struct reach_entry *reach_next(const struct reach *r, const struct reach_entry *e)
+{
+	const struct reach_entry *n = e + 1;
+
+	if (n == r->entries + r->cnt || n->is4 != e->is4 || n->to.len != e->to.len ||
+		!ip_addr_eq(&n->to.addr, &e->to.addr) || n->on_link != e->on_link)
+		return NULL;
+	return n;
 }
 
 bool reach_is_own(const struct reach *r, const struct ip_addr *addr)

@@ -28,8 +28,10 @@ struct reach {
 
 /* False if memory ran out. */
 bool reach_init(struct reach *r, struct arena *a, const struct config *cfg) WARN_UNUSED;
-/* Longest match, or NULL. */
+/* Longest match, or NULL; the first of those that share the prefix. */
 const struct reach_entry *reach_find(const struct reach *r, const struct ip_addr *addr);
+/* The next one that shares the prefix of e and, if e is on link, is on link as well; or NULL. */
+const struct reach_entry *reach_next(const struct reach *r, const struct reach_entry *e);
 bool reach_is_own(const struct reach *r, const struct ip_addr *addr);
 
 #endif

@@ -195,7 +195,7 @@ static const struct schema_field backend_fields[] = {
 	{"port", SCHEMA_UINT, 0, SCHEMA_AT(config_backend, port), .min = 0, .max = UINT16_MAX,
 		.dflt = "0", .help = "Port; 0: the one the client asked for."},
 	{"weight", SCHEMA_UINT, 0, SCHEMA_AT(config_backend, weight), .min = 0, .max = LIMIT_WEIGHT,
-		.dflt = "1", .help = "Share of new flows; 0: none."},
+		.dflt = "1", .help = "Share of new flows; 0: drain."},
 	{"drain", SCHEMA_BOOL, 0, SCHEMA_AT(config_backend, drain), .dflt = "false",
 		.help = "Take no new flows; tracked ones go on until `drain_timeout`."},
 };
@@ -321,8 +321,8 @@ static const struct schema_enum down_words[] = {
 	{NULL, 0, NULL},
 };
 static const struct schema_enum removal_words[] = {
-	{"gentle", L4_REMOVE_GENTLE, "its flows go on"},
-	{"reset", L4_REMOVE_RESET, "its flows are reset"},
+	{"gentle", L4_REMOVE_GENTLE, "its flows go on until `drain_timeout`"},
+	{"reset", L4_REMOVE_RESET, "its clients get a TCP reset at once"},
 	{NULL, 0, NULL},
 };
 
@@ -335,9 +335,11 @@ static const struct schema_field service_fields[] = {
 	{"vip", SCHEMA_CUSTOM, SCHEMA_SHORT, SCHEMA_AT(config_service, vips), .custom = &custom_vip,
 		.help = "Short form of `vips` with one address and of `port`: `192.0.2.10:80`."},
 	{"vips", SCHEMA_ADDR, SCHEMA_LIST, SCHEMA_LIST_AT(config_service, vips, vip_cnt),
-		.max_cnt = LIMIT_VIPS, .help = "Virtual addresses that clients connect to."},
+		.max_cnt = LIMIT_VIPS, .dflt_doc = "`vip` or this is **required**",
+		.help = "Virtual addresses that clients connect to."},
 	{"port", SCHEMA_PORTS, 0, .offset = offsetof(struct config_service, port_lo),
-		.width = 2 * sizeof(uint16_t), .help = "Port, range of ports, or any."},
+		.width = 2 * sizeof(uint16_t), .dflt_doc = "here or in `vip` **required**",
+		.help = "Port, range of ports, or any."},
 	{"protocol", SCHEMA_ENUM, 0, SCHEMA_AT(config_service, proto), .dflt = "tcp",
 		.words = proto_words, .help = "Transport protocol."},
 	{"mode", SCHEMA_ENUM, 0, SCHEMA_AT(config_service, mode), .dflt = "fullnat",
@@ -384,10 +386,7 @@ static const struct schema_field service_fields[] = {
 		.help = "Flows of a draining or removed backend end after this time; 0: never."},
 	{"limits", SCHEMA_MAP, 0, .offset = 0, .map = &limit_map, .help = "Bounds of the service."},
 	{"allow", SCHEMA_PREFIX, SCHEMA_LIST, SCHEMA_LIST_AT(config_service, allow, allow_cnt),
-		.max_cnt = LIMIT_PREFIXES,
-		.help = "Clients that may connect; empty: all. The longest match of `allow` and "
-			"`deny` "
-			"decides."},
+		.max_cnt = LIMIT_PREFIXES, .help = "Clients that may connect; empty: all."},
 	{"deny", SCHEMA_PREFIX, SCHEMA_LIST, SCHEMA_LIST_AT(config_service, deny, deny_cnt),
 		.max_cnt = LIMIT_PREFIXES, .help = "Clients that may not, whatever `allow` says."},
 	{"timeouts", SCHEMA_MAP, 0, .offset = 0, .map = &timeout_map,

@@ -167,6 +167,26 @@ static void local_addresses_follow_the_route(void **state)
 	config_free(cfg);
 }
 
+/* Flows spread over both ports of a shared default route: each has its own sources. */
+static void local_addresses_of_several_ways(void **state)
+{
+	struct config *cfg =
+		parse("ports:\n"
+		      "- {device: a, addresses: [192.0.2.2/24], gateway: 192.0.2.1}\n"
+		      "- {device: b, addresses: [198.51.100.2/24], gateway: 198.51.100.1}\n"
+		      "services:\n"
+		      "- {vip: 192.0.2.10:80, backends: [203.0.113.1]}\n"
+		      "- {vip: 192.0.2.10:81, backends: [198.51.100.7]}\n");
+
+	(void)state;
+	assert_int_equal(cfg->services[0].local_addr_cnt, 2);
+	assert_true(addr_is(&cfg->services[0].local_addrs[0], "192.0.2.2"));
+	assert_true(addr_is(&cfg->services[0].local_addrs[1], "198.51.100.2"));
+	assert_int_equal(cfg->services[1].local_addr_cnt, 1);
+	assert_true(addr_is(&cfg->services[1].local_addrs[0], "198.51.100.2"));
+	config_free(cfg);
+}
+
 static void computed_defaults(void **state)
 {
 	struct config *cfg =
@@ -378,6 +398,7 @@ int main(void)
 		cmocka_unit_test(six_lines_are_enough),
 		cmocka_unit_test(full_file_fills_every_member),
 		cmocka_unit_test(local_addresses_follow_the_route),
+		cmocka_unit_test(local_addresses_of_several_ways),
 		cmocka_unit_test(computed_defaults),
 		cmocka_unit_test(seeds_are_texts_or_digits),
 		cmocka_unit_test(odd_files),
