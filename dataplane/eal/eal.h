@@ -37,11 +37,12 @@ struct pkt_priv {
 	uint16_t port;    /* index of the port to transmit on, or of arrival */
 	uint8_t route;    /* enum pkt_route */
 	uint8_t hops;     /* hand-offs so far */
-	uint32_t l2_from; /* spare word, keeps the size at 8 */
+	uint16_t sport, dport; /* with PKT_ROUTE_FRAGMENT: the datagram's ports, network order */
 };
 
 enum pkt_route {
 	PKT_ROUTE_INPUT,    /* as if received by the worker that takes it */
+	PKT_ROUTE_FRAGMENT, /* a fragment whose ports are known */
 	PKT_ROUTE_LOCAL,    /* for the box's own addresses, balancer already asked */
 	PKT_ROUTE_TRANSMIT, /* finished frame, the taker owns the transmit queue */
 	PKT_ROUTE_LEARN,    /* copy of an ARP or ND packet: learn, do not answer */

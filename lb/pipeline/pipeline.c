@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Creation, generations, time. The data path is in input.c, forward.c and local.c. */
+#include "lb/pipeline/pipeline.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/base/assert.h"
+#include "dataplane/base/log.h"
+#include "dataplane/base/rng.h"
+#include "dataplane/base/time.h"
+#include "lb/pipeline/input.h"
+#include "lb/pipeline/pipeline_pvt.h"
+
+static void emit_frame(void *ctx, uint16_t port, struct rte_mbuf *m)
+{
+	struct pipeline *p = ctx;
+
+	worker_tx(p->w, port, m, 0);
+}
+
+static bool owns(void *ctx, uint16_t port, const struct ip_addr *a)
+{
+	const struct pipeline *p = ctx;
+
+	return net_if_owns(&p->ifs[port], a) || l4_owns_vip(p->gen->l4, a);
+}
+
+static void conflict(void *ctx, uint16_t port, const struct ip_addr *a, const uint8_t mac[6])
+{
+	struct pipeline *p = ctx;
+	char text[IP_ADDR_TEXT_MAX];
+
+	p->stats.addr_conflicts++;
+	LOG_WRN("another station uses our address",
+		"port=%s address=%s mac=%02x:%02x:%02x:%02x:%02x:%02x", p->ports[port].name,
+		ip_addr_format(a, text), mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+}
+
+static int create_neigh(struct pipeline *p, const struct pipeline_params *params)
+{
+	struct neigh_conf conf = {.ifs = p->ifs,
+		.if_cnt = p->gen->if_cnt,
+		.pool = params->pool,
+		.emit = {emit_frame, p},
+		.ledger = &p->w->ledger,
+		.capacity = LIMIT_NEIGHBOURS,
+		.seed = p->w->id + 1,
+		.owns = owns,
+		.conflict = conflict,
+		.ctx = p};
+
+	return neigh_create(&conf, params->now_ns, &p->neigh);
+}
+
+static int create_l4(struct pipeline *p, const struct config *cfg, uint64_t now_ns)
+{
+	struct l4_worker_conf conf = {.index = p->w->id,
+		.workers = p->w->worker_cnt,
+		.flows = cfg->memory.flows,
+		.nat_flows = cfg->memory.nat_flows,
+		.flood_new_per_sec = cfg->l4.flood_new_per_sec};
+	int rc = l4_worker_create(&conf, &p->l4);
+
+	if (rc == 0)
+		l4_worker_set_table(p->l4, p->gen->l4, now_ns);
+	return rc;
+}
+
+static int create_health(struct pipeline *p, const struct pipeline_params *params)
+{
+	struct health_conf conf = {.pool = params->pool,
+		.ledger = &p->w->ledger,
+		.source = local_probe_source,
+		.send = local_probe_send,
+		.ctx = p};
+
+	if (p->w->id != LOCAL_WORKER)
+		return 0;
+	rng_secret(&conf.key, sizeof(conf.key));
+	rng_secret(&conf.seed, sizeof(conf.seed));
+	l4_probe_ports(params->cfg, &conf.port_lo, &conf.port_hi);
+	p->health = health_engine_create(&conf, params->now_ns);
+	if (p->health == NULL)
+		return -ENOMEM;
+	if (health_engine_reserve(p->health, p->gen->health) != 0)
+		return -ENOMEM;
+	health_engine_apply(p->health, p->gen->health, params->now_ns);
+	p->plan = p->gen->health;
+	return 0;
+}
+
+struct pipeline *pipeline_create(const struct pipeline_params *params)
+{
+	struct pipeline *p = aligned_alloc(CACHE_LINE, ROUND_UP(sizeof(*p), CACHE_LINE));
+	int rc;
+
+	if (p == NULL)
+		return NULL;
+	memset(p, 0, sizeof(*p));
+	p->w = params->worker;
+	p->gen = params->gen;
+	memcpy(p->ifs, p->gen->ifs, sizeof(p->ifs));
+	p->ports = params->ports;
+	p->pool = params->pool;
+	p->taps = params->taps;
+	p->now_ns = params->now_ns;
+	icmp_limiter_init(&p->icmp, params->cfg->l4.icmp_rate);
+	rc = create_neigh(p, params);
+	if (rc == 0)
+		rc = frag_table_create(LIMIT_FRAG_ENTRIES, &p->w->ledger, &p->frags);
+	if (rc == 0)
+		rc = create_l4(p, params->cfg, params->now_ns);
+	if (rc == 0)
+		rc = create_health(p, params);
+	if (rc != 0) {
+		LOG_ERR("no memory for a worker's tables", "worker=%u error=%d", p->w->id, rc);
+		pipeline_destroy(p);
+		return NULL;
+	}
+	return p;
+}
+
+void pipeline_destroy(struct pipeline *p)
+{
+	if (p->health != NULL)
+		health_engine_destroy(p->health);
+	if (p->l4 != NULL)
+		l4_worker_destroy(p->l4);
+	frag_table_destroy(p->frags);
+	neigh_destroy(p->neigh);
+	free(p);
+}
+
+static void adopt(void *ctx, void *msg, uint64_t now_ns)
+{
+	struct pipeline *p = ctx;
+	const struct pipeline_gen *gen = msg;
+
+	p->now_ns = now_ns;
+	p->gen = gen;
+	l4_worker_set_table(p->l4, gen->l4, now_ns);
+	memcpy(p->ifs, gen->ifs, sizeof(p->ifs));
+	if (p->health != NULL && p->plan != gen->health) {
+		health_engine_apply(p->health, gen->health, now_ns);
+		p->plan = gen->health;
+	}
+	if (gen->announce)
+		p->announce_next = 0;
+}
+
+static uint64_t run_timers(void *ctx, uint64_t now_ns)
+{
+	struct pipeline *p = ctx;
+	uint64_t next = now_ns + 10 * NS_PER_MS, t;
+
+	p->now_ns = now_ns;
+	neigh_tick(p->neigh, now_ns);
+	t = neigh_next_ns(p->neigh);
+	next = t < next ? t : next;
+	frag_tick(p->frags, now_ns);
+	t = frag_next_ns(p->frags);
+	next = t < next ? t : next;
+	l4_sweep(p->l4, now_ns);
+	local_announce(p);
+	if (p->health != NULL) {
+		health_run(p->health, now_ns);
+		t = health_next_ns(p->health);
+		next = t < next ? t : next;
+		if (local_from_host(p) > 0)
+			next = now_ns;
+	}
+	return next;
+}
+
+const struct worker_ops pipeline_ops = {
+	.input = pipeline_input,
+	.handed = pipeline_handed,
+	.message = adopt,
+	.timers = run_timers,
+};
+
+struct l4_worker *pipeline_l4(const struct pipeline *p)
+{
+	return p->l4;
+}
+
+struct health_engine *pipeline_health(struct pipeline *p)
+{
+	return p->health;
+}
+
+void pipeline_stats(const struct pipeline *p, struct pipeline_stats *out)
+{
+	*out = p->stats;
+}

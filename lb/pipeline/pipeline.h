@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * pipeline - the way of a packet through one worker, from the receive burst to the transmit burst.
+ * Owner:      one worker; control creates and destroys it while the worker does not run.
+ * Lifetime:   pipeline_create() ... pipeline_destroy().
+ * Invariants: PL1 every packet that comes in is ended, held or transmitted (reason.h, RL1).
+ *             PL2 nothing of a generation is kept after the message that replaced it.
+ * Units:      times in ns, monotonic.
+ * Cost:       one pass a burst; no allocation but packet buffers, no lock, no system call. */
+#ifndef LB_PIPELINE_PIPELINE_H
+#define LB_PIPELINE_PIPELINE_H
+
+#include "dataplane/base/compiler.h"
+#include "dataplane/core/worker.h"
+#include "dataplane/net/netif.h"
+#include "dataplane/net/route.h"
+#include "lb/config/config.h"
+#include "lb/health/health.h"
+#include "lb/l4/table.h"
+
+struct host_tap;
+struct l4_worker;
+struct pipeline;
+
+/* What one configuration and one set of health results make; immutable. */
+struct pipeline_gen {
+	uint64_t number;
+	const struct config *cfg; /* outlives the generation */
+	struct l4_table *l4;
+	struct route_table *routes;
+	const struct health_plan *health;
+	struct net_if ifs[LIMIT_PORTS];
+	uint32_t if_cnt;
+	bool announce; /* VIPs may be new: send gratuitous ARP and unsolicited NA */
+	bool draining; /* take no new flows */
+};
+
+struct pipeline_params {
+	struct worker *worker;
+	const struct config *cfg;
+	struct rte_mempool *pool;
+	const struct pipeline_gen *gen; /* the first one */
+	struct host_tap *const *taps;   /* by port; used by worker 0 alone; entries may be NULL */
+	struct port *ports;
+	uint64_t now_ns;
+};
+
+/* NULL when memory is short. */
+struct pipeline *pipeline_create(const struct pipeline_params *params) WARN_UNUSED;
+void pipeline_destroy(struct pipeline *p);
+
+/* The callbacks of the worker's loop; their ctx is the struct pipeline. A message is a
+ * `const struct pipeline_gen *`. */
+extern const struct worker_ops pipeline_ops;
+
+/* Reading side, any thread. */
+struct l4_worker *pipeline_l4(const struct pipeline *p);
+/* The engine of worker 0; NULL on the others. */
+struct health_engine *pipeline_health(struct pipeline *p);
+
+struct pipeline_stats {
+	uint64_t missteered;  /* packets that RSS should have brought here, and did not */
+	uint64_t rss_checked; /* packets on which the NIC's hash was compared */
+	uint64_t rss_wrong;
+	uint64_t addr_conflicts; /* somebody else claims an address of ours */
+	uint64_t icmp_sent;
+};
+void pipeline_stats(const struct pipeline *p, struct pipeline_stats *out);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * pipeline_pvt - the state of one worker's pipeline and the steps that its files are made of.
+ * A step that takes an mbuf ends it: it is transmitted, handed over, held or counted. */
+#ifndef LB_PIPELINE_PIPELINE_PVT_H
+#define LB_PIPELINE_PIPELINE_PVT_H
+
+#include <rte_mbuf.h>
+
+#include "dataplane/eal/eal.h"
+#include "dataplane/net/frag.h"
+#include "dataplane/net/icmp.h"
+#include "dataplane/net/neigh.h"
+#include "dataplane/net/pkt.h"
+#include "lb/l4/decide.h"
+#include "lb/l4/worker.h"
+#include "lb/pipeline/pipeline.h"
+
+#define LOCAL_WORKER   0    /* owns what is for the box's own addresses */
+#define HOPS_MAX       4    /* hand-offs of one packet: fragment table, flow owner, own address */
+#define ANNOUNCE_BATCH 32   /* addresses announced in one turn of the loop */
+#define RSS_CHECKS     1024 /* packets on which the NIC's hash is compared, for each port */
+
+/* Neighbour entries found lately, by next hop. */
+#define HOP_REFS 1024
+struct hop_ref {
+	struct ip_addr addr;
+	struct neigh_ref ref;
+	uint16_t port;
+};
+
+struct pipeline {
+	struct worker *w;
+	const struct pipeline_gen *gen;
+	struct net_if ifs[LIMIT_PORTS]; /* of gen; the neighbour table keeps a pointer to them */
+	struct l4_worker *l4;
+	struct neigh *neigh;
+	struct frag_table *frags;
+	struct icmp_limiter icmp;
+	uint64_t now_ns; /* of the burst that is being handled */
+	struct port *ports;
+	struct rte_mempool *pool;
+
+	struct health_engine *health;   /* worker 0 */
+	struct host_tap *const *taps;   /* worker 0 */
+	const struct health_plan *plan; /* that the engine runs */
+
+	struct hop_ref hops[HOP_REFS];
+	uint32_t announce_next; /* VIPs below this were announced */
+
+	bool rss_broken[LIMIT_PORTS];
+	uint32_t rss_checks[LIMIT_PORTS];
+	struct pipeline_stats stats;
+};
+
+ALWAYS_INLINE struct pkt_priv *pkt_priv(struct rte_mbuf *m)
+{
+	return rte_mbuf_to_priv(m);
+}
+
+ALWAYS_INLINE uint8_t *l3_at(struct rte_mbuf *m, const struct pkt_meta *pm)
+{
+	return rte_pktmbuf_mtod_offset(m, uint8_t *, pm->l3_off);
+}
+
+/* forward.c: packets of L4 services on the worker that owns them. */
+void forward_burst(struct pipeline *p, struct rte_mbuf **pkts, struct pkt_meta *metas, uint32_t n);
+
+/* local.c: own addresses (on LOCAL_WORKER), ARP and ND, echo of own and virtual addresses. */
+void local_input(struct pipeline *p, struct rte_mbuf *m, struct pkt_meta *pm);
+void local_neighbour(
+	struct pipeline *p, struct rte_mbuf *m, const struct pkt_meta *pm, bool answer);
+bool local_is_neighbour(const struct pkt_meta *pm);
+/* Does the box answer for this address: own or virtual? */
+bool local_owns(const struct pipeline *p, const struct ip_addr *a);
+/* Is this an echo request to such an address? */
+bool local_is_echo(const struct pipeline *p, const struct pkt_meta *pm);
+void local_echo(struct pipeline *p, struct rte_mbuf *m, const struct pkt_meta *pm);
+/* Frames from the host's TAPs to their ports; returns how many. */
+uint32_t local_from_host(struct pipeline *p);
+/* A probe that the health engine made. */
+void local_probe_send(void *ctx, const struct health_target *t, struct rte_mbuf *m);
+bool local_probe_source(void *ctx, const struct health_target *t, struct ip_addr *src);
+/* Announce the next few VIPs after a new configuration. */
+void local_announce(struct pipeline *p);
+
+/* output.c: an IP packet at l3_off to its next hop. */
+void output_hop(
+	struct pipeline *p, const struct route_hop *hop, struct rte_mbuf *m, uint16_t l3_off);
+/* The same by destination, for packets made here. */
+void output_routed(
+	struct pipeline *p, const struct ip_addr *dst, struct rte_mbuf *m, uint16_t l3_off);
+/* Answer a packet that ends here with an ICMP error, if rules and rate allow; m stays the caller's.
+ */
+void output_icmp_error(struct pipeline *p, const struct rte_mbuf *m, const struct pkt_meta *pm,
+	enum icmp_why why, uint16_t mtu);
+
+/* The TCP reset that answers m; m stays the caller's. */
+void output_reset(struct pipeline *p, const struct rte_mbuf *m, const struct pkt_meta *pm);
+
+/* steer.c: the worker that must handle an IP packet, or LOCAL for own addresses. */
+enum steer_to { STEER_TO_FORWARD, STEER_TO_LOCAL, STEER_TO_NOBODY };
+enum steer_to steer(
+	struct pipeline *p, const struct rte_mbuf *m, const struct pkt_meta *pm, uint32_t *worker);
+uint32_t steer_fragment(const struct pipeline *p, const struct pkt_meta *pm);
+/* Compare the NIC's hash with ours on the first packets of a port. */
+void steer_check_rss(
+	struct pipeline *p, uint16_t port, const struct rte_mbuf *m, const struct pkt_meta *pm);
+
+#endif
