@@ -1,14 +1,178 @@
 /* SPDX-License-Identifier: Apache-2.0
- * main - the composition root: reads the command line and starts the parts in order. */
+ * main - the composition root: reads the command line, starts the parts in order and takes them
+ * down in reverse. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "dataplane/base/log.h"
+#include "dataplane/base/time.h"
+#include "dataplane/eal/eal.h"
+#include "lb/admin/admin_client.h"
+#include "lb/app.h"
+#include "lb/config/config.h"
+#include "lb/config/config_cmd.h"
+#include "lb/control.h"
+
+enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE };
+
+static const char usage_text[] =
+	"usage: weir -c FILE [--log-level error|warn|info|debug] [--log-json]\n"
+	"       weir check FILE           validate a configuration; exit status 1 if it has "
+	"errors\n"
+	"       weir config show FILE     print every effective value and where it came from\n"
+	"       weir config schema        print the JSON Schema of the configuration\n"
+	"       weir config reference     print the reference page of the configuration\n"
+	"       weir status|counters|services|health|reload|stop [-s SOCKET] [-o json]\n"
+	"                                 ask or tell a running weir\n"
+	"       weir --version | --help\n"
+	"\n"
+	"weir runs in the foreground. SIGHUP reloads FILE, SIGTERM drains and stops (twice: at "
+	"once),\n"
+	"SIGUSR1 logs the packet counters.\n";
+
+struct options {
+	const char *config;
+	bool json;
+	enum log_level level;
+};
+
+static int usage_error(const char *what, const char *arg)
+{
+	fprintf(stderr, "weir: %s%s%s\n%s", what, arg != NULL ? ": " : "", arg != NULL ? arg : "",
+		usage_text);
+	return EXIT_USAGE;
+}
+
+static int config_command(int argc, char **argv)
+{
+	if (argc == 3 && strcmp(argv[1], "show") == 0)
+		return config_cmd_show(argv[2]);
+	if (argc == 2 && strcmp(argv[1], "schema") == 0)
+		return config_cmd_schema();
+	if (argc == 2 && strcmp(argv[1], "reference") == 0)
+		return config_cmd_reference();
+	return usage_error("config needs `show FILE`, `schema` or `reference`", NULL);
+}
+
+/* Returns an exit status, or -1 when argv[0] names no command. */
+static int command(int argc, char **argv)
+{
+	static const char *const admin[] = {
+		"status", "counters", "services", "health", "reload", "stop"};
+
+	if (strcmp(argv[0], "check") == 0)
+		return argc == 2 ? config_cmd_check(argv[1])
+				 : usage_error("check needs one file", NULL);
+	if (strcmp(argv[0], "config") == 0)
+		return config_command(argc, argv);
+	for (size_t i = 0; i < ARRAY_SIZE(admin); i++)
+		if (strcmp(argv[0], admin[i]) == 0)
+			return admin_cmd(argc, argv);
+	return -1;
+}
+
+/* Returns -1 to go on, or an exit status. */
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"log-level", required_argument, NULL, 'l'},
+		{"log-json", no_argument, NULL, 'j'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int opt;
+
+	*o = (struct options){.level = LOG_INFO};
+	while ((opt = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
+		switch (opt) {
+		case 'c':
+			o->config = optarg;
+			break;
+		case 'l':
+			if (log_level_parse(optarg, &o->level) != 0)
+				return usage_error("no such log level", optarg);
+			break;
+		case 'j':
+			o->json = true;
+			break;
+		case 'V':
+			printf("weir %s\n", WEIR_VERSION);
+			return EXIT_OK;
+		case 'h':
+			fputs(usage_text, stdout);
+			return EXIT_OK;
+		default:
+			return usage_error("unknown option", NULL);
+		}
+	}
+	if (optind < argc)
+		return usage_error("unknown argument", argv[optind]);
+	if (o->config == NULL)
+		return usage_error("a configuration is needed", NULL);
+	return -1;
+}
+
+/* Signals are taken by the control loop alone: blocked here, before any thread exists. */
+static void block_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int run(const struct options *o)
+{
+	struct config *cfg;
+	struct eal_params eal;
+	const char *pci[LIMIT_PORTS];
+	struct app *app;
+	sigset_t signals;
+	int rc;
+
+	if (config_load(o->config, stderr, &cfg) < 0)
+		return EXIT_FAILED;
+	block_signals(&signals);
+	app_eal_params(cfg, &eal, pci);
+	eal.verbose = o->level == LOG_DEBUG;
+	if (eal_start(&eal) != 0) {
+		config_free(cfg);
+		return EXIT_FAILED;
+	}
+	rc = app_create(cfg, clock_now_ns(), &app);
+	if (rc == 0) {
+		rc = app_start(app);
+		if (rc == 0)
+			rc = control_run(app, o->config, &signals);
+		app_stop(app);
+		app_destroy(app);
+	}
+	eal_stop();
+	return rc == 0 ? EXIT_OK : EXIT_FAILED;
+}
 
 int main(int argc, char **argv)
 {
-	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-		printf("weir %s\n", WEIR_VERSION);
-		return 0;
+	struct options o;
+	int rc;
+
+	if (argc > 1 && argv[1][0] != '-') {
+		rc = command(argc - 1, argv + 1);
+		return rc >= 0 ? rc : usage_error("unknown command", argv[1]);
 	}
-	fprintf(stderr, "usage: weir --version\n");
-	return 2;
+	rc = parse_options(argc, argv, &o);
+	if (rc >= 0)
+		return rc;
+	log_set_level(o.level);
+	log_set_json(o.json);
+	return run(&o);
 }

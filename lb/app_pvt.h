@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * app_pvt - what the app's files share. */
+#ifndef LB_APP_PVT_H
+#define LB_APP_PVT_H
+
+#include "dataplane/core/worker.h"
+#include "lb/app.h"
+#include "lb/health/view.h"
+#include "lb/pipeline/pipeline.h"
+
+struct host_tap;
+struct l4_registry;
+struct rte_mempool;
+
+struct app {
+	struct config *cfg;
+	struct rte_mempool *pool;
+	uint32_t serial; /* makes names of DPDK objects unique when a process makes several */
+	uint32_t port_cnt, worker_cnt;
+	struct port ports[LIMIT_PORTS];
+	struct host_tap *taps[LIMIT_PORTS];
+	struct worker *workers[LIMIT_WORKERS];
+	struct pipeline *pipes[LIMIT_WORKERS];
+
+	struct l4_registry *registry;
+	struct health_registry health_registry;
+	struct health_view view;
+
+	struct pipeline_gen *cur;
+	struct pipeline_gen *retiring; /* NULL: every worker has adopted cur */
+	bool dirty;                    /* cur is out of date */
+	bool draining, running;
+	uint64_t next_reap_ns, next_aggregate_ns, next_rebuild_ns;
+	uint64_t start_ns;
+};
+
+/* Routes of a generation's configuration: on-link prefixes of its ports, routes and gateways. */
+int app_build_routes(const struct pipeline_gen *gen, struct route_table **out) WARN_UNUSED;
+
+/* Sum what workers count and hand the sums back to them (least connections, limits). */
+void app_aggregate(struct app *app);
+
+#endif

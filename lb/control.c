@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lb/control.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dataplane/base/log.h"
+#include "dataplane/base/time.h"
+#include "lb/admin/admin.h"
+#include "lb/app.h"
+#include "lb/status.h"
+
+enum control_phase { PHASE_RUN, PHASE_DRAIN, PHASE_STOP };
+
+struct control {
+	struct app *app;
+	const char *path;
+	int signal_fd;
+	enum control_phase phase;
+	bool reload_wanted, stop_wanted;
+	uint64_t drain_end_ns;
+	struct admin *admin; /* NULL: not configured */
+};
+
+static void log_counters(const struct app *app)
+{
+	for (uint32_t w = 0; w < app_worker_count(app); w++) {
+		const struct ledger *l = app_ledger(app, w);
+
+		LOG_INF("packets",
+			"worker=%u rx=%llu born=%llu handed_in=%llu tx=%llu handed_out=%llu "
+			"held=%llu "
+			"imbalance=%lld",
+			w, (unsigned long long)l->rx, (unsigned long long)l->born,
+			(unsigned long long)l->handed_in, (unsigned long long)l->tx,
+			(unsigned long long)l->handed_out, (unsigned long long)l->held,
+			(long long)ledger_imbalance(l));
+		for (unsigned r = 1; r < REASON_COUNT; r++)
+			if (l->ended[r] > 0)
+				fprintf(stderr, "worker=%u ended=%s packets=%llu\n", w,
+					reason_name((enum reason)r),
+					(unsigned long long)l->ended[r]);
+	}
+}
+
+static void begin_stop(struct control *c, uint64_t now_ns)
+{
+	if (c->phase != PHASE_RUN) {
+		c->phase = PHASE_STOP;
+		return;
+	}
+	c->phase = PHASE_DRAIN;
+	c->drain_end_ns = now_ns + app_config(c->app)->workers.stop_timeout_ns;
+	LOG_INF("draining", "flows=%llu", (unsigned long long)app_flow_count(c->app));
+	app_drain(c->app);
+}
+
+static void take_signals(struct control *c, uint64_t now_ns)
+{
+	struct signalfd_siginfo si;
+
+	while (read(c->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
+		if (si.ssi_signo == SIGHUP)
+			c->reload_wanted = true;
+		else if (si.ssi_signo == SIGUSR1)
+			log_counters(c->app);
+		else
+			begin_stop(c, now_ns);
+	}
+}
+
+/* Messages about the file go to `err`. Returns 0 or why nothing changed. */
+static int reload_now(struct control *c, FILE *err, uint64_t now_ns)
+{
+	struct config *next;
+	int rc;
+
+	if (!app_reload_done(c->app))
+		return -EBUSY;
+	if (config_load(c->path, err, &next) < 0) {
+		LOG_ERR("reload refused: the file has errors, the running configuration stays",
+			"file=%s", c->path);
+		return -EINVAL;
+	}
+	rc = app_reload(c->app, next, err, now_ns);
+	if (rc != 0)
+		LOG_ERR("reload refused, the running configuration stays", "file=%s error=%d",
+			c->path, rc);
+	else
+		LOG_INF("reloaded", "file=%s generation=%llu", c->path,
+			(unsigned long long)app_generation(c->app));
+	return rc;
+}
+
+static void reload_if_wanted(struct control *c, uint64_t now_ns)
+{
+	if (!c->reload_wanted || !app_reload_done(c->app))
+		return;
+	c->reload_wanted = false;
+	(void)reload_now(c, stderr, now_ns);
+}
+
+static int on_status(void *ctx, json_t *out)
+{
+	return status_process(((struct control *)ctx)->app, out);
+}
+
+static int on_counters(void *ctx, json_t *out)
+{
+	return status_counters(((struct control *)ctx)->app, out);
+}
+
+static int on_services(void *ctx, json_t *out)
+{
+	return status_services(((struct control *)ctx)->app, out);
+}
+
+static int on_health(void *ctx, json_t *out)
+{
+	return status_health(((struct control *)ctx)->app, out);
+}
+
+/* The caller reads what the file's messages would have said on stderr. */
+static int on_reload(void *ctx, json_t *out)
+{
+	struct control *c = ctx;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *err = open_memstream(&text, &len);
+	int rc;
+
+	if (err == NULL)
+		return -ENOMEM;
+	rc = reload_now(c, err, clock_now_ns());
+	fclose(err);
+	json_object_set_new(out, "reloaded", json_boolean(rc == 0));
+	json_object_set_new(out, "generation", json_integer((json_int_t)app_generation(c->app)));
+	json_object_set_new(out, "messages", json_string(text != NULL ? text : ""));
+	free(text);
+	return rc;
+}
+
+static int on_stop(void *ctx, json_t *out)
+{
+	((struct control *)ctx)->stop_wanted = true;
+	json_object_set_new(out, "stopping", json_true());
+	return 0;
+}
+
+static const struct admin_ops admin_ops = {
+	.status = on_status,
+	.counters = on_counters,
+	.services = on_services,
+	.health = on_health,
+	.reload = on_reload,
+	.stop = on_stop,
+};
+
+static int open_admin(struct control *c)
+{
+	const char *path = app_config(c->app)->admin.socket;
+	int rc;
+
+	if (path[0] == '\0')
+		return 0;
+	rc = admin_create(path, &admin_ops, c, &c->admin);
+	if (rc != 0)
+		LOG_ERR("cannot open the admin socket", "socket=%s error=%d", path, rc);
+	return rc;
+}
+
+/* Drained when no flow is left, or when the time is up. */
+static void check_drain(struct control *c, uint64_t now_ns)
+{
+	uint64_t flows;
+
+	if (c->phase != PHASE_DRAIN)
+		return;
+	flows = app_flow_count(c->app);
+	if (flows > 0 && now_ns < c->drain_end_ns)
+		return;
+	LOG_INF("drained", "flows_left=%llu", (unsigned long long)flows);
+	c->phase = PHASE_STOP;
+}
+
+static void wait_for_work(struct control *c, uint64_t now_ns, uint64_t until_ns)
+{
+	uint64_t ns = until_ns > now_ns ? until_ns - now_ns : 0;
+	struct timespec ts = {
+		.tv_sec = (time_t)(ns / NS_PER_SEC), .tv_nsec = (long)(ns % NS_PER_SEC)};
+	struct pollfd fds[2 + APP_POLL_MAX];
+	uint32_t n = 0;
+
+	fds[n++] = (struct pollfd){.fd = c->signal_fd, .events = POLLIN};
+	if (c->admin != NULL)
+		fds[n++] = (struct pollfd){.fd = admin_fd(c->admin), .events = POLLIN};
+	n += app_poll_fds(c->app, fds + n, APP_POLL_MAX);
+	(void)ppoll(fds, n, &ts, NULL);
+	if (c->admin != NULL)
+		admin_run(c->admin);
+}
+
+int control_run(struct app *app, const char *config_path, const sigset_t *signals)
+{
+	struct control c = {.app = app, .path = config_path};
+	uint64_t now_ns, next_ns;
+
+	int rc;
+
+	c.signal_fd = signalfd(-1, signals, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (c.signal_fd < 0)
+		return -errno;
+	rc = open_admin(&c);
+	if (rc != 0) {
+		close(c.signal_fd);
+		return rc;
+	}
+	LOG_INF("ready", "workers=%u ports=%u generation=%llu", app_worker_count(app),
+		app_port_count(app), (unsigned long long)app_generation(app));
+	while (c.phase != PHASE_STOP) {
+		now_ns = clock_now_ns();
+		next_ns = app_control(app, now_ns);
+		reload_if_wanted(&c, now_ns);
+		check_drain(&c, now_ns);
+		if (c.phase != PHASE_STOP)
+			wait_for_work(&c, now_ns, next_ns);
+		take_signals(&c, clock_now_ns());
+		if (c.stop_wanted) {
+			c.stop_wanted = false;
+			begin_stop(&c, clock_now_ns());
+		}
+	}
+	if (c.admin != NULL)
+		admin_destroy(c.admin);
+	close(c.signal_fd);
+	LOG_INF("stopped", "generation=%llu", (unsigned long long)app_generation(app));
+	return 0;
+}
