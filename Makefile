@@ -43,7 +43,7 @@ TOOL_BIN   := $(TOOL_SRC:%.c=$(O)/%)
 FUZZ_BIN   := $(FUZZ_SRC:%.c=$(O)/%)
 
 .DEFAULT_GOAL := build
-.PHONY: build deps check demo bench lint asan ubsan tsan fuzz install uninstall clean help \
+.PHONY: build deps check demo bench crash-storage lint asan ubsan tsan fuzz install uninstall clean help \
 	unit-bin bench-bin tool-bin fuzz-bin list-unit list-stress list-fuzz list-bench header
 
 build: $(BUILD)/weir ## build/weir (the default)
@@ -115,6 +115,10 @@ fuzz: ## run every fuzz target for FUZZ_SECONDS (default 60) each
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-60} scripts/check fuzz
 lint: ## layers, headers alone, format
 	@scripts/check lint
+
+crash-storage: ## 200 rounds of kill -9 against the store under load (CRASH_ROUNDS)
+	@$(MAKE) --no-print-directory VARIANT=debug $(BUILD)/debug/tests/unit/storage/test_crash
+	@CRASH_ROUNDS=$${CRASH_ROUNDS:-200} $(BUILD)/debug/tests/unit/storage/test_crash
 
 bench: bench-l4 ## every benchmark
 

@@ -56,7 +56,7 @@ static void ballast_drop(struct store *s)
 /* Hysteresis of a quarter, so that the state does not flap around the mark. */
 static void look(struct store *s)
 {
-	uint64_t low = s->p.low_space_bytes, space, enough;
+	uint64_t low = s->p.low_space_bytes, space = 0, enough;
 	bool full = atomic_load_explicit(&s->full, memory_order_relaxed), ballast;
 
 	if (file_free_space(s->dir, &space) != 0)
@@ -69,8 +69,10 @@ static void look(struct store *s)
 	}
 	atomic_store_explicit(&s->free_bytes, space, memory_order_relaxed);
 	ballast = atomic_load_explicit(&s->ballast, memory_order_relaxed);
-	/* Without the ballast there must be room for it, too, before writes go on. */
-	enough = low + low / 4 + (ballast ? 0 : s->p.ballast_bytes);
+	/* Without the ballast there must be room for it, too, before writes go on; what its end has
+	 * set free is not room. */
+	enough = low > s->p.ballast_bytes || ballast ? low : s->p.ballast_bytes;
+	enough += enough / 4 + (ballast ? 0 : s->p.ballast_bytes);
 	if (space < low)
 		full = true;
 	else if (space >= enough)

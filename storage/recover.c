@@ -7,7 +7,8 @@
  *     the log is in doubt -> close and open again, which reads the log as it is on the device and
  *                            writes it to a table; no descriptor is synced twice after a failure
  *     only tables failed  -> DB::Resume; if that fails, close and open
- *   opening fails -> OFFLINE, tried again with growing pauses.
+ *   opening fails -> opened for reading alone; OFFLINE if that fails, too. Tried again with
+ *     growing pauses.
  *
  * Runs on the commit thread, which owns the database. */
 #include <errno.h>
@@ -20,10 +21,11 @@
 #include "dataplane/base/time.h"
 #include "storage/shard_pvt.h"
 
-#define BACKOFF_MIN_NS (200 * NS_PER_MS)
-#define BACKOFF_MAX_NS (30 * NS_PER_SEC)
-#define HEALTHY_NS     (60 * NS_PER_SEC) /* without a new error: pauses start small again */
-#define PROBE_BYTES    65536
+#define BACKOFF_MIN_NS   (200 * NS_PER_MS)
+#define BACKOFF_MAX_NS   (30 * NS_PER_SEC)
+#define HEALTHY_NS       (60 * NS_PER_SEC) /* without a new error: pauses start small again */
+#define PROBE_BYTES      65536
+#define REOPEN_MEMTABLES 4 /* three may have stood in the log, and what else an open writes */
 
 static enum store_state state_of(const struct shard *sh)
 {
@@ -58,6 +60,7 @@ void recover_write_failed(struct shard *sh, int code, const char *err)
 		log_quote(err, quoted, sizeof(quoted)));
 	sh->write_failed = true;
 	if (code == -ENOSPC) {
+		sh->no_space = true;
 		atomic_store_explicit(&sh->store->no_space_seen, true, memory_order_relaxed);
 		keeper_nudge(sh->store);
 	}
@@ -84,27 +87,44 @@ static bool device_works(const struct shard *sh)
 
 static int reopen(struct shard *sh)
 {
-	char err[ROCKS_ERR] = "", quoted[ROCKS_ERR];
+	char err[ROCKS_ERR] = "", again[ROCKS_ERR], quoted[ROCKS_ERR];
+	bool reads;
 	int rc;
 
 	pthread_rwlock_wrlock(&sh->db_lock);
 	if (sh->db != NULL)
 		shard_close_db(sh);
-	rc = shard_open_db(sh, err);
+	rc = shard_open_db(sh, false, err);
+	/* A database that cannot write may still read. */
+	reads = rc == 0 || shard_open_db(sh, true, again) == 0;
 	pthread_rwlock_unlock(&sh->db_lock);
 	count_add(&sh->threads[0].c.reopens, 1);
 	if (rc != 0) {
-		set_state(sh, STORE_OFFLINE);
+		set_state(sh, reads ? STORE_READ_ONLY : STORE_OFFLINE);
 		LOG_ERR("shard does not open", "shard=%u error=%s", sh->id,
 			log_quote(err, quoted, sizeof(quoted)));
 	}
 	return rc;
 }
 
+/* Opening writes the log's contents to a table. On a full disk that would fail and take the shard
+ * offline, while now it still reads. */
+static bool has_room(const struct shard *sh)
+{
+	uint64_t space = 0;
+
+	return !sh->no_space || (file_free_space(sh->store->dir, &space) == 0 &&
+					space >= REOPEN_MEMTABLES * sh->store->p.memtable_bytes);
+}
+
 static int try_recover(struct shard *sh)
 {
 	char err[ROCKS_ERR];
 
+	if (atomic_exchange_explicit(&sh->bg_no_space, false, memory_order_relaxed))
+		sh->no_space = true;
+	if (!has_room(sh))
+		return -ENOSPC;
 	if (!device_works(sh))
 		return -EIO;
 	if (sh->db != NULL && !sh->write_failed) {
@@ -123,6 +143,7 @@ static void recover(struct shard *sh, uint64_t now_ns)
 		count_add(&sh->threads[0].c.recoveries, 1);
 		set_state(sh, STORE_OK);
 		sh->retry_ns = 0;
+		sh->no_space = false;
 		sh->healthy_ns = now_ns;
 	} else {
 		sh->retry_ns = clock_now_ns() + sh->backoff_ns;

@@ -161,7 +161,7 @@ static bool on_drop(void *ctx, const char *key, size_t key_len, const char *val,
 
 /* ---- the database ---- */
 
-int shard_open_db(struct shard *sh, char *err)
+int shard_open_db(struct shard *sh, bool read_only, char *err)
 {
 	const struct store_params *p = &sh->store->p;
 	struct rocks_params rp = {.memtable_bytes = p->memtable_bytes,
@@ -170,6 +170,8 @@ int shard_open_db(struct shard *sh, char *err)
 		.blob_file_bytes = p->blob_file_bytes,
 		.direct_io = sh->store->direct_io,
 		.compress = p->compress,
+		.read_only = read_only,
+		.must_exist = read_only,
 		.manual_compaction = p->manual_compaction};
 	struct uring_fs_events ev = {
 		sh, on_error, on_stall, on_flushed, on_compacted, on_log, on_drop};
@@ -184,7 +186,7 @@ int shard_open_db(struct shard *sh, char *err)
 		return rc;
 	}
 	atomic_store_explicit(&sh->filter_db, sh->db, memory_order_release);
-	sh->write_failed = false;
+	sh->write_failed = read_only; /* only another open makes it writable */
 	return 0;
 }
 
@@ -359,7 +361,7 @@ int shard_create(struct store *s, uint32_t id, struct shard **out)
 	}
 	if (rc != 0)
 		return rc;
-	rc = shard_open_db(sh, err);
+	rc = shard_open_db(sh, false, err);
 	if (rc != 0) {
 		char quoted[ROCKS_ERR];
 

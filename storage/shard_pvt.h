@@ -93,6 +93,7 @@ struct shard {
 	/* The commit thread's own. */
 	struct commit *commit;
 	bool write_failed; /* the log is in doubt: only a reopen helps */
+	bool no_space;     /* the last error was a full disk */
 	uint64_t retry_ns, backoff_ns, healthy_ns, synced_ns;
 	bool unsynced;
 
@@ -158,7 +159,7 @@ int shard_create(struct store *s, uint32_t id, struct shard **out) WARN_UNUSED;
 int shard_start(struct shard *sh) WARN_UNUSED;
 void shard_stop(struct shard *sh);
 void shard_destroy(struct shard *sh);
-int shard_open_db(struct shard *sh, char *err) WARN_UNUSED;
+int shard_open_db(struct shard *sh, bool read_only, char *err) WARN_UNUSED;
 void shard_close_db(struct shard *sh);
 /* Counts the error and marks the shard. */
 void shard_note_read_error(struct shard *sh, struct shard_thread *t, int status);
