@@ -17,7 +17,8 @@
 #include "dataplane/base/time.h"
 #include "storage/shard_pvt.h"
 
-#define ARENA_CHUNK (256 * 1024)
+#define ARENA_CHUNK    (256 * 1024)
+#define LOOK_MIN_BYTES (1 << 20)
 #define FLAGS_READ                                                                \
 	(STORE_IF_ABSENT | STORE_IF_PRESENT | STORE_IF_VERSION | STORE_KEEP_TTL | \
 		STORE_RETURN_OLD | STORE_IF_TYPE)
@@ -500,6 +501,17 @@ static int write_logged_or_not(struct shard *sh, struct rocks_batch *b, unsigned
 	return -ENOTRECOVERABLE;
 }
 
+/* The keeper's own rhythm is too slow for a device that could fill the reserve meanwhile. */
+static void note_bytes(struct shard *sh)
+{
+	for (uint32_t i = 0; i < sh->commit->req_cnt; i++)
+		sh->unseen_bytes += sh->commit->reqs[i]->bytes_;
+	if (sh->unseen_bytes > sh->store->p.low_space_bytes / 16 + LOOK_MIN_BYTES) {
+		sh->unseen_bytes = 0;
+		keeper_nudge(sh->store);
+	}
+}
+
 static struct outcome write_round(struct shard *sh)
 {
 	struct commit *c = sh->commit;
@@ -517,6 +529,7 @@ static struct outcome write_round(struct shard *sh)
 	count_add(&n->commit_syncs, c->sync);
 	count_add(&n->commit_ns, took_ns);
 	count_max(&n->commit_max_ns, took_ns);
+	note_bytes(sh);
 	return o;
 }
 

@@ -7,6 +7,7 @@
  *     the log is in doubt -> close and open again, which reads the log as it is on the device and
  *                            writes it to a table; no descriptor is synced twice after a failure
  *     only tables failed  -> DB::Resume; if that fails, close and open
+ *   compactions stand still (a soft error): OK goes on, Resume is tried
  *   opening fails -> opened for reading alone; OFFLINE if that fails, too. Tried again with
  *     growing pauses.
  *
@@ -41,15 +42,20 @@ static void set_state(struct shard *sh, enum store_state to)
 	atomic_store_explicit(&sh->state, (int)to, memory_order_relaxed);
 }
 
-static void latch(struct shard *sh, uint64_t now_ns)
+static void plan_recovery(struct shard *sh, uint64_t now_ns)
 {
-	if (state_of(sh) == STORE_OK)
-		set_state(sh, STORE_READ_ONLY);
 	sh->healthy_ns = 0;
 	if (sh->backoff_ns == 0)
 		sh->backoff_ns = BACKOFF_MIN_NS;
 	if (sh->retry_ns == 0)
 		sh->retry_ns = now_ns + sh->backoff_ns;
+}
+
+static void latch(struct shard *sh, uint64_t now_ns)
+{
+	if (state_of(sh) == STORE_OK)
+		set_state(sh, STORE_READ_ONLY);
+	plan_recovery(sh, now_ns);
 }
 
 void recover_write_failed(struct shard *sh, int code, const char *err)
@@ -128,9 +134,14 @@ static int try_recover(struct shard *sh)
 	if (!device_works(sh))
 		return -EIO;
 	if (sh->db != NULL && !sh->write_failed) {
+		bool soft = state_of(sh) == STORE_OK;
+
 		atomic_store_explicit(&sh->bg_error, false, memory_order_relaxed);
+		atomic_store_explicit(&sh->bg_soft, false, memory_order_relaxed);
 		if (rocks_resume(sh->db, err) == 0)
 			return 0;
+		if (soft)
+			return -EIO;
 	}
 	return reopen(sh);
 }
@@ -174,6 +185,8 @@ void recover_tick(struct shard *sh, uint64_t now_ns)
 		latch(sh, now_ns);
 	if (sh->db == NULL)
 		latch(sh, now_ns);
+	if (atomic_load_explicit(&sh->bg_soft, memory_order_acquire))
+		plan_recovery(sh, now_ns);
 	if (sh->retry_ns != 0)
 		recover(sh, now_ns);
 	else if (sh->healthy_ns != 0 && now_ns - sh->healthy_ns > HEALTHY_NS)

@@ -12,6 +12,8 @@
 #include "dataplane/base/time.h"
 #include "storage/shard_pvt.h"
 
+#define SEVERITY_SOFT 1 /* rocksdb::Status::kSoftError */
+
 /* ---- what RocksDB tells ---- */
 
 static void event_add(_Atomic uint64_t *c, uint64_t n)
@@ -31,7 +33,8 @@ static void on_error(void *ctx, int severity, bool no_space, bool corruption, co
 		atomic_store_explicit(&sh->bg_no_space, true, memory_order_relaxed);
 		atomic_store_explicit(&sh->store->no_space_seen, true, memory_order_relaxed);
 	}
-	atomic_store_explicit(&sh->bg_error, true, memory_order_release);
+	atomic_store_explicit(severity == SEVERITY_SOFT ? &sh->bg_soft : &sh->bg_error, true,
+		memory_order_release);
 	LOG_ERR("storage error", "shard=%u severity=%d error=%s", sh->id, severity,
 		log_quote(text, quoted, sizeof(quoted)));
 }
@@ -179,6 +182,7 @@ int shard_open_db(struct shard *sh, bool read_only, char *err)
 
 	atomic_store_explicit(&sh->stall, URING_FS_STALL_NONE, memory_order_relaxed);
 	atomic_store_explicit(&sh->bg_error, false, memory_order_relaxed);
+	atomic_store_explicit(&sh->bg_soft, false, memory_order_relaxed);
 	atomic_store_explicit(&sh->bg_no_space, false, memory_order_relaxed);
 	rc = rocks_open(sh->store->env, &rp, &ev, sh->dir, &sh->db, err);
 	if (rc != 0) {

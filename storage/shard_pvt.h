@@ -87,7 +87,9 @@ struct shard {
 	_Atomic uint32_t snap_cnt;
 
 	/* Set by RocksDB's threads, taken by the commit thread. */
-	_Atomic bool bg_error, bg_no_space;
+	_Atomic bool bg_error; /* writes fail until Resume or a reopen */
+	_Atomic bool bg_soft;  /* compactions stand still until Resume; writes go on */
+	_Atomic bool bg_no_space;
 	struct shard_counters events; /* written under no rule: fetch_add */
 
 	/* The commit thread's own. */
@@ -95,6 +97,7 @@ struct shard {
 	bool write_failed; /* the log is in doubt: only a reopen helps */
 	bool no_space;     /* the last error was a full disk */
 	uint64_t retry_ns, backoff_ns, healthy_ns, synced_ns;
+	uint64_t unseen_bytes; /* written since the keeper was last told to look */
 	bool unsynced;
 
 	struct shard_thread threads[1 + LIMIT_STORE_READERS]; /* 0 commits, the rest read */

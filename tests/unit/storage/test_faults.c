@@ -320,14 +320,14 @@ static int refused_early(void)
 	struct store_stats st;
 	uint32_t acked = 0;
 
-	t.p.low_space_bytes = 24 << 20;
+	t.p.low_space_bytes = 48 << 20;
 	t.p.ballast_bytes = 4 << 20;
 	if (test_store_open(&t) != 0)
 		return 10;
 	store_get_stats(t.s, &st);
 	if (!st.ballast || st.full)
 		return 11;
-	if (!make_filler(t.dir, 16 << 20))
+	if (!make_filler(t.dir, 64 << 20))
 		return 12;
 	if (fill_until_full(&acked) != -ENOSPC || acked < 100)
 		return 13;
@@ -349,10 +349,10 @@ static int filled_to_the_last_byte(void)
 	int rc;
 
 	t.p.low_space_bytes = 0;
-	t.p.ballast_bytes = 16 << 20;
+	t.p.ballast_bytes = 24 << 20;
 	if (test_store_open(&t) != 0)
 		return 20;
-	if (!make_filler(t.dir, 10 << 20))
+	if (!make_filler(t.dir, 96 << 20))
 		return 21;
 	rc = fill_until_full(&acked);
 	if (rc == 0 || acked < 100)
@@ -387,7 +387,7 @@ static int filled_to_the_last_byte(void)
 	return 0;
 }
 
-/* Exit status of scenario in a child on a tmpfs of 64 MiB; -1 where mounts are not allowed. */
+/* Exit status of scenario in a child on a tmpfs of 192 MiB; -1 where mounts are not allowed. */
 static int on_small_disk(int (*scenario)(void))
 {
 	int status = 0;
@@ -403,7 +403,7 @@ static int on_small_disk(int (*scenario)(void))
 		t.p.use_uring = true;
 		if (unshare(CLONE_NEWNS) != 0 ||
 			mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-			mount("weir-test", t.dir, "tmpfs", 0, "size=64m") != 0) {
+			mount("weir-test", t.dir, "tmpfs", 0, "size=192m") != 0) {
 			rmdir(t.dir);
 			_exit(77);
 		}
