@@ -50,6 +50,28 @@ static void check_ip(const uint8_t *frame, uint32_t len, uint32_t pkt_len, const
 	}
 }
 
+/* A NAT's rewrite at the offsets given changes what it means to change, and nothing else. */
+static void check_rewrite(uint8_t *frame, uint32_t len, uint32_t pkt_len, const struct pkt_meta *m)
+{
+	struct pkt_meta want = *m, got;
+	uint8_t *l3 = frame + m->l3_off;
+	uint32_t at = m->ip_ver == 4 ? 16 : 24, n = m->ip_ver == 4 ? 4 : 16;
+	uint8_t *addr_at = m->ip_ver == 4 ? want.dst.b + 12 : want.dst.b;
+
+	l3[at + n - 1] ^= 0x55;
+	addr_at[n - 1] ^= 0x55;
+	l3[m->ip_ver == 4 ? 8 : 7] = want.ttl = 9;
+	if ((m->proto == PROTO_TCP || m->proto == PROTO_UDP) && (m->flags & PKT_F_PORTS)) {
+		want.sport = (uint16_t)~m->sport;
+		store16(frame + m->l4_off, want.sport);
+	}
+	memset(&got, 0, sizeof(got));
+	if (m->ip_ver == 6 && m->dst.d[0] == 0)
+		return; /* may have become an address that is refused */
+	ASSERT(pkt_parse(frame, len, pkt_len, true, &got) == REASON_NONE);
+	ASSERT(memcmp(&want, &got, sizeof(want)) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct pkt_meta m, again;
@@ -72,6 +94,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		/* Same bytes, same answer. */
 		ASSERT(pkt_parse(frame, len, pkt_len, true, &again) == REASON_NONE);
 		ASSERT(memcmp(&m, &again, sizeof(m)) == 0);
+		if (m.kind == PKT_IP4 || m.kind == PKT_IP6)
+			check_rewrite(frame, len, pkt_len, &m);
 	}
 	free(frame);
 	return 0;
