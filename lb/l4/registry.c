@@ -151,6 +151,7 @@ int registry_member(struct l4_registry *r, uint16_t service, const struct config
 							     .port_be = port_be,
 							     .service = service,
 							     .mode = (uint8_t)mode,
+							     .born = r->generation,
 						     }};
 	}
 	r->members[id].seen = r->generation;
@@ -220,6 +221,8 @@ static int service_take(
 		return err;
 	}
 	r->services[id].used = true;
+	if (fresh)
+		r->services[id].born = r->generation;
 	r->services[id].seen = r->generation;
 	*added += fresh;
 	*out = (uint16_t)id;

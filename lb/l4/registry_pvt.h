@@ -23,7 +23,7 @@ struct reg_addr {
 
 struct reg_service {
 	char name[LIMIT_NAME];
-	uint64_t seen;
+	uint64_t seen, born; /* generations */
 	bool used;
 	bool removal_reset;
 	uint64_t drain_ns;

@@ -176,6 +176,47 @@ bool l4_owner_tuple(const struct l4_table *t, const struct pkt_meta *m, struct l
 	return true;
 }
 
+uint32_t l4_service_cnt(const struct l4_table *t)
+{
+	return t->service_cnt;
+}
+
+uint32_t l4_member_cnt(const struct l4_table *t)
+{
+	return t->member_cnt;
+}
+
+const char *l4_service_name(const struct l4_table *t, uint16_t service)
+{
+	return service < t->service_cnt ? t->service_names[service] : "";
+}
+
+uint64_t l4_service_born(const struct l4_table *t, uint16_t service)
+{
+	return service < t->service_cnt ? t->services[service].born : 0;
+}
+
+bool l4_member_info(const struct l4_table *t, uint32_t member, struct l4_member_info *out)
+{
+	const struct l4_member *m;
+
+	if (member >= t->member_cnt || t->members[member].state == L4_MEMBER_FREE)
+		return false;
+	m = &t->members[member];
+	*out = (struct l4_member_info){
+		.addr = m->addr,
+		.end_ns = m->end_ns,
+		.born = m->born,
+		.port_be = m->port_be,
+		.service = m->service,
+		.weight = m->weight,
+		.mode = m->mode,
+		.state = m->state,
+		.chosen = (m->flags & MEMBER_CHOSEN) != 0,
+	};
+	return true;
+}
+
 uint16_t l4_service_find(const struct l4_table *t, const char *name)
 {
 	for (uint32_t i = 0; i < t->service_cnt; i++)

@@ -94,6 +94,26 @@ ALWAYS_INLINE uint32_t l4_port_owner(const struct l4_port_split *s, uint16_t por
 	return (uint32_t)(((uint64_t)(uint16_t)(port - s->lo) * s->mult) >> 32);
 }
 
+/* For operators: what the numbers below l4_service_cnt() and l4_member_cnt() stand for. A number is
+ * given out again some time after its owner is gone, and per-worker counters then go on from where
+ * they were: a reader who sees `born` change takes the counters at that moment as its zero. */
+struct l4_member_info {
+	struct ip_addr addr;
+	uint64_t end_ns; /* tracked flows end then; UINT64_MAX: never */
+	uint64_t born;   /* generation that gave the number to it */
+	uint16_t port_be, service, weight;
+	uint8_t mode, state; /* enum l4_mode, l4_member_state */
+	bool chosen;         /* new flows may go to it */
+};
+
+uint32_t l4_service_cnt(const struct l4_table *t);
+uint32_t l4_member_cnt(const struct l4_table *t);
+/* "" for a number that is free or whose service is gone. */
+const char *l4_service_name(const struct l4_table *t, uint16_t service);
+uint64_t l4_service_born(const struct l4_table *t, uint16_t service);
+/* False for a free number. */
+bool l4_member_info(const struct l4_table *t, uint32_t member, struct l4_member_info *out);
+
 /* Lookup by name for operators and tests; L4_NONE when there is none. */
 uint16_t l4_service_find(const struct l4_table *t, const char *name);
 uint32_t l4_member_find(

@@ -90,6 +90,7 @@ static int learn_service(struct builder *b, uint32_t s)
 	rs->removal_reset = cs->removal == L4_REMOVE_RESET;
 	rs->drain_ns = cs->drain_ns;
 	rs->run = (struct l4_service){
+		.born = rs->born,
 		.proto = (uint8_t)cs->proto,
 		.mode = (uint8_t)cs->mode,
 		.scheduler = (uint8_t)cs->scheduler,

@@ -56,7 +56,9 @@ struct l4_member {
 	uint8_t mode;  /* enum l4_mode */
 	uint8_t state; /* enum l4_member_state */
 	uint8_t flags;
-	uint8_t pad[29];
+	uint8_t pad[13];
+	uint64_t born; /* generation */
+	uint64_t spare;
 };
 _Static_assert(sizeof(struct l4_member) == CACHE_LINE, "a tracked packet reads one line of these");
 
@@ -78,6 +80,7 @@ struct l4_service {
 	uint64_t conn_limit, backend_conn_limit; /* 0: none */
 	uint64_t rate_inc_ns; /* virtual time one new flow takes on one worker; 0: no limit */
 	uint32_t timeout[L4_FLOW_STATES];  /* ticks */
+	uint64_t born;                     /* generation */
 	struct ip_prefix tunnel_source[2]; /* IPv4, IPv6; len 0: the egress port's own address */
 };
 

@@ -182,6 +182,25 @@ static void a_number_is_free_only_when_nothing_uses_it(void **state)
 	assert_int_equal(rig_reap(&rig), 1);
 	rig_apply(&rig);
 	assert_int_equal(l4_member_state_of(rig.table, used), L4_MEMBER_FREE);
+	/* Whoever gets a number again can be told from its last owner. */
+	{
+		struct ip_addr a = ip10(9);
+		struct l4_member_info info;
+		uint32_t again;
+
+		assert_false(l4_member_info(rig.table, used, &info));
+		l4_cfg_backend(s, &a, 80, 7);
+		rig_apply(&rig);
+		again = number(&rig, "web", 9);
+		assert_true(again == used || again == other);
+		assert_true(l4_member_info(rig.table, again, &info));
+		assert_int_equal(info.born, l4_table_generation(rig.table));
+		assert_true(ip_addr_eq(&info.addr, &a));
+		assert_int_equal(info.weight, 7);
+		assert_true(info.chosen);
+		assert_string_equal(l4_service_name(rig.table, info.service), "web");
+		assert_int_equal(l4_service_born(rig.table, info.service), 1);
+	}
 	rig_fini(&rig);
 }
 
