@@ -56,8 +56,6 @@
 	C(retrans, "segments sent again")                                           \
 	C(fast_recoveries, "fast recoveries entered")                               \
 	C(rtos, "retransmission timeouts")                                          \
-	C(rtos_spurious, "timeouts found spurious")                                 \
-	C(undos, "congestion window reductions taken back")                         \
 	C(tlps, "tail loss probes sent")                                            \
 	C(tlp_losses, "losses repaired by a probe")                                 \
 	C(rack_losses, "segments marked lost by RACK")                              \

@@ -113,13 +113,17 @@ struct tcp_config {
 	uint32_t max_challenges_per_s; /* challenge ACKs and resets of one engine (1000) */
 
 	/* Pools, the caller's. Header mbufs need a data room of headroom + 128 bytes at least; what
-	 * is above that is used to copy small payloads. Reference mbufs need no data room. */
+	 * is above that is used to copy small payloads. Reference mbufs need no data room. Queued
+	 * bytes stay in data_pool until they are acknowledged, so it must not be header_pool:
+	 * without headers nothing could be acknowledged. */
 	struct rte_mempool *header_pool;
 	struct rte_mempool *ref_pool;
+	struct rte_mempool *data_pool; /* of tcp_send_bytes; NULL: it is not used */
 	/* Watched for pressure, usually the pool of the RX queues; NULL: not watched. */
 	struct rte_mempool *rx_pool;
 
-	/* Per connection defaults; 0 takes the default. tcp_set() changes them later. */
+	/* Per connection defaults; 0 takes the default. tcp_set() changes them later. Keep-alive
+	 * and user timeout are rounded up to 256 ms. */
 	uint32_t rcvbuf;                 /* largest receive window (262144) */
 	uint32_t sndbuf;                 /* queued and unacknowledged bytes (262144) */
 	uint32_t min_rto_ms, max_rto_ms; /* (200, 60000) */
@@ -198,7 +202,7 @@ enum tcp_send_flag {
  * *chain is untouched). Allowed before the connection is established. */
 int64_t tcp_send(
 	struct tcp_engine *e, uint64_t conn, struct rte_mbuf **chain, unsigned flags) WARN_UNUSED;
-/* As tcp_send() for bytes that are copied into header-pool mbufs; for small answers. Takes all or,
+/* As tcp_send() for bytes that are copied into data-pool mbufs; for small answers. Takes all or,
  * when room or mbufs are short, nothing (0, and on_writable follows). */
 int64_t tcp_send_bytes(struct tcp_engine *e, uint64_t conn, const void *data, uint32_t len,
 	unsigned flags) WARN_UNUSED;

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Two-choice buckets of eight. The low half of the hash names the first bucket and is the tag, the
+ * high half names the second. An entry goes to the first unless that is full, so that a hit mostly
+ * reads one line; deletion just empties the slot, there are no tombstones. */
+#include "dataplane/tcp/table.h"
+
+#include <emmintrin.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "dataplane/base/assert.h"
+
+int tcp_table_init(struct tcp_table *t, uint32_t entries, const struct mix_key *key)
+{
+	uint32_t n = (uint32_t)(((uint64_t)entries * 4 / 3 + 7) / 8);
+	void *p;
+
+	memset(t, 0, sizeof(*t));
+	t->bucket_cnt = n < 16 ? 16 : n;
+	t->key = *key;
+	p = mmap(NULL, (size_t)t->bucket_cnt * sizeof(struct tcp_bucket), PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return -ENOMEM;
+	(void)madvise(p, (size_t)t->bucket_cnt * sizeof(struct tcp_bucket), MADV_HUGEPAGE);
+	t->buckets = p;
+	for (uint32_t b = 0; b < t->bucket_cnt; b++)
+		for (int i = 0; i < 8; i++)
+			t->buckets[b].slot[i] = TCP_SLOT_EMPTY;
+	return 0;
+}
+
+void tcp_table_fini(struct tcp_table *t)
+{
+	if (t->buckets != NULL)
+		munmap(t->buckets, (size_t)t->bucket_cnt * sizeof(struct tcp_bucket));
+	memset(t, 0, sizeof(*t));
+}
+
+/* Bit i is set where v[i] == x. */
+ALWAYS_INLINE uint32_t match8(const uint32_t v[8], uint32_t x)
+{
+	__m128i k = _mm_set1_epi32((int)x);
+	__m128i a = _mm_cmpeq_epi32(_mm_load_si128((const __m128i *)(const void *)v), k);
+	__m128i b = _mm_cmpeq_epi32(_mm_load_si128((const __m128i *)(const void *)(v + 4)), k);
+
+	return (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(a)) |
+	       (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(b)) << 4;
+}
+
+ALWAYS_INLINE const struct tcp_tuple *tuple_of(const struct tcp_table *t, uint32_t slot)
+{
+	enum tcp_kind k = tcp_slot_kind(slot);
+
+	return (const void *)(t->base[k] + (size_t)tcp_slot_idx(slot) * t->size[k]);
+}
+
+ALWAYS_INLINE uint32_t find_in(const struct tcp_table *t, const struct tcp_bucket *b,
+	const struct tcp_tuple *u, uint32_t tag)
+{
+	for (uint32_t m = match8(b->tag, tag); m != 0; m &= m - 1) {
+		uint32_t slot = b->slot[__builtin_ctz(m)];
+
+		if (slot != TCP_SLOT_EMPTY && tcp_tuple_eq(tuple_of(t, slot), u))
+			return slot;
+	}
+	return TCP_SLOT_EMPTY;
+}
+
+uint32_t tcp_table_find(const struct tcp_table *t, const struct tcp_tuple *u, uint64_t hash)
+{
+	uint32_t slot = find_in(t, tcp_bucket_1(t, hash), u, (uint32_t)hash);
+
+	if (slot != TCP_SLOT_EMPTY)
+		return slot;
+	return find_in(t, tcp_bucket_2(t, hash), u, (uint32_t)hash);
+}
+
+uint32_t tcp_table_guess(const struct tcp_table *t, uint64_t hash)
+{
+	const struct tcp_bucket *b = tcp_bucket_1(t, hash);
+	uint32_t m = match8(b->tag, (uint32_t)hash);
+
+	if (m != 0)
+		return b->slot[__builtin_ctz(m)];
+	b = tcp_bucket_2(t, hash);
+	m = match8(b->tag, (uint32_t)hash);
+	return m != 0 ? b->slot[__builtin_ctz(m)] : TCP_SLOT_EMPTY;
+}
+
+static bool put(struct tcp_bucket *b, uint32_t tag, uint32_t slot)
+{
+	uint32_t m = match8(b->slot, TCP_SLOT_EMPTY);
+	int i;
+
+	if (m == 0)
+		return false;
+	i = __builtin_ctz(m);
+	b->tag[i] = tag;
+	b->slot[i] = slot;
+	return true;
+}
+
+/* Move one entry of a full bucket to its other bucket. */
+static bool make_room(struct tcp_table *t, struct tcp_bucket *b)
+{
+	for (int i = 0; i < 8; i++) {
+		uint64_t h = tcp_tuple_hash(t, tuple_of(t, b->slot[i]));
+		struct tcp_bucket *first = tcp_bucket_1(t, h);
+		struct tcp_bucket *other = first == b ? tcp_bucket_2(t, h) : first;
+
+		if (other != b && put(other, b->tag[i], b->slot[i])) {
+			b->slot[i] = TCP_SLOT_EMPTY;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool tcp_table_insert(struct tcp_table *t, uint64_t hash, uint32_t slot)
+{
+	struct tcp_bucket *b1 = tcp_bucket_1(t, hash), *b2 = tcp_bucket_2(t, hash);
+	uint32_t tag = (uint32_t)hash;
+
+	if (!put(b1, tag, slot) && !put(b2, tag, slot)) {
+		struct tcp_bucket *b = make_room(t, b1) ? b1 : make_room(t, b2) ? b2 : NULL;
+
+		if (b == NULL || !put(b, tag, slot))
+			return false;
+	}
+	t->used++;
+	return true;
+}
+
+static uint32_t *slot_ref(struct tcp_table *t, uint64_t hash, uint32_t slot)
+{
+	struct tcp_bucket *b = tcp_bucket_1(t, hash);
+	uint32_t m = match8(b->slot, slot);
+
+	if (m == 0) {
+		b = tcp_bucket_2(t, hash);
+		m = match8(b->slot, slot);
+	}
+	ASSERT(m != 0);
+	return &b->slot[__builtin_ctz(m)];
+}
+
+void tcp_table_remove(struct tcp_table *t, uint64_t hash, uint32_t slot)
+{
+	*slot_ref(t, hash, slot) = TCP_SLOT_EMPTY;
+	t->used--;
+}
+
+void tcp_table_replace(struct tcp_table *t, uint64_t hash, uint32_t old, uint32_t slot)
+{
+	*slot_ref(t, hash, old) = slot;
+}
