@@ -7,7 +7,8 @@
  *             generation and across them. TB4 a backend that no longer is in the configuration
  *             stays in the table until no flow is tracked on it.
  * Units:      ports in network order in packets and in what is returned, host order where said.
- * Errors:     -ENOMEM, -ENOSPC when numbers run out (flows of removed objects hold theirs).
+ * Errors:     -ENOMEM; -ENOSPC when numbers run out (flows of removed objects hold theirs); -EINVAL
+ *             for fewer full NAT ports than workers or too many backends.
  * Limits:     L4_MAX_* of l4.h. */
 #ifndef LB_L4_TABLE_H
 #define LB_L4_TABLE_H

@@ -673,7 +673,7 @@ static void fill_addrs(struct builder *b)
 }
 
 /* Keys: two from the registry, which last as long as the process, and the cluster's. */
-static void fill_keys(struct builder *b)
+static int fill_keys(struct builder *b)
 {
 	struct siphash_key seed = {b->cfg->l4.hash_seed[0], b->cfg->l4.hash_seed[1]};
 	uint32_t workers = b->cfg->workers.count == 0 ? 1 : b->cfg->workers.count;
@@ -684,18 +684,21 @@ static void fill_keys(struct builder *b)
 	for (uint64_t i = 0; i < ARRAY_SIZE(b->t->sched_key.k); i++)
 		b->t->sched_key.k[i] = siphash24(&seed, &i, sizeof(i));
 	l4_flow_ports(b->cfg, &lo, &hi);
+	if (lo > hi || workers > (uint32_t)(hi - lo) + 1)
+		return -EINVAL;
 	l4_port_split_init(&b->t->ports, lo, hi, workers);
 	b->t->generation = b->reg->generation;
+	return 0;
 }
 
 static int build(struct builder *b)
 {
 	int err = learn(b);
 
-	if (err == 0) {
-		fill_keys(b);
+	if (err == 0)
+		err = fill_keys(b);
+	if (err == 0)
 		err = lay_out(b);
-	}
 	if (err == 0)
 		err = fill_services(b);
 	if (err == 0)

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -389,6 +390,26 @@ static void probes_have_ports_of_their_own(void **state)
 	assert_int_equal(probe_lo, 50075);
 }
 
+static void fewer_ports_than_workers_are_refused(void **state)
+{
+	struct l4_rig rig;
+	struct l4_build in;
+	struct l4_table *t;
+	struct l4_build_report report;
+
+	(void)state;
+	rig_init(&rig, 4, 16);
+	web(&rig, "web", "198.51.100.1", 2);
+	in = (struct l4_build){.cfg = &rig.cfg.cfg, .registry = rig.registry};
+	rig.cfg.cfg.l4.local_port_hi = (uint16_t)(rig.cfg.cfg.l4.local_port_lo + 2);
+	assert_int_equal(l4_table_build(&in, &t, &report), -EINVAL);
+	assert_null(t);
+	rig.cfg.cfg.l4.local_port_hi = 65535;
+	assert_int_equal(l4_table_build(&in, &t, &report), 0);
+	l4_table_free(t);
+	rig_fini(&rig);
+}
+
 static void full_nat_speaks_from_the_port_of_its_backends(void **state)
 {
 	struct l4_rig rig;
@@ -506,6 +527,7 @@ int main(void)
 		cmocka_unit_test(a_thousand_vips_with_a_hundred_backends_build_fast),
 		cmocka_unit_test(every_port_has_one_owner),
 		cmocka_unit_test(probes_have_ports_of_their_own),
+		cmocka_unit_test(fewer_ports_than_workers_are_refused),
 		cmocka_unit_test(full_nat_speaks_from_the_port_of_its_backends),
 		cmocka_unit_test(an_idmap_is_a_map),
 		cmocka_unit_test(a_life_runs_as_drawn),
