@@ -511,6 +511,8 @@ static COLD enum reason new_flow_slow(struct l4_worker *w, const struct pkt_meta
 	fr.sched_hash = sched_hash(t, fr.s, &lk->key);
 	if (lk->error || !opens(m))
 		return unknown_flow(w, m, lk, &fr, now_ns, v);
+	if (w->draining)
+		return REASON_STOPPED;
 	if (fr.s->set == NULL)
 		return no_backend(fr.s, m, fr.st, v);
 	r = limits(w, &fr, now_ns);

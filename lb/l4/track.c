@@ -10,6 +10,7 @@
 #define SWEEP_PASS_NS NS_PER_SEC
 #define SWEEP_MAX     256 /* entries a call */
 #define EVICT_TRIES   16
+#define DRAIN_IDLE_NS NS_PER_SEC
 #define EVICT_IDLE_NS NS_PER_SEC
 
 int track_insert(struct l4_worker *w, struct flow_table *t, uint64_t hash,
@@ -75,6 +76,17 @@ static bool refused(const struct l4_service *s, const struct flow_entry *f)
 	return s->acl != NULL && !acl_admits(s->acl, &f->client);
 }
 
+/* Nothing waits for a flow that is over while weir stops. A FIN is the last that is seen under
+ * direct return; under translation the other side may go on. */
+static uint32_t timeout_of(const struct l4_worker *w, const struct flow_table *t,
+	const struct l4_service *s, const struct flow_entry *f)
+{
+	if (w->draining &&
+		(f->state == L4_FLOW_CLOSED || (f->state == L4_FLOW_FIN && t == &w->forward)))
+		return l4_tick(DRAIN_IDLE_NS);
+	return s->timeout[f->state];
+}
+
 static inline void sweep_entry(
 	struct l4_worker *w, struct flow_table *t, uint32_t e, uint64_t now_ns, bool acl)
 {
@@ -95,7 +107,7 @@ static inline void sweep_entry(
 			return;
 		}
 	}
-	if (l4_tick(now_ns) - f->seen > s->timeout[f->state]) {
+	if (l4_tick(now_ns) - f->seen > timeout_of(w, t, s, f)) {
 		count64(&w->stats.expired, 1);
 		track_remove(w, t, e);
 	}

@@ -137,6 +137,11 @@ void l4_worker_destroy(struct l4_worker *w)
 	free(w);
 }
 
+void l4_worker_set_draining(struct l4_worker *w, bool draining)
+{
+	w->draining = draining;
+}
+
 void l4_worker_set_table(struct l4_worker *w, const struct l4_table *t, uint64_t now_ns)
 {
 	w->table = t;

@@ -75,6 +75,11 @@ void l4_worker_destroy(struct l4_worker *w);
 /* Move to another generation, between two bursts. The worker no longer touches the old one. */
 void l4_worker_set_table(struct l4_worker *w, const struct l4_table *t, uint64_t now_ns);
 const struct l4_table *l4_worker_table(const struct l4_worker *w);
+/* weir is about to stop: connections and UDP flows that would be new end as REASON_STOPPED,
+ * unanswered, so that a client's next try may find another node. Tracked ones go on; those that
+ * both sides (under direct return, the client) have closed are forgotten after a second of silence.
+ */
+void l4_worker_set_draining(struct l4_worker *w, bool draining);
 
 /* End flows whose time is over; once a loop. Paces itself: a whole pass takes about a second. The
  * first pass after a new generation also ends flows whose client its lists refuse. */

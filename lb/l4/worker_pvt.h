@@ -62,7 +62,8 @@ struct l4_worker {
 	uint32_t index, workers;
 	uint64_t index_frac;   /* index / workers in 0.32 */
 	uint32_t publish_turn; /* control's: who gets the odd one of a split limit */
-	uint16_t ip_id;        /* of outer IPv4 headers */
+	bool draining;
+	uint16_t ip_id; /* of outer IPv4 headers */
 	struct l4_port_filter port_filter;
 	uint16_t port_lo, port_hi; /* own share, host order */
 	struct snat_cursor snat[SNAT_CURSORS];

@@ -141,6 +141,7 @@ static void adopt(void *ctx, void *msg, uint64_t now_ns)
 	p->now_ns = now_ns;
 	p->gen = gen;
 	l4_worker_set_table(p->l4, gen->l4, now_ns);
+	l4_worker_set_draining(p->l4, gen->draining);
 	memcpy(p->ifs, gen->ifs, sizeof(p->ifs));
 	if (p->health != NULL && p->plan != gen->health) {
 		health_engine_apply(p->health, gen->health, now_ns);

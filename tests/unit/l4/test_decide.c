@@ -252,6 +252,33 @@ static void timeouts_go_by_state(void **state)
 	}
 }
 
+static void a_draining_worker_takes_nothing_new(void **state)
+{
+	struct l4_rig rig;
+
+	(void)state;
+	rig_init(&rig, 1, 16);
+	service(&rig, L4_TCP, L4_DSR, 2);
+	rig_apply(&rig);
+	for (uint32_t i = 1; i <= 2; i++) {
+		assert_int_equal(decide(&rig, tcp(i, TCP_SYN)), REASON_NONE);
+		assert_int_equal(decide(&rig, tcp(i, TCP_ACK)), REASON_NONE);
+	}
+	l4_worker_set_draining(rig.workers[0], true);
+	assert_int_equal(decide(&rig, tcp(3, TCP_SYN)), REASON_STOPPED);
+	assert_int_equal(decide(&rig, tcp(1, TCP_ACK)), REASON_NONE);
+	assert_int_equal(flows(&rig), 2);
+	/* A closed one goes a second later, the other stays. */
+	assert_int_equal(decide(&rig, tcp(2, TCP_FIN | TCP_ACK)), REASON_NONE);
+	l4_sweep_all(rig.workers[0], rig.now_ns + NS_PER_SEC / 2);
+	assert_int_equal(flows(&rig), 2);
+	l4_sweep_all(rig.workers[0], rig.now_ns + 2 * NS_PER_SEC);
+	assert_int_equal(flows(&rig), 1);
+	l4_worker_set_draining(rig.workers[0], false);
+	assert_int_equal(decide(&rig, tcp(3, TCP_SYN)), REASON_NONE);
+	finish(&rig);
+}
+
 static void a_forged_reset_does_not_shorten_a_live_flow(void **state)
 {
 	struct l4_rig rig;
@@ -936,6 +963,7 @@ int main(void)
 		cmocka_unit_test(mid_flow_packets_without_a_flow_follow_the_hash),
 		cmocka_unit_test(a_syn_on_a_closing_flow_starts_anew),
 		cmocka_unit_test(timeouts_go_by_state),
+		cmocka_unit_test(a_draining_worker_takes_nothing_new),
 		cmocka_unit_test(a_forged_reset_does_not_shorten_a_live_flow),
 		cmocka_unit_test(the_paced_sweep_meets_every_entry_within_seconds),
 		cmocka_unit_test(lists_judge_clients),
