@@ -69,16 +69,19 @@ static int step_parse(struct scenario *s, char *line, unsigned number)
 {
 	struct scenario_event *e;
 	uint64_t sec, ns;
-	char what[32], arg[64] = "";
+	char what[32], arg[80] = "";
 
-	if (sscanf(line, "%" SCNu64 ".%9" SCNu64 " %31s %63s", &sec, &ns, what, arg) < 3)
+	if (sscanf(line, "%" SCNu64 ".%9" SCNu64 " %31s %79[^\n]", &sec, &ns, what, arg) < 3)
 		return refuse(s, "steps", number, "expected SECONDS.NNNNNNNNN WHAT");
 	e = event_add(s, sec * UINT64_C(1000000000) + ns, EVENT_END);
 	if (e == NULL)
 		return refuse(s, "steps", number, "too many steps");
 	if (strcmp(what, "reload") == 0 && arg[0] != 0) {
 		e->kind = EVENT_RELOAD;
-		snprintf(e->file, sizeof(e->file), "%s", arg);
+		snprintf(e->text, sizeof(e->text), "%s", arg);
+	} else if (strcmp(what, "neighbour") == 0) {
+		e->kind = EVENT_NEIGHBOUR;
+		snprintf(e->text, sizeof(e->text), "%s", arg);
 	} else if (strcmp(what, "drain") == 0) {
 		e->kind = EVENT_DRAIN;
 	} else if (strcmp(what, "segments") == 0 && atoi(arg) > 0) {
@@ -93,13 +96,59 @@ static int step_parse(struct scenario *s, char *line, unsigned number)
 static int counter_parse(struct scenario *s, char *line, unsigned number)
 {
 	struct scenario_counter *c = &s->counters[s->counter_cnt];
+	char value[16];
 
 	if (s->counter_cnt == SCENARIO_COUNTERS)
 		return refuse(s, "counters", number, "too many counters");
-	if (sscanf(line, "%63s %" SCNd64, c->name, &c->value) != 2)
+	if (sscanf(line, "%63s %15s", c->name, value) != 2)
+		return refuse(s, "counters", number, "expected NAME VALUE");
+	c->any = strcmp(value, "any") == 0;
+	if (!c->any && sscanf(value, "%" SCNd64, &c->value) != 1)
 		return refuse(s, "counters", number, "expected NAME VALUE");
 	s->counter_cnt++;
 	return 0;
+}
+
+static int learned_parse(struct scenario *s, uint32_t port, const char *line, unsigned number)
+{
+	struct scenario_learned *l = &s->learned[s->learned_cnt];
+	char mask[2 * SCENARIO_MASK_MAX + 1];
+
+	if (s->learned_cnt == SCENARIO_LEARNED)
+		return refuse(s, "learned", number, "too many lines");
+	if (sscanf(line, "%zu %u %8[0-9a-f] %31s %u", &l->frame, &l->offset, mask, l->name,
+		    &l->cksum) < 4 ||
+		strlen(mask) % 2 != 0 || l->frame == 0)
+		return refuse(s, "learned", number, "expected FRAME OFFSET MASK NAME [CHECKSUM]");
+	l->frame--;
+	l->port = port;
+	l->len = (uint32_t)strlen(mask) / 2;
+	if (l->frame >= s->expect[port].packet_cnt ||
+		l->offset + l->len > s->expect[port].packets[l->frame].len)
+		return refuse(s, "learned", number, "no such bytes in the expected frames");
+	for (uint32_t i = 0; i < l->len; i++)
+		sscanf(mask + 2 * i, "%2hhx", &l->mask[i]);
+	s->learned_cnt++;
+	return 0;
+}
+
+static int learned_load(struct scenario *s)
+{
+	int rc = 0;
+
+	for (uint32_t p = 0; rc == 0 && p < WIRE_PORTS; p++) {
+		char name[32], line[128];
+		unsigned number = 0;
+		FILE *f;
+
+		snprintf(name, sizeof(name), "learned.p%u", p);
+		f = file_open(s, name);
+		while (rc == 0 && f != NULL && fgets(line, sizeof(line), f) != NULL)
+			rc = learned_parse(s, p, line, ++number);
+		if (f != NULL)
+			fclose(f);
+	}
+	return rc;
 }
 
 static int lines_parse(struct scenario *s, const char *file,
@@ -154,6 +203,8 @@ static int names_check(const struct scenario *s)
 			    sscanf(d->d_name, "expect.p%u.pca%c", &port, &tail) == 2) &&
 			tail == 'p' && port < WIRE_PORTS)
 			continue;
+		if (sscanf(d->d_name, "learned.p%u%c", &port, &tail) == 1 && port < WIRE_PORTS)
+			continue;
 		rc = refuse(s, d->d_name, 0, "no file of a scenario");
 	}
 	closedir(dir);
@@ -174,6 +225,8 @@ int scenario_load(const char *folder, struct scenario *out)
 		rc = pcaps_load(out, "send", out->send);
 	if (rc == 0)
 		rc = pcaps_load(out, "expect", out->expect);
+	if (rc == 0)
+		rc = learned_load(out);
 	if (rc == 0)
 		rc = frames_add(out);
 	if (rc == 0)
