@@ -20,7 +20,7 @@ import struct
 import yaml
 from scapy.config import conf
 from scapy.layers.inet import ICMP, IP, TCP, UDP
-from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, IPv6
+from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, IPv6, IPv6ExtHdrFragment
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Raw
 
@@ -92,6 +92,14 @@ def multicast_mac(addr):
     return "33:33:" + ":".join("%02x" % x for x in a[12:])
 
 
+class Choice:
+    """An expected packet in which weir may choose some bits: (offset from the IP header, mask in hex, name,
+    offset of a checksum over them or 0). What is seen first under a name must come again."""
+
+    def __init__(self, packet, learn):
+        self.packet, self.learn = packet, tuple(learn)
+
+
 class Scenario:
     def __init__(self, text):
         self.text = text
@@ -103,12 +111,11 @@ class Scenario:
         self.steps = []
         self.extra_configs = []
         self.vlan = {}
-        self.workers = 1
-        self.held = 0
+        self.made = 0
         self.config = {
             "ports": [self.port_config(FRONT), self.port_config(BACK)],
             "workers": {"count": 1},
-            "memory": {"hugepages": False, "mbufs": 2048, "flows": 1024, "nat_flows": 1024},
+            "memory": {"hugepages": False, "mbufs": 4096, "flows": 1024, "nat_flows": 1024},
             "admin": {"socket": ""},
             "l4": {"hash_seed": "packet scenarios"},
             "services": [],
@@ -120,6 +127,8 @@ class Scenario:
             "name": w.name,
             "device": "net_ring_p%d" % w.port,
             "mac": w.mac,
+            "rx_queue_len": 64,
+            "tx_queue_len": 64,
             "addresses": ["%s/24" % w.ip4, "%s/64" % w.ip6],
         }
 
@@ -162,7 +171,7 @@ class Scenario:
         self.send_raw(host.port, self.ether(host.mac, dst or WEIR[host.port].mac, host.port) / packet, reason)
 
     def send_raw(self, port, frame, reason=None):
-        self.send_frames[port].append((self.t, bytes(frame)))
+        self.send_frames[port].append((self.t, bytes(frame), ()))
         if reason:
             self.ends(reason)
         self.wait(1)
@@ -170,10 +179,13 @@ class Scenario:
     def expect(self, host, packet, late=0):
         """The host gets an IP packet from weir, as the answer to what was sent last; or `late` ms
         after now."""
-        self.expect_raw(host.port, self.ether(WEIR[host.port].mac, host.mac, host.port) / packet, late)
+        learn = ()
+        if isinstance(packet, Choice):
+            packet, learn = packet.packet, packet.learn
+        self.expect_raw(host.port, self.ether(WEIR[host.port].mac, host.mac, host.port) / packet, late, learn)
 
-    def expect_raw(self, port, frame, late=0):
-        self.expect_frames[port].append((self.t - MS + int(late * MS), bytes(frame)))
+    def expect_raw(self, port, frame, late=0, learn=()):
+        self.expect_frames[port].append((self.t - MS + int(late * MS), bytes(frame), learn))
 
     def ends(self, reason, n=1):
         self.reasons[reason] += n
@@ -184,12 +196,24 @@ class Scenario:
     # --- what most scenarios begin with -------------------------------------------------------
 
     def meet(self, *hosts, v=(4, 6)):
-        """Each host asks for weir's address, so that weir knows it too."""
+        """The hosts are on the wire and answer ARP and ND by themselves from here on; how often they
+        are asked is not compared (arp_resolution and its like are about that)."""
         for h in hosts:
-            if 4 in v:
-                self.arp_exchange(h)
-            if 6 in v:
-                self.nd_exchange(h)
+            for fam in v:
+                self.steps.append((self.t, "neighbour %d %s %s" % (h.port, h.mac, h.ip(fam))))
+        self.counters["reason.arp_reply"] = self.counters["reason.nd_advert"] = "any"
+
+    def arp_question(self, h):
+        """weir asks for the host."""
+        w = WEIR[h.port]
+        return (self.ether(w.mac, "ff:ff:ff:ff:ff:ff", h.port) /
+                ARP(op=1, hwsrc=w.mac, psrc=w.ip4, hwdst="00:00:00:00:00:00", pdst=h.ip4))
+
+    def nd_question(self, h):
+        w = WEIR[h.port]
+        group = solicited_node(h.ip6)
+        return (self.ether(w.mac, multicast_mac(group), h.port) / IPv6(src=w.ip6, dst=group, hlim=255) /
+                ICMPv6ND_NS(tgt=h.ip6) / ICMPv6NDOptSrcLLAddr(lladdr=w.mac))
 
     def arp_exchange(self, h, addr=None):
         w = WEIR[h.port]
@@ -213,17 +237,41 @@ class Scenario:
     def dump_config(self):
         return yaml.safe_dump(self.config, sort_keys=False, default_flow_style=None, width=100)
 
+    def announce(self, t, config):
+        """At the start and after each reload every virtual address is announced on every port:
+        gratuitous ARP (RFC 5227 3), unsolicited advertisement (RFC 4861 7.2.6)."""
+        vips = []
+        for svc in config["services"]:
+            vips += [a for a in svc["vips"] if a not in vips]
+        for w in WEIR[:len(config["ports"])]:
+            for a in vips:
+                if is6(a):
+                    frame = (self.ether(w.mac, "33:33:00:00:00:01", w.port) / IPv6(src=a, dst="ff02::1", hlim=255) /
+                             ICMPv6ND_NA(R=0, S=0, O=1, tgt=a) / ICMPv6NDOptDstLLAddr(lladdr=w.mac))
+                else:
+                    frame = (self.ether(w.mac, "ff:ff:ff:ff:ff:ff", w.port) /
+                             ARP(op=1, hwsrc=w.mac, psrc=a, hwdst="00:00:00:00:00:00", pdst=a))
+                self.expect_frames[w.port].append((t, bytes(frame), ()))
+
     def files(self):
         """File name -> bytes of the scenario's folder."""
         out = collections.OrderedDict()
         first = self.first_config if hasattr(self, "first_config") else self.dump_config()
+        self.announce(0, yaml.safe_load(first))
+        for t, text in self.extra_configs:
+            self.announce(t, yaml.safe_load(text))
         out["config.yaml"] = ("# %s\n%s" % (self.text, first)).encode()
         for i, (_, text) in enumerate(self.extra_configs):
             out["config%d.yaml" % (i + 2)] = text.encode()
         for what, frames in (("send", self.send_frames), ("expect", self.expect_frames)):
             for p, packets in sorted(frames.items()):
-                out["%s.p%d.pcap" % (what, p)] = pcap(sorted(packets, key=lambda x: x[0]))
-        lines = ["reason.%s %d" % kv for kv in sorted(self.reasons.items()) if kv[1]]
+                packets = sorted(packets, key=lambda x: x[0])
+                out["%s.p%d.pcap" % (what, p)] = pcap(packets)
+                lines = ["%d %d %s %s%s\n" % (i + 1, 14 + off, mask, who, " %d" % (14 + cksum) if cksum else "")
+                         for i, (_, _, learn) in enumerate(packets) for off, mask, who, cksum in learn]
+                if lines:
+                    out["learned.p%d" % p] = "".join(lines).encode()
+        lines = ["reason.%s %s" % kv for kv in sorted(self.reasons.items()) if kv[1]]
         lines += ["%s %s" % kv for kv in self.counters.items()]
         out["counters"] = "".join(line + "\n" for line in lines).encode()
         steps = ["%d.%09d %s" % (t // 10**9, t % 10**9, what) for t, what in self.steps]
@@ -235,7 +283,7 @@ class Scenario:
 def pcap(packets):
     """Classic pcap with times in ns; written here so that no version of scapy changes a byte."""
     out = struct.pack("<IHHIIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 1)
-    for t, data in packets:
+    for t, data, _ in packets:
         out += struct.pack("<IIII", t // 10**9, t % 10**9, len(data), len(data)) + data
     return out
 
@@ -291,3 +339,40 @@ def write_all(out_dir):
         for f, data in build(name).items():
             with open(os.path.join(folder, f), "wb") as fh:
                 fh.write(data)
+
+
+def fragments4(p, size):
+    """An IPv4 packet in fragments of at most `size` bytes."""
+    head = p.copy()
+    head.remove_payload()
+    n = len(head)
+    data = bytes(p)[n:]
+    step = (size - n) // 8 * 8
+    out = []
+    for off in range(0, len(data), step):
+        f = head.copy()
+        del f.chksum, f.len
+        more = off + step < len(data)
+        f.frag = p.frag + off // 8
+        f.flags = int(p.flags) & ~1 | (1 if more or int(p.flags) & 1 else 0)
+        f.proto = p.proto
+        out.append(f / Raw(data[off:off + step]))
+    return out
+
+
+def fragments6(p, size, ident=0x01020304):
+    data = bytes(p)[40:]
+    step = (size - 48) // 8 * 8
+    out = []
+    for off in range(0, len(data), step):
+        more = off + step < len(data)
+        out.append(IPv6(src=p.src, dst=p.dst, hlim=p.hlim, tc=p.tc, fl=p.fl) /
+                   IPv6ExtHdrFragment(nh=IPv6(bytes(p)).nh, offset=off // 8, m=1 if more else 0, id=ident) /
+                   Raw(data[off:off + step]))
+    return out
+
+
+def fragments(p, size, ident=0x01020304):
+    """The packet in fragments; its checksums are those of the whole. IPv4 has its own identification."""
+    whole = IPv6(bytes(p)) if isinstance(p, IPv6) else IP(bytes(p))
+    return fragments6(whole, size, ident) if isinstance(p, IPv6) else fragments4(whole, size)
