@@ -55,7 +55,7 @@ check "UDP 4 to 4" udp 203.0.113.44 9000 500
 check "UDP 6 to 6" udp 2001:db8:80::66 9000 500
 check "UDP 6 to 4" udp 2001:db8:80::64 9000 500
 check "UDP 4 to 6" udp 203.0.113.46 9000 500
-check "UDP 4 to 4, fragments" udp 203.0.113.44 9000 4000
+# Of IPv4 the kernel joins fragments before the packet driver sees them; drivers.sh has them by AF_XDP.
 check "UDP 6 to 6, fragments" udp 2001:db8:80::66 9000 4000
 
 probe() { ns c $PYTHON "$HELPERS/icmp_probe.py" "$@"; }

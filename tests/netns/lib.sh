@@ -94,6 +94,9 @@ finish() {
 
 cleanup() {
 	local p n
+	# Twice: the first makes weir drain, the second stops it at once.
+	for p in "${pids[@]}"; do kill "$p" 2>/dev/null; done
+	sleep 0.05
 	for p in "${pids[@]}"; do kill "$p" 2>/dev/null; done
 	for p in "${pids[@]}"; do
 		for _ in $(seq 60); do
@@ -203,14 +206,16 @@ topo_two_arm() {
 	ns_add c lb b1 b2 b3
 	switch_add sw
 	link_add c eth0 lb p0
-	switch_port sw up lb p1
+	switch_port sw uplink lb p1
 	weir_if lb p0
 	weir_if lb p1
 	addr_add c eth0 192.0.2.10/24 2001:db8:1::10/64
 	ip -n "$TAG-c" route add 203.0.113.0/24 via 192.0.2.1
+	ip -n "$TAG-c" route add 198.51.100.1/32 via 192.0.2.1
 	ip -n "$TAG-c" route add 2001:db8:80::/64 via 2001:db8:1::1
 	for i in 1 2 3; do
 		switch_port sw "b$i" "b$i" eth0
+		[ -z "${BACK_MTU:-}" ] || ip -n "$TAG-b$i" link set eth0 mtu "$BACK_MTU"
 		addr_add "b$i" eth0 "198.51.100.1$i/24" "2001:db8:2::1$i/64"
 		ip -n "$TAG-b$i" route add default via 198.51.100.1
 		ip -n "$TAG-b$i" -6 route add default via 2001:db8:2::1
@@ -316,6 +321,7 @@ head_common() {
 		workers:
 		  count: ${WORKERS:-1}
 		  poll: ${POLL:-adaptive}
+		  stop_timeout: ${STOP:-1s}
 		memory:
 		  hugepages: false
 		  mbufs: ${MBUFS:-8192}
@@ -356,54 +362,77 @@ weir_start() {
 	local n=${1:-lb} config=${2:-$TMP/weir.yaml} log=${3:-$TMP/weir.log}
 	background "$n" "$log" "$WEIR" -c "$config"
 	weir_pid=$!
-	wait_for 15 weir_ready "$log" || die "weir does not start" "$(tail -n 20 "$log")"
+	if ! wait_for 15 weir_settled "$log" || ! grep -q 'msg="ready"' "$log"; then
+		weir_pid=
+		die "weir does not start" "$(tail -n 20 "$log")"
+	fi
 }
 
-weir_ready() { grep -q 'ready' "$1"; }
+weir_settled() { ! kill -0 "$weir_pid" 2>/dev/null || grep -q 'msg="ready"' "$1"; } # or it is gone
 
 weir_reload() { # sends SIGHUP and waits for its outcome: 0 when the new configuration is in use
-	local before after
-	before=$(grep -cE 'reload' "$TMP/weir.log")
+	local log=${1:-$TMP/weir.log} before
+	before=$(grep -cE 'msg="reload' "$log")
 	kill -HUP "$weir_pid"
-	wait_for 15 reload_done "$before" || return 1
-	grep -E 'reload' "$TMP/weir.log" | tail -n 1 | grep -qv 'level=error'
+	wait_for 20 reload_said "$before" "$log" || return 1
+	grep -E 'msg="reload' "$log" | tail -n 1 | grep -q 'msg="reloaded"' || return 1
+	wait_for 20 reload_done
 }
-reload_done() { [ "$(grep -cE 'reload' "$TMP/weir.log")" -gt "$1" ]; }
+reload_said() { [ "$(grep -cE 'msg="reload' "$2")" -gt "$1" ]; }
+reload_done() { [ "$(ask status reload_done)" = true ]; }
 
-counters() { "$WEIR" counters -s "${1:-$SOCK}" -o json; }
+# ask COMMAND PATH [SOCKET]: one value of what `weir COMMAND -o json` says; PATH has dots between
+# keys and indexes, and NAME=VALUE picks the element of a list: services.service=web.active
+ask() {
+	"$WEIR" "$1" -s "${3:-$SOCK}" -o json | $PYTHON "$HELPERS/json_path.py" "$2"
+}
+counter() { ask counters "total.$1"; }
+reason() { ask counters "total.ended.$1"; }
 
-# counter NAME [SOCKET]: one number, e.g. ledger.rx, reason.l4_no_service
-counter() {
-	counters "${2:-$SOCK}" | $PYTHON -c '
+# No packet is unaccounted for once nothing moves: rx + born + handed_in = tx + handed_out + ended +
+# held, for each worker.
+ledger_check() {
+	if wait_for 5 ledger_balances; then
+		pass "the ledger balances"
+	else
+		fail "the ledger balances" "$("$WEIR" counters -s "$SOCK" -o json)"
+	fi
+}
+ledger_balances() {
+	"$WEIR" counters -s "$SOCK" -o json | $PYTHON -c '
 import json, sys
 v = json.load(sys.stdin)
-for k in sys.argv[1].split("."):
-    v = v[k]
-print(v)' "$1"
+t = v["total"]
+assert t["rx"] > 0 and t["handed_in"] == t["handed_out"]
+assert all(w["imbalance"] == 0 for w in v["workers"])'
 }
-
-# The ledger balances once nothing moves: rx + born == tx + sum of reasons + held.
-ledger_check() { :; }
 
 # --- clients ----------------------------------------------------------------------------------
 
-# get URL [CURL OPTIONS]: the answer's body; fails unless the status is 200.
+# get URL [CURL OPTIONS]: the answer's body; fails unless the status is 200. CLIENT is the namespace
+# that asks, c unless set.
 get() {
 	local url=$1
 	shift
-	ns c curl -sS --fail --max-time 5 --connect-timeout 3 --noproxy '*' "$@" "$url"
+	ns "${CLIENT:-c}" curl -sS --fail --max-time 5 --connect-timeout 3 --noproxy '*' "$@" "$url"
 }
 
 # gets N URL: N requests one after another on new connections, the bodies' first words counted:
 # "b1 34" lines, sorted.
 gets() {
 	local n=$1 url=$2
-	ns c curl -sS --fail --max-time 20 --connect-timeout 3 --noproxy '*' -H 'Connection: close' \
+	ns "${CLIENT:-c}" curl -sS --fail --fail-early --max-time 20 --connect-timeout 3 --noproxy '*' -H 'Connection: close' \
 		"$url?[1-$n]" | awk '{c[$1]++} END{for (k in c) print k, c[k]}' | sort
 }
 
-udp() { # ADDRESS PORT TEXT: the answer
-	ns c $PYTHON "$HELPERS/udp_client.py" "$1" "$2" "$3"
+udp() { # ADDRESS PORT LENGTH [COUNT]: the names that answer
+	ns "${CLIENT:-c}" $PYTHON "$HELPERS/udp_client.py" "$@"
+}
+
+# refused URL: the connection is refused at once, which is not the same as no answer.
+refused() {
+	get "$1"
+	[ $? = 7 ]
 }
 
 cpu_ticks() { # PID: user and system time so far, in clock ticks

@@ -7,6 +7,7 @@
 #     eth1 ------ q0 [ second weir ] q1 ------ eth0 d1 (198.18.2.11)
 #   198.18.1.10    .1   198.18.2.1
 . "$(dirname "$0")/lib.sh"
+STOP=8s
 topo_two_arm
 for b in b1 b2 b3; do backend_nginx $b; done
 four='{address: 198.51.100.11}, {address: 198.51.100.12}, {address: 198.51.100.13}'
@@ -26,8 +27,8 @@ ns lb timeout 10 "$WEIR" -c "$TMP/nodev.yaml" 2>"$TMP/nodev.log"
 equal "no such interface: exit status 1" 1 $?
 check "no such interface: the log names the device" grep -q nosuch0 "$TMP/nodev.log"
 
-files_before=$(ls /dev/shm /run/dpdk /dev/hugepages 2>/dev/null | wc -l)
 weir_start
+left() { find /dev/shm /run/dpdk /dev/hugepages /tmp -maxdepth 1 -name "*weir*$1*" 2>/dev/null; }
 check "it serves" get http://203.0.113.80/
 
 # A second one beside it: nothing is shared, not even by name.
@@ -47,7 +48,7 @@ backend_nginx d1
 		  - {name: front, device: "net_af_packet,iface=q0", addresses: [198.18.1.1/24]}
 		  - {name: back, device: "net_af_packet,iface=q1", addresses: [198.18.2.1/24]}
 	CONF
-	head_common "$TMP/second.sock"
+	STOP=1s head_common "$TMP/second.sock"
 	echo "services:"
 	echo "  - {name: web, vips: [198.18.3.80], protocol: tcp, port: 80, mode: nat, backends: [{address: 198.18.2.11}]}"
 } >"$TMP/second.yaml"
@@ -61,25 +62,34 @@ equal "the second ends on SIGTERM: exit status 0" 0 $?
 check "the first goes on alone" get http://203.0.113.80/
 weir_pid=$first
 
-# SIGTERM with requests on the way: they end well, then the process does.
-background c "$TMP/slow" curl -sS --max-time 20 --limit-rate 300k --noproxy '*' http://203.0.113.80/big
+# SIGTERM with a request on the way: it ends well, a new one is refused, then the process ends.
+background c "$TMP/slow" curl -sS --fail --max-time 20 --limit-rate 400k --noproxy '*' http://203.0.113.80/big
 slow=$!
 moving() { [ "$(stat -c %s "$TMP/slow")" -gt 100000 ]; }
 check "a slow download has begun" wait_for 10 moving
 ledger_check
 start=$(date +%s%N)
-stop_pid "$weir_pid"
+kill -TERM "$weir_pid"
+check "it says that it drains" wait_for 5 grep -q 'msg="draining"' "$TMP/weir.log"
+check_not "while it drains a new connection gets no answer" get http://203.0.113.80/ --max-time 1
+wait "$slow"
+equal "the download ends well" 0 $?
+equal "and is whole" "$(md5sum <"$TMP/big")" "$(md5sum <"$TMP/slow")"
+wait "$weir_pid"
 equal "SIGTERM: exit status 0" 0 $?
-at_most "SIGTERM: within ten seconds" 10000 $((($(date +%s%N) - start) / 1000000))
+at_most "SIGTERM: within stop_timeout" 12000 $((($(date +%s%N) - start) / 1000000))
 weir_pid=
 check_not "the control socket is gone" test -e "$SOCK"
-stop_pid "$slow" KILL
-equal "no file was left behind" "$files_before" "$(ls /dev/shm /run/dpdk /dev/hugepages 2>/dev/null | wc -l)"
+equal "no file was left behind" "" "$(left "$first")"
 
-# Again at once, and SIGINT does the same.
+# Again at once, and SIGINT does the same; twice means now.
 weir_start
 check "a second start serves" get http://203.0.113.80/
+start=$(date +%s%N)
+kill -INT "$weir_pid"
+check "SIGINT drains too" wait_for 5 grep -q 'msg="draining"' "$TMP/weir.log"
 stop_pid "$weir_pid" INT
 equal "SIGINT: exit status 0" 0 $?
+at_most "a second one ends it at once" 4000 $((($(date +%s%N) - start) / 1000000))
 weir_pid=
 finish

@@ -53,11 +53,11 @@ at_least "reloads meanwhile" 2 $reloads
 check "the added backend got some of them" grep -q '^b3 ' "$TMP/load"
 
 # A bad file: the error is in the log, and what ran goes on.
-before=$(counter generation)
+before=$(ask status generation)
 cp "$TMP/weir.yaml" "$TMP/good.yaml"
 sed 's/mode: nat/mode: natt/' "$TMP/good.yaml" >"$TMP/weir.yaml"
 check_not "a bad file is refused" weir_reload
-equal "and the generation stays" "$before" "$(counter generation)"
+equal "and the generation stays" "$before" "$(ask status generation)"
 check "and so does the service" get http://203.0.113.80/
 check "the log says where" grep -qE 'weir.yaml:[0-9]+:[0-9]+: error: ' "$TMP/weir.log"
 
@@ -75,8 +75,8 @@ equal "no new connection goes to a draining backend" "b1" "$(gets 60 http://203.
 config "$one, $three" >"$TMP/weir.yaml"
 check "reload without b2" weir_reload
 equal "new connections go to the others" "b1 b3" "$(gets 60 http://203.0.113.80/ | awk '{print $1}' | xargs)"
-asked=$(counter ledger.rx)
-more() { [ "$(counter ledger.rx)" -gt $((asked + 500)) ]; }
+asked=$(counter rx)
+more() { [ "$(counter rx)" -gt $((asked + 500)) ]; }
 check "held connections are still busy" wait_for 10 more
 check "no held connection moved or broke" stop_pid "$hold4"
 check "no held connection moved or broke, IPv6" stop_pid "$hold6"
@@ -107,7 +107,7 @@ for round in 1000 2000; do
 	equal "requests meanwhile: each was answered ($round)" 600 "$(grep -cE '^b[123] ' "$TMP/load")"
 done
 equal "nothing was dropped for want of a buffer or a place in a queue" "0 0" \
-	"$(counter reasons.no_mbuf) $(counter reasons.tx_full)"
+	"$(reason no_mbuf) $(reason tx_full)"
 config "$one" >"$TMP/weir.yaml"
 check "and back" weir_reload
 equal "and back: it serves" "b1" "$(gets 20 http://203.0.113.80/ | awk '{print $1}' | xargs)"
@@ -121,7 +121,7 @@ hold5=$!
 check "connections are held" wait_for 10 grep -q held "$TMP/hold5"
 config "$one" >"$TMP/weir.yaml"
 check "reload without b2" weir_reload
-ended() { [ "$(counter services.web.flows)" -le 15 ]; }
+ended() { [ "$(ask services services.service=web.active)" -le 15 ]; }
 wait_for 10 ended
 stop_pid "$hold5"
 check "after the deadline the connections of b2 are over" grep -qE 'broken=[1-9]' "$TMP/hold5"

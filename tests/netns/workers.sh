@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Two workers behind ports with one queue: every packet is handed to the worker that owns its flow.
-# And one idle worker with adaptive polling.
+# By AF_XDP, which shows IPv4 fragments as they are. And one idle worker with adaptive polling.
 #
 #   c eth0 ------ p0 [ weir ] p1 ------ switch ------ eth0 b1 b2 b3, default route: weir
 #   192.0.2.10     .1   198.51.100.1                  198.51.100.11 .12 .13
@@ -19,7 +19,7 @@ services="services:
   - {name: full64, vips: [\"2001:db8:80::80\"], protocol: tcp, port: 80, mode: fullnat, backends: [$four]}"
 
 {
-	WORKERS=2 head_two_arm
+	WORKERS=2 DRIVER=net_af_xdp head_two_arm
 	echo "$services"
 } >"$TMP/weir.yaml"
 weir_start
@@ -31,10 +31,10 @@ equal "UDP: 60 sockets are answered" 60 "$(udp 203.0.113.80 9000 100 60 | wc -l)
 check "UDP: fragments" udp 203.0.113.80 9000 5000
 check "ping of the VIP" ns c ping -c 1 -W 2 203.0.113.80
 check "ping of weir's own address" ns c ping -c 1 -W 2 192.0.2.1
-at_least "worker 0 handed packets to worker 1" 100 "$(counter workers.0.handed_out)"
-at_least "worker 1 handed packets to worker 0" 100 "$(counter workers.1.handed_out)"
+at_least "worker 0 handed packets to worker 1" 100 "$(ask counters workers.0.handed_out)"
+at_least "worker 1 handed packets to worker 0" 100 "$(ask counters workers.1.handed_out)"
 equal "no packet was handed over twice too often" "0 0" \
-	"$(counter reasons.handoff_loop) $(counter reasons.handoff_full)"
+	"$(reason handoff_loop) $(reason handoff_full)"
 ledger_check
 stop_pid "$weir_pid"
 equal "weir ends well" 0 $?
