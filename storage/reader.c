@@ -24,7 +24,7 @@ struct read_row {
 struct reader {
 	struct shard_thread *t;
 	struct shard *sh;
-	struct store_req **reqs;
+	struct store_req **reqs, **alone;
 	struct read_row *rows;
 	struct rocks_slice *keys;
 	struct rocks_result *res;
@@ -44,16 +44,19 @@ static struct reader *reader_create(struct shard_thread *t)
 	rd->sh = t->shard;
 	rd->max_items = t->shard->store->p.read_batch;
 	rd->reqs = calloc(rd->max_items, sizeof(rd->reqs[0]));
+	rd->alone = calloc(rd->max_items, sizeof(rd->alone[0]));
 	rd->rows = calloc(rows, sizeof(rd->rows[0]));
 	rd->keys = calloc(rows, sizeof(rd->keys[0]));
 	rd->res = calloc(rows, sizeof(rd->res[0]));
-	ASSERT(rd->reqs != NULL && rd->rows != NULL && rd->keys != NULL && rd->res != NULL);
+	ASSERT(rd->reqs != NULL && rd->alone != NULL && rd->rows != NULL && rd->keys != NULL &&
+		rd->res != NULL);
 	return rd;
 }
 
 static void reader_destroy(struct reader *rd)
 {
 	free(rd->reqs);
+	free(rd->alone);
 	free(rd->rows);
 	free(rd->keys);
 	free(rd->res);
@@ -425,28 +428,39 @@ static bool is_plain(const struct store_req *r)
 	return r->kind == STORE_READ && r->snapshot == 0;
 }
 
+/* Moves plain reads to the front, order kept; returns how many. What is answered belongs to its
+ * worker again, so the kinds must be known before the first answer. */
+static uint32_t partition(struct reader *rd, uint32_t n)
+{
+	uint32_t plain = 0, alone = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (is_plain(rd->reqs[i]))
+			rd->reqs[plain++] = rd->reqs[i];
+		else
+			rd->alone[alone++] = rd->reqs[i];
+	}
+	return plain;
+}
+
 static void serve(struct reader *rd, uint32_t n)
 {
+	uint32_t plain = partition(rd, n);
 	bool members = false;
 
 	rd->row_cnt = 0;
 	rd->arena_len = 0;
-	for (uint32_t i = 0; i < n; i++)
-		if (is_plain(rd->reqs[i]))
-			members |= add_items(rd, rd->reqs[i]);
+	for (uint32_t i = 0; i < plain; i++)
+		members |= add_items(rd, rd->reqs[i]);
 	read_rows(rd, NULL, members);
-	for (uint32_t i = 0; i < n; i++) {
-		if (!is_plain(rd->reqs[i]))
-			continue;
+	for (uint32_t i = 0; i < plain; i++) {
 		set_read_status(rd->reqs[i]);
 		inbox_answer(rd->t, rd->reqs[i]);
 	}
 	inbox_wake_clients(rd->t);
-	for (uint32_t i = 0; i < n; i++) {
-		if (is_plain(rd->reqs[i]))
-			continue;
-		serve_alone(rd, rd->reqs[i]);
-		inbox_answer(rd->t, rd->reqs[i]);
+	for (uint32_t i = 0; i < n - plain; i++) {
+		serve_alone(rd, rd->alone[i]);
+		inbox_answer(rd->t, rd->alone[i]);
 	}
 	inbox_wake_clients(rd->t);
 }
