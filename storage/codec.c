@@ -163,20 +163,6 @@ int codec_meta_decode(const struct codec_record *r, struct codec_meta *m)
 	return 0;
 }
 
-bool codec_is_orphan(uint64_t inc, const struct codec_record *meta)
-{
-	struct codec_meta m;
-
-	if (meta == NULL)
-		return true;
-	if (!codec_is_collection(meta->type))
-		return true;
-	if (codec_meta_decode(meta, &m) != 0)
-		return false;
-	/* A newer incarnation than the one read: the reader was early, keep it. */
-	return inc < m.incarnation;
-}
-
 void codec_score_encode(double score, uint8_t out[8])
 {
 	uint64_t bits;

@@ -103,9 +103,13 @@ void codec_meta_encode(const struct codec_meta *m, uint8_t out[CODEC_META_MIN]);
 /* 0 or -EUCLEAN. */
 int codec_meta_decode(const struct codec_record *r, struct codec_meta *m) WARN_UNUSED;
 
-/* Does a member of incarnation `inc` belong to nothing any more?  `meta` is the collection's KEY
- * record, NULL if there is none. */
-bool codec_is_orphan(uint64_t inc, const struct codec_record *meta);
+/* Does a member of incarnation `inc` belong to nothing any more?  `meta` is of its collection's KEY
+ * record, NULL if there is none or it is no collection.  A newer incarnation than the one read is
+ * none: the reader was early. */
+static inline bool codec_is_orphan(uint64_t inc, const struct codec_meta *meta)
+{
+	return meta == NULL || inc < meta->incarnation;
+}
 
 /* Doubles as 8 bytes whose memcmp order is the numeric order; -0 is stored as 0, NaN is refused by
  * the caller. */

@@ -134,7 +134,7 @@ static bool member_is_orphan(struct shard *sh, const struct codec_key *k)
 		look_up_owner(sh, k);
 	if (!owner.known || k->incarnation > owner.version)
 		return false;
-	return !owner.has_meta || k->incarnation < owner.meta.incarnation;
+	return codec_is_orphan(k->incarnation, owner.has_meta ? &owner.meta : NULL);
 }
 
 static bool on_drop(void *ctx, const char *key, size_t key_len, const char *val, size_t val_len)
