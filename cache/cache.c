@@ -45,8 +45,8 @@ static int lay_out_arena(const struct cache_conf *conf, struct geometry *g)
 	g->classes = TTL_CLASSES;
 	while (g->classes > 1 && g->workers * g->ns_cnt * TIERS * g->classes > g->segs / 4)
 		g->classes--;
-	g->reserve = g->workers + 1;
-	g->low_water = g->reserve + (g->segs / 128 > 2 ? g->segs / 128 : 2);
+	g->reserve = g->workers;
+	g->low_water = g->reserve + (g->segs / 128 > 4 ? g->segs / 128 : 4);
 	g->extent_shift = g->seg_shift - 4 < 15 ? g->seg_shift - 4 : 15;
 	return 0;
 }

@@ -2,8 +2,8 @@
  * Eviction: S3-FIFO (Yang et al., SOSP 2023) with segments in the place of objects.
  *
  * A namespace has two tiers. New items enter the small one; when memory is short and the small tier
- * has more than a tenth of the namespace's segments, its oldest segment goes: items read often
- * enough move to the main tier, the others leave their fingerprint in the ghost table and go.
+ * has more than a sixteenth of the namespace's segments, its oldest segment goes: items that were
+ * read move to the main tier, the others leave their fingerprint in the ghost table and go.
  * Otherwise the oldest main segment goes: items read since they came there are written again with
  * one less in their frequency, the others go. A key that comes back while the ghost table remembers
  * it enters the main tier at once. Segments in which everything has expired go before all others.
@@ -20,7 +20,9 @@
  * grace period would suffice; those held by pins do not count. */
 #include "cache/cache_pvt.h"
 
-#define PROMOTE_AT 1 /* reads in the small tier that lead to the main one */
+/* docs/decisions/ has what other values did. */
+#define SMALL_PART 16 /* of a namespace is its small tier */
+#define PROMOTE_AT 1  /* reads in the small tier that lead to the main one */
 
 static struct ghost_line *ghost_line_of(const struct cache *c, uint64_t hash)
 {
@@ -118,7 +120,7 @@ static uint32_t ns_segs(const struct cache *c, uint32_t ns)
 static uint32_t pop_from_ns(struct cache *c, uint32_t ns)
 {
 	uint32_t small = atomic_load_explicit(&c->ns[ns].segs[TIER_SMALL], memory_order_relaxed);
-	uint32_t first = small * 10 > ns_segs(c, ns) ? TIER_SMALL : TIER_MAIN;
+	uint32_t first = small * SMALL_PART > ns_segs(c, ns) ? TIER_SMALL : TIER_MAIN;
 	uint32_t seg = pop_oldest(c, ns, first);
 
 	return seg != SEGQ_NONE ? seg : pop_oldest(c, ns, 1 - first);

@@ -93,10 +93,10 @@ enum cache_found cache_get(
 struct probe {
 	struct bucket *b;
 	uint64_t hdr, word;
+	bool matched; /* some slot of the primary bucket has the tag */
 };
 
-/* The first published slot with the tag: its item is probably the one, so fetch it. word 0: the
- * key is not in the primary bucket. */
+/* The first published slot with the tag: its item is probably the one, so fetch it. */
 ALWAYS_INLINE void probe_bucket(const struct cache *c, const struct cache_key *k, struct probe *p)
 {
 	uint32_t m;
@@ -105,7 +105,8 @@ ALWAYS_INLINE void probe_bucket(const struct cache *c, const struct cache_key *k
 	p->hdr = atomic_load_explicit(&p->b->hdr, memory_order_acquire); /* I1 */
 	CACHE_HOOK();
 	m = bucket_match(p->b, hash_tag(k->hash)) & (uint32_t)p->hdr;
-	p->word = 0;
+	p->word = WORD_FREE;
+	p->matched = m != 0;
 	if (m != 0) {
 		const uint8_t *it;
 
@@ -115,6 +116,7 @@ ALWAYS_INLINE void probe_bucket(const struct cache *c, const struct cache_key *k
 		it = c->arena + word_place(p->word);
 		__builtin_prefetch(it);
 		__builtin_prefetch(it + CACHE_LINE);
+		__builtin_prefetch(it + 2 * CACHE_LINE);
 	} else if ((p->hdr & HDR_LINK_MASK) != 0) {
 		__builtin_prefetch(bucket_overflow(c, p->b, p->hdr));
 	}
@@ -133,7 +135,7 @@ ALWAYS_INLINE struct item *probe_item(
 		if (item_is_key(it, k) &&
 			atomic_load_explicit(&p->b->hdr, memory_order_acquire) == p->hdr)
 			return it;
-	} else if (p->word == 0 && (p->hdr & HDR_LINK_MASK) == 0) {
+	} else if (!p->matched && (p->hdr & HDR_LINK_MASK) == 0) {
 		return NULL;
 	}
 	return index_find(c, k, &at) ? item_at(c, word_place(at.word)) : NULL;

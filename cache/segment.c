@@ -47,7 +47,7 @@ static void memory_close(const struct cache *c, uint32_t seg)
 	uint8_t *p = c->arena + ((uint64_t)seg << c->geo.seg_shift);
 	size_t n = (size_t)1 << c->geo.seg_shift;
 
-#if defined(WEIR_DEBUG) && !defined(CACHE_HOOKS)
+#ifdef WEIR_DEBUG
 	memset(p, 0xdb, n);
 #endif
 #ifdef ARENA_ASAN
