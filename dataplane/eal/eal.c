@@ -4,6 +4,7 @@
 #include "dataplane/eal/eal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,7 +120,12 @@ int eal_start(const struct eal_params *p)
 
 void eal_stop(void)
 {
+	char dir[PATH_MAX];
+
+	/* EAL empties its runtime folder and leaves it there. */
+	snprintf(dir, sizeof(dir), "%s", rte_eal_get_runtime_dir());
 	(void)rte_eal_cleanup();
+	(void)rmdir(dir);
 }
 
 static uint32_t buffer_room(uint32_t frame_len)
