@@ -45,6 +45,8 @@ equal "af_xdp: weir ends well" 0 $?
 } >"$TMP/weir.yaml"
 weir_start lb "$TMP/weir.yaml" "$TMP/tap.log"
 check "tap: the interface is there" wait_for 5 ip -n "$TAG-lb" link show tap0
+# The driver gave both ends one MAC; a neighbour has its own.
+ip -n "$TAG-lb" link set tap0 address 02:00:00:00:0c:01
 ip -n "$TAG-lb" link set tap0 up
 addr_add lb tap0 192.0.2.10/24 2001:db8:1::10/64
 ip -n "$TAG-lb" route add 203.0.113.0/24 via 192.0.2.1

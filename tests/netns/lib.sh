@@ -386,8 +386,8 @@ reload_done() { [ "$(ask status reload_done)" = true ]; }
 ask() {
 	"$WEIR" "$1" -s "${3:-$SOCK}" -o json | $PYTHON "$HELPERS/json_path.py" "$2"
 }
-counter() { ask counters "total.$1"; }
-reason() { ask counters "total.ended.$1"; }
+counter() { ask counters "ledger.$1"; }
+reason() { ask counters "reasons.$1"; }
 
 # No packet is unaccounted for once nothing moves: rx + born + handed_in = tx + handed_out + ended +
 # held, for each worker.
@@ -402,9 +402,9 @@ ledger_balances() {
 	"$WEIR" counters -s "$SOCK" -o json | $PYTHON -c '
 import json, sys
 v = json.load(sys.stdin)
-t = v["total"]
+t = v["ledger"]
 assert t["rx"] > 0 and t["handed_in"] == t["handed_out"]
-assert all(w["imbalance"] == 0 for w in v["workers"])'
+assert all(w["imbalance"] == 0 for w in v["workers"].values())'
 }
 
 # --- clients ----------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
 Each connection sends a request, reads the answer and goes on; the answer's first word (the
 backend's name) must never change on a connection. At the end prints
 "requests=N moved=N broken=N b1=CONNECTIONS ..." and exits 0 when nothing moved or broke. Says "held"
-on a line once every connection had its first answer."""
+on a line once every connection had its first answer, and "broken" at the first one that ends."""
 import collections
 import selectors
 import signal
@@ -72,6 +72,8 @@ def main():
                     moved += 1
                 c.ask()
             except OSError as e:
+                if broken == 0:
+                    print("broken", flush=True)
                 broken += 1
                 why[str(e)] += 1
                 sel.unregister(c.sock)
