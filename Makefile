@@ -43,7 +43,7 @@ TOOL_BIN   := $(TOOL_SRC:%.c=$(O)/%)
 FUZZ_BIN   := $(FUZZ_SRC:%.c=$(O)/%)
 
 .DEFAULT_GOAL := build
-.PHONY: build deps check demo bench crash-storage lint asan ubsan tsan fuzz install uninstall clean help \
+.PHONY: build sim-tcp deps check demo bench crash-storage lint asan ubsan tsan fuzz install uninstall clean help \
 	unit-bin bench-bin tool-bin fuzz-bin list-unit list-stress list-fuzz list-bench header
 
 build: $(BUILD)/weir ## build/weir (the default)
@@ -113,6 +113,9 @@ tsan: ## stress tests under ThreadSanitizer
 	@scripts/check tsan
 fuzz: ## run every fuzz target for FUZZ_SECONDS (default 60) each
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-60} scripts/check fuzz
+sim-tcp: ## random TCP runs: RUNS=100000 SEED=1
+	@$(MAKE) --no-print-directory $(BUILD)/release/tests/model/sim_tcp
+	@$(BUILD)/release/tests/model/sim_tcp --runs $${RUNS:-100000} $${SEED:+--seed $$SEED}
 lint: ## layers, headers alone, format
 	@scripts/check lint
 

@@ -218,7 +218,7 @@ static void sack_process(
 
 /* ---- recovery ---- */
 
-void enter_recovery(struct tcp_engine *e, struct tcp_conn *c)
+void enter_recovery(struct tcp_engine *e, struct tcp_conn *c, uint32_t acked)
 {
 	uint32_t pipe;
 
@@ -226,7 +226,7 @@ void enter_recovery(struct tcp_engine *e, struct tcp_conn *c)
 	c->recover_fs = u32_max(c->snd_nxt - c->snd_una, 1);
 	/* One reduction per window: an ECN echo may have made it already. */
 	if (seq_ge(c->snd_una, c->recover))
-		cc_on_congestion(e, c);
+		cc_on_congestion(e, c, acked);
 	c->flags |= CF_RECOVERY;
 	c->flags &= ~(uint32_t)CF_TLP_OUT;
 	c->recover = c->snd_nxt;
@@ -334,17 +334,18 @@ static void newreno_on_ack(
 	 * they come from our own retransmissions. */
 	if (dup && c->dupacks == TCP_DUP_THRESH && seq_gt(c->snd_una, c->recover)) {
 		newreno_mark_head(e, c);
-		enter_recovery(e, c);
+		enter_recovery(e, c, 0);
 	}
 }
 
-static void ecn_on_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_in *h)
+static void ecn_on_ack(
+	struct tcp_engine *e, struct tcp_conn *c, const struct tcp_in *h, uint32_t acked)
 {
 	if (!(c->flags & CF_ECN) || !(h->flags & TCP_ECE) || c->flags & (CF_RECOVERY | CF_LOSS) ||
 		seq_lt(c->snd_una, c->recover) || c->snd_una == c->snd_nxt)
 		return;
 	CNT(e, ecn_reductions);
-	cc_on_congestion(e, c);
+	cc_on_congestion(e, c, acked);
 	c->cwnd = c->ssthresh;
 	c->recover = c->snd_nxt;
 	c->flags |= CF_CWR_OUT;
@@ -374,7 +375,7 @@ static void recovery_on_ack(
 		uint32_t wait = rack_detect(e, c);
 
 		if (c->lost != 0 && !(c->flags & (CF_RECOVERY | CF_LOSS)))
-			enter_recovery(e, c);
+			enter_recovery(e, c, w->acked);
 		if (wait != 0 && c->snd_una != c->snd_nxt)
 			timer_set_rtx(e, c, RTX_REO, wait);
 		else if (c->rtx_kind == RTX_REO)
@@ -385,6 +386,9 @@ static void recovery_on_ack(
 	if (c->flags & CF_RECOVERY && (was || w->delivered != 0 || dup))
 		prr_on_ack(c, c->flags & CF_SACK || w->delivered != 0 ? w->delivered : c->dup_unit,
 			w->acked != 0);
+	/* RFC 6582 3.2 step 3: a partial ACK retransmits at once, whatever the rate says. */
+	if (c->flags & CF_RECOVERY && !(c->flags & CF_SACK) && w->acked != 0)
+		c->cwnd = u32_max(c->cwnd, conn_pipe(c) + c->mss);
 }
 
 /* ---- the ACK ---- */
@@ -426,8 +430,13 @@ static void take_rtt(
 		if (rtt < e->cfg.max_rto_ms) {
 			rtt_sample(e, c, rtt * 1000);
 			c->backoff = 0;
+			return;
 		}
 	}
+	/* Progress without a sample: the timeout comes down, but stays backed off (RFC 6298 5). A
+	 * peer without timestamps on a bad path would else wait a minute for each hole. */
+	if (w->acked != 0 && c->backoff > 1)
+		c->backoff /= 2;
 }
 
 /* After the ACK: which timer watches what is still out (RFC 6298 5, RFC 8985 7.2). */
@@ -442,6 +451,19 @@ static void rearm(struct tcp_engine *e, struct tcp_conn *c, const struct ack_wor
 		return;
 	if (!tlp_schedule(e, c))
 		timer_arm_rto(e, c);
+}
+
+/* All was acknowledged before; a late D-SACK still tells of a needless retransmission. */
+static void nothing_out(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_in *h)
+{
+	bool dsack = c->flags & CF_SACK && is_dsack(h);
+
+	if (dsack) {
+		CNT(e, dsacks_in);
+		rack_reo_wnd_round(c, true, false);
+	}
+	if (c->flags & CF_TLP_OUT)
+		tlp_ack(e, c, h, 0, dsack, h->len == 0 && !(h->flags & TCP_FIN));
 }
 
 /* Step five of SEGMENT ARRIVES. false: the segment must be dropped. */
@@ -462,8 +484,10 @@ bool ack_process(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_in *
 	w.prior_pipe = conn_pipe(c);
 	w.acked = h->ack - c->snd_una;
 	window_update(e, c, h);
-	if (c->snd_una == c->snd_nxt)
+	if (c->snd_una == c->snd_nxt) {
+		nothing_out(e, c, h);
 		return true;
+	}
 	dup = w.acked == 0 && h->len == 0 && !(h->flags & (TCP_FIN | TCP_SYN)) &&
 	      (old_wnd == c->snd_wnd || h->nsack != 0);
 	if (dup)
@@ -481,9 +505,9 @@ bool ack_process(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_in *
 		c->flags |= CF_REORDER;
 		CNT(e, reorderings);
 	}
-	ecn_on_ack(e, c, h);
+	ecn_on_ack(e, c, h, w.acked);
 	if (c->flags & CF_TLP_OUT)
-		tlp_ack(e, c, h, w.prior_una, w.rack.dsack, dup);
+		tlp_ack(e, c, h, w.acked, w.rack.dsack, dup);
 	recovery_on_ack(e, c, &w, dup);
 	/* Old marks must not fall behind by half the sequence space. */
 	c->rack_fack = seq_max(c->rack_fack, c->snd_una);

@@ -89,9 +89,9 @@ void cc_on_ack(struct tcp_engine *e, struct tcp_conn *c, uint32_t acked)
 	c->cwnd = u32_min(c->cwnd + inc, TCP_MAX_CWND);
 }
 
-void cc_on_congestion(struct tcp_engine *e, struct tcp_conn *c)
+void cc_on_congestion(struct tcp_engine *e, struct tcp_conn *c, uint32_t acked)
 {
-	uint32_t flight = c->snd_nxt - c->snd_una, w = u32_min(c->cwnd, flight);
+	uint32_t flight = c->snd_nxt - c->snd_una + acked, w = u32_min(c->cwnd, flight);
 
 	(void)e;
 	if (c->cc == TCP_CC_CUBIC) {

@@ -27,7 +27,7 @@ static void config_defaults(struct tcp_config *c)
 	DEFAULT(max_conns, 16384);
 	DEFAULT(max_syns, 4096);
 	DEFAULT(max_timewaits, 65536);
-	DEFAULT(max_segs, 8 * c->max_conns);
+	DEFAULT(max_segs, c->max_conns < 128 ? 1024 : 8 * c->max_conns);
 	DEFAULT(max_listeners, 64);
 	DEFAULT(cookie_level, c->max_syns / 2);
 	DEFAULT(max_challenges_per_s, 1000);

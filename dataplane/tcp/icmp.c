@@ -20,14 +20,27 @@ static bool refuses(const struct pkt_meta *p)
 	       (p->icmp_code == ICMP6_UNREACH_ADMIN || p->icmp_code == ICMP6_UNREACH_PORT);
 }
 
-/* What was larger than the path carries cannot have arrived. */
+static uint32_t frame_end(
+	const struct tcp_engine *e, const struct tcp_conn *c, uint32_t idx, uint32_t *len)
+{
+	*len = 0;
+	do {
+		*len += seg_at(e, idx)->len;
+		idx = seg_at(e, idx)->next;
+	} while (idx != POOL_NONE && idx != c->tx_unsent && !(seg_at(e, idx)->flags & SEG_HEAD));
+	return idx;
+}
+
+/* Frames larger than the path carries cannot have arrived. */
 static void mark_oversized(struct tcp_engine *e, struct tcp_conn *c)
 {
-	for (uint32_t i = c->tx_head; i != POOL_NONE && i != c->tx_unsent; i = seg_at(e, i)->next) {
-		const struct tcp_seg *s = seg_at(e, i);
+	uint32_t i = c->tx_head, end, len;
 
-		if (s->len > c->mss && !(s->flags & (SEG_SACKED | SEG_LOST)))
-			seg_mark_lost(e, c, i);
+	while (i != POOL_NONE && i != c->tx_unsent) {
+		end = frame_end(e, c, i, &len);
+		for (; i != end; i = seg_at(e, i)->next)
+			if (len > c->mss && !(seg_at(e, i)->flags & (SEG_SACKED | SEG_LOST)))
+				seg_mark_lost(e, c, i);
 	}
 }
 

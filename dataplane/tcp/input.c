@@ -273,7 +273,10 @@ void conn_input(struct tcp_engine *e, struct tcp_conn *c, struct tcp_in *h, stru
 		return;
 	}
 	c->last_rx_ms = e->now_ms;
-	c->ka_probes = 0;
+	if (c->ka_probes != 0) {
+		c->ka_probes = 0;
+		timer_set_slow(e, c, c->keepalive * TCP_SLOW_UNIT_MS);
+	}
 	if (c->flags & CF_ECN)
 		ecn_input(e, c, h);
 	if (c->flags & CF_FIN_PIECE && c->snd_una == c->snd_end && !fin_acked(e, c)) {

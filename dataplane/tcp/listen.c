@@ -201,7 +201,8 @@ static void syn_challenge(struct tcp_engine *e, const struct tcp_syn *s)
 		.t = s->t,
 		.seq = s->iss + 1,
 		.ack = s->t.own + 1,
-		.wnd = (uint16_t)u32_min(e->cfg.rcvbuf, UINT16_MAX),
+		.wnd = (uint16_t)(u32_min(e->cfg.rcvbuf, UINT16_MAX) >>
+				  (s->opts & SYN_OPT_WSCALE ? wscale_for(e, e->cfg.rcvbuf) : 0)),
 		.flags = TCP_ACK,
 		.opts = opts,
 	};

@@ -13,9 +13,9 @@ struct frame {
 };
 
 /* Choose consecutive pieces from `first` for one frame of at most max_bytes. A retransmission takes
- * only what is lost beyond its first piece. */
+ * only what is lost beyond its first piece, a probe what is not known to have arrived. */
 static bool gather(struct tcp_engine *e, struct tcp_conn *c, uint32_t first, uint32_t max_bytes,
-	struct frame *f)
+	bool probe, struct frame *f)
 {
 	uint32_t idx = first;
 
@@ -24,7 +24,8 @@ static bool gather(struct tcp_engine *e, struct tcp_conn *c, uint32_t first, uin
 	while (idx != POOL_NONE && !(f->rtx && idx == c->tx_unsent)) {
 		struct tcp_seg *s = seg_at(e, idx);
 
-		if (f->rtx && idx != first && !(s->flags & SEG_LOST))
+		if (f->rtx && idx != first &&
+			(probe ? s->flags & SEG_SACKED : !(s->flags & SEG_LOST)))
 			break;
 		if (s->flags & SEG_FIN) {
 			if (!f->rtx && s->seq - c->snd_una >= c->snd_wnd)
@@ -33,7 +34,11 @@ static bool gather(struct tcp_engine *e, struct tcp_conn *c, uint32_t first, uin
 			f->last = idx;
 			break;
 		}
-		if (f->bytes == max_bytes || f->mbufs == c->tso_segs)
+		if (f->bytes == max_bytes)
+			break;
+		/* Many small pieces are copied, so the limit on mbufs does not bind them. */
+		if (f->mbufs >= c->tso_segs && !(c->flags & CF_SINGLE) &&
+			f->bytes + s->len > u32_min(e->copybreak, COPY_MAX))
 			break;
 		if (s->len > max_bytes - f->bytes && !queue_split(e, c, idx, max_bytes - f->bytes))
 			break;
@@ -167,7 +172,8 @@ static uint8_t frame_flags(struct tcp_engine *e, struct tcp_conn *c, const struc
 }
 
 /* Send one frame that begins with piece `first`. false: no mbuf or queue entry, nothing changed. */
-bool frame_send(struct tcp_engine *e, struct tcp_conn *c, uint32_t first, uint32_t max_bytes)
+static bool send_frame(
+	struct tcp_engine *e, struct tcp_conn *c, uint32_t first, uint32_t max_bytes, bool probe)
 {
 	uint8_t opts[TCP_OPTS_MAX];
 	struct tcp_out o = {.t = c->t, .opts = opts};
@@ -177,7 +183,7 @@ bool frame_send(struct tcp_engine *e, struct tcp_conn *c, uint32_t first, uint32
 
 	if (c->flags & CF_SINGLE)
 		max_bytes = u32_min(max_bytes, e->copybreak);
-	if (!gather(e, c, first, max_bytes, &f))
+	if (!gather(e, c, first, max_bytes, probe, &f))
 		return false;
 	hdr = emit_header(e);
 	if (hdr == NULL)
@@ -214,6 +220,11 @@ bool frame_send(struct tcp_engine *e, struct tcp_conn *c, uint32_t first, uint32
 	if (!held_sack || !(c->flags & CF_ACK_NOW))
 		c->flags &= ~(uint32_t)(CF_ACK_NOW | CF_ACK_LATER | CF_DELACK | CF_WUPDATE);
 	return true;
+}
+
+bool frame_send(struct tcp_engine *e, struct tcp_conn *c, uint32_t first, uint32_t max_bytes)
+{
+	return send_frame(e, c, first, max_bytes, false);
 }
 
 /* The first LOST piece at or after `from`. */
@@ -329,10 +340,11 @@ bool output_probe(struct tcp_engine *e, struct tcp_conn *c, bool *new_data)
 		return frame_send(e, c, c->tx_unsent, c->mss);
 	}
 	for (i = c->tx_head; i != POOL_NONE && i != c->tx_unsent; i = seg_at(e, i)->next)
-		last = i;
+		if (seg_at(e, i)->flags & SEG_HEAD || last == POOL_NONE)
+			last = i;
 	if (last == POOL_NONE || seg_at(e, last)->flags & SEG_SACKED)
 		return false;
-	return frame_send(e, c, last, c->mss);
+	return send_frame(e, c, last, c->mss, true);
 }
 
 static void send_acks(struct tcp_engine *e, struct tcp_conn *c)

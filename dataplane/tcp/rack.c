@@ -143,10 +143,9 @@ void tlp_fire(struct tcp_engine *e, struct tcp_conn *c)
 }
 
 /* RFC 8985 7.4.2 */
-void tlp_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_in *h, uint32_t prior_una,
+void tlp_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_in *h, uint32_t acked,
 	bool dsack, bool dup)
 {
-	(void)prior_una;
 	if (seq_lt(h->ack, c->tlp_end))
 		return;
 	if (!(c->flags & CF_TLP_RTX) || (dsack && h->sack[0][1] == c->tlp_end)) {
@@ -155,7 +154,7 @@ void tlp_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_in *h, u
 		c->flags &= ~(uint32_t)CF_TLP_OUT;
 		CNT(e, tlp_losses);
 		if (!(c->flags & (CF_RECOVERY | CF_LOSS)) && seq_ge(c->snd_una, c->recover)) {
-			cc_on_congestion(e, c);
+			cc_on_congestion(e, c, acked);
 			c->cwnd = c->ssthresh;
 		}
 	} else if (dup && h->nsack == 0) {

@@ -431,7 +431,7 @@ void conn_input(struct tcp_engine *e, struct tcp_conn *c, struct tcp_in *h, stru
 
 /* ack.c */
 bool ack_process(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_in *h);
-void enter_recovery(struct tcp_engine *e, struct tcp_conn *c);
+void enter_recovery(struct tcp_engine *e, struct tcp_conn *c, uint32_t acked);
 void rtt_sample(struct tcp_engine *e, struct tcp_conn *c, uint32_t rtt_us);
 
 /* rack.c */
@@ -449,13 +449,14 @@ uint32_t rack_detect(struct tcp_engine *e, struct tcp_conn *c);
 bool rack_stale(const struct tcp_engine *e, const struct tcp_conn *c, const struct tcp_seg *s);
 bool tlp_schedule(struct tcp_engine *e, struct tcp_conn *c);
 void tlp_fire(struct tcp_engine *e, struct tcp_conn *c);
-void tlp_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_in *h, uint32_t prior_una,
+void tlp_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_in *h, uint32_t acked,
 	bool dsack, bool dup);
 
 /* cc.c */
 void cc_on_ack(struct tcp_engine *e, struct tcp_conn *c, uint32_t acked);
-/* Set ssthresh (and CUBIC's memory) for a congestion event. */
-void cc_on_congestion(struct tcp_engine *e, struct tcp_conn *c);
+/* Set ssthresh (and CUBIC's memory) for a congestion event. `acked` bytes were in flight until the
+ * ACK that told of it. */
+void cc_on_congestion(struct tcp_engine *e, struct tcp_conn *c, uint32_t acked);
 void cc_after_idle(struct tcp_engine *e, struct tcp_conn *c);
 
 /* recv.c */

@@ -52,9 +52,23 @@ static uint32_t backed_off(const struct tcp_engine *e, const struct tcp_conn *c)
 	return ms > e->cfg.max_rto_ms ? e->cfg.max_rto_ms : (uint32_t)ms;
 }
 
+/* Nobody waits for an orphan: it gets no longer than a silent FIN_WAIT_2. */
+static uint32_t patience_ms(const struct tcp_engine *e, const struct tcp_conn *c)
+{
+	uint32_t ms = (uint32_t)c->user_timeout * TCP_SLOW_UNIT_MS;
+
+	return c->flags & CF_ORPHAN ? u32_min(ms, e->cfg.fin_wait2_ms) : ms;
+}
+
+/* Never beyond the user timeout, so that it is kept to the tick. */
 void timer_arm_rto(struct tcp_engine *e, struct tcp_conn *c)
 {
-	timer_set_rtx(e, c, RTX_RTO, backed_off(e, c));
+	uint32_t ms = backed_off(e, c);
+	int32_t left = (int32_t)(c->stall_ms + patience_ms(e, c) - e->now_ms);
+
+	if (c->snd_wnd != 0 && left > 0)
+		ms = u32_min(ms, (uint32_t)left);
+	timer_set_rtx(e, c, RTX_RTO, ms);
 }
 
 static void give_up(struct tcp_engine *e, struct tcp_conn *c)
@@ -62,14 +76,6 @@ static void give_up(struct tcp_engine *e, struct tcp_conn *c)
 	CNT(e, timeouts);
 	emit_rst(e, c);
 	conn_end(e, c, TCP_END_TIMEOUT);
-}
-
-/* Nobody waits for an orphan: it gets no longer than a silent FIN_WAIT_2. */
-static uint32_t patience_ms(const struct tcp_engine *e, const struct tcp_conn *c)
-{
-	uint32_t ms = (uint32_t)c->user_timeout * TCP_SLOW_UNIT_MS;
-
-	return c->flags & CF_ORPHAN ? u32_min(ms, e->cfg.fin_wait2_ms) : ms;
 }
 
 /* The peer dropped what it had selectively acknowledged (RFC 2018 8): believe nothing of it. */
@@ -148,7 +154,7 @@ static void rto_fire(struct tcp_engine *e, struct tcp_conn *c)
 	if (c->backoff < UINT8_MAX)
 		c->backoff++;
 	if (!(c->flags & CF_LOSS) && !shut)
-		cc_on_congestion(e, c);
+		cc_on_congestion(e, c, 0);
 	c->flags = (c->flags | CF_LOSS) & ~(uint32_t)(CF_RECOVERY | CF_TLP_OUT | CF_DSACK_ROUND);
 	c->recover = c->snd_nxt;
 	c->dupacks = 0;
@@ -214,7 +220,7 @@ static void rtx_fire(struct tcp_engine *e, struct tcp_conn *c)
 	case RTX_REO:
 		wait = rack_detect(e, c);
 		if (c->lost != 0 && !(c->flags & (CF_RECOVERY | CF_LOSS)))
-			enter_recovery(e, c);
+			enter_recovery(e, c, 0);
 		if (wait != 0)
 			timer_set_rtx(e, c, RTX_REO, wait);
 		else
