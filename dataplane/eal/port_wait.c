@@ -22,7 +22,9 @@ void port_fd_snapshot(struct port_fd_set *set)
 		char *end;
 		long fd = strtol(e->d_name, &end, 10);
 
-		if (end != e->d_name && *end == '\0' && fd >= 0 && fd < PORT_FD_MAX)
+		/* The descriptor of this listing is free again right after it. */
+		if (end != e->d_name && *end == '\0' && fd >= 0 && fd < PORT_FD_MAX &&
+			fd != dirfd(dir))
 			set->open[fd / 8] |= (uint8_t)(1 << (fd % 8));
 	}
 	closedir(dir);

@@ -17,10 +17,23 @@ struct batch {
 	struct pkt_meta metas[LIMIT_BURST];
 };
 
-static enum reason parse(const struct rte_mbuf *m, struct pkt_meta *pm)
+/* Short IP packets come padded to Ethernet's minimum; the padding goes no further. */
+static void trim_padding(struct rte_mbuf *m, const struct pkt_meta *pm)
 {
-	return pkt_parse(rte_pktmbuf_mtod(m, const uint8_t *), rte_pktmbuf_data_len(m),
+	uint32_t end = (uint32_t)pm->l3_off + pm->l3_len;
+
+	if (unlikely(rte_pktmbuf_pkt_len(m) > end) && (pm->kind == PKT_IP4 || pm->kind == PKT_IP6))
+		(void)rte_pktmbuf_trim(m, (uint16_t)(rte_pktmbuf_pkt_len(m) - end));
+}
+
+static enum reason parse(struct rte_mbuf *m, struct pkt_meta *pm)
+{
+	enum reason r = pkt_parse(rte_pktmbuf_mtod(m, const uint8_t *), rte_pktmbuf_data_len(m),
 		rte_pktmbuf_pkt_len(m), cksum_ip_good(m), pm);
+
+	if (likely(r == REASON_NONE))
+		trim_padding(m, pm);
+	return r;
 }
 
 /* Is the frame for this port's MAC and VLAN? */
@@ -144,12 +157,12 @@ static bool sort_frame(struct pipeline *p, struct rte_mbuf *m, struct pkt_meta *
 	if (likely((pm->flags & PKT_F_FRAG) == 0))
 		return sort_ip(p, m, pm);
 	if (fragment_step(p, m, pm)) {
-		bool first = pm->flags & PKT_F_FRAG_FIRST;
+		struct pkt_meta first = *pm; /* forwarding changes *pm */
 
 		if (sort_ip(p, m, pm))
 			forward_burst(p, &m, pm, 1);
-		if (first)
-			release_fragments(p, pm);
+		if (first.flags & PKT_F_FRAG_FIRST)
+			release_fragments(p, &first);
 	}
 	return false;
 }

@@ -41,8 +41,9 @@ void output_icmp_error(struct pipeline *p, const struct rte_mbuf *m, const struc
 	struct icmp_error e = {.why = why, .mtu = mtu, .from = net_if_source(nif, &pm->src)};
 	struct rte_mbuf *err;
 
-	/* A port without an address of the family speaks as whom the packet was for. */
-	if (e.from == NULL)
+	/* "No such port" is said by the address that was asked (RFC 1122 3.2.1.3); the rest by the
+	 * port, unless it has no address of the family. */
+	if (e.from == NULL || why == ICMP_WHY_PORT)
 		e.from = &pm->dst;
 	err = icmp_error_build(m, pm, &e, nif, p->pool, &p->icmp, p->now_ns);
 	if (err == NULL)

@@ -81,6 +81,9 @@ static int create_health(struct pipeline *p, const struct pipeline_params *param
 	rng_secret(&conf.key, sizeof(conf.key));
 	rng_secret(&conf.seed, sizeof(conf.seed));
 	l4_probe_ports(params->cfg, &conf.port_lo, &conf.port_hi);
+	/* A range too small to share is full NAT's alone; probes then use the engine's own. */
+	if (conf.port_lo > conf.port_hi)
+		conf.port_lo = conf.port_hi = 0;
 	p->health = health_engine_create(&conf, params->now_ns);
 	if (p->health == NULL)
 		return -ENOMEM;

@@ -17,7 +17,6 @@
 #include <string.h>
 
 #include <rte_eth_ring.h>
-#include <rte_ethdev.h>
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 
@@ -221,7 +220,8 @@ static void run_plain(struct bench *b, uint64_t packets, struct result *r)
 			memcpy(p + 6, p, 6);
 			memcpy(p, peer_mac, 6);
 			p[22]--;
-			cksum_update16(p + 24, BE16(0x4000), BE16(0x3f00));
+			store16(p + 24, cksum_apply(load16(p + 24),
+						cksum_diff16(0, BE16(0x4006), BE16(0x3f06))));
 		}
 		ASSERT(port_tx(port, 0, pkts, n) == n);
 		r->tsc += clock_tsc() - start;
