@@ -66,7 +66,8 @@ static struct config *make_config(const struct mode *mode, uint32_t flows)
 	uint32_t locals = flows / 30000 + 1;
 
 	n += (size_t)snprintf(text + n, sizeof(text) - n,
-		"ports:\n  - device: net_ring_b0\n    addresses: [198.18.0.2/16");
+		"ports:\n  - device: net_ring_b0\n    mac: \"02:00:00:00:00:02\"\n    addresses: "
+		"[198.18.0.2/16");
 	/* One own address for each 60,000 full NAT ports of a backend's share, with room. */
 	for (uint32_t i = 1; i < locals && i < LIMIT_PORT_ADDRS; i++)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, ", 198.18.2.%u/16", i);
@@ -125,7 +126,8 @@ static uint32_t drain(struct bench *b)
 		for (uint32_t i = 0; i < n; i++) {
 			uint8_t *p = rte_pktmbuf_mtod(pkts[i], uint8_t *);
 
-			if (p[12] == 0x08 && p[13] == 0x06 && p[21] == 1) {
+			if (p[12] == 0x08 && p[13] == 0x06 && p[21] == 1 &&
+				memcmp(p + 28, p + 38, 4) != 0) {
 				uint8_t target[4];
 
 				memcpy(target, p + 38, 4);
@@ -143,6 +145,22 @@ static uint32_t drain(struct bench *b)
 		}
 	}
 	return total;
+}
+
+/* A benchmark of dropped packets says nothing: name the reasons and end. */
+static void check_progress(const struct bench *b, uint64_t turns, uint64_t packets)
+{
+	const struct ledger *l = app_ledger(b->app, 0);
+
+	if (turns < 1000 || packets > turns)
+		return;
+	fprintf(stderr, "bench_l4: %llu packets in %llu bursts\n", (unsigned long long)packets,
+		(unsigned long long)turns);
+	for (unsigned r = 1; r < REASON_COUNT; r++)
+		if (l->ended[r] > 0)
+			fprintf(stderr, "  %s %llu\n", reason_name((enum reason)r),
+				(unsigned long long)l->ended[r]);
+	exit(1);
 }
 
 static void turn(struct bench *b)
@@ -180,10 +198,13 @@ struct result {
 static void run_bursts(struct bench *b, uint64_t packets, bool fresh, struct result *r)
 {
 	uint32_t next = b->flows;
+	uint64_t turns = 0;
 
 	r->tsc = r->packets = 0;
 	while (r->packets < packets) {
 		uint64_t start;
+
+		check_progress(b, turns++, r->packets);
 
 		for (uint32_t i = 0; i < BURST; i++) {
 			uint32_t f = fresh ? next++ : (uint32_t)rng_below(&b->rng, b->flows);
