@@ -750,6 +750,23 @@ static void shards_split_by_slot_and_keep_their_number(void **state)
 	}
 }
 
+/* Without the doorbell each request would wait for the sleeping thread's own tick: a second for a
+ * reader, so the round below would take 20. */
+static void sleeping_threads_are_woken(void **state)
+{
+	uint64_t start = clock_now_ns();
+	struct store_shard_stats st;
+
+	(void)state;
+	for (uint32_t i = 0; i < 20; i++) {
+		usleep(3000);
+		assert_value("k", NULL);
+	}
+	store_shard_get_stats(t.s, 0, &st);
+	assert_true(st.sleeps >= 20);
+	assert_true(clock_now_ns() - start < 8 * NS_PER_SEC);
+}
+
 static void one_process_at_a_time(void **state)
 {
 	struct store *second;
@@ -783,6 +800,7 @@ int main(void)
 		CASE(late_requests_are_not_done),
 		CASE(full_queues_shed_by_priority),
 		CASE(shards_split_by_slot_and_keep_their_number),
+		CASE(sleeping_threads_are_woken),
 		CASE(one_process_at_a_time),
 	};
 
