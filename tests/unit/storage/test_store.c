@@ -363,12 +363,13 @@ static void make_hash(const char *key, const char *suffix)
 	store_req_put(t.c, r);
 }
 
-static int get_field(const char *key, const char *field, char out[16])
+static int get_field_at(uint64_t snapshot, const char *key, const char *field, char out[16])
 {
 	struct store_req *r = store_req_get(t.c);
 	int rc;
 
 	r->kind = STORE_READ;
+	r->snapshot = snapshot;
 	put_member(&r->one, key, field, "");
 	r->one.out = (uint8_t *)out;
 	r->one.out_cap = 15;
@@ -376,6 +377,11 @@ static int get_field(const char *key, const char *field, char out[16])
 	out[rc == 0 ? r->one.value_len : 0] = '\0';
 	store_req_put(t.c, r);
 	return rc;
+}
+
+static int get_field(const char *key, const char *field, char out[16])
+{
+	return get_field_at(0, key, field, out);
 }
 
 static void members_live_and_die_with_their_collection(void **state)
@@ -562,15 +568,20 @@ static void snapshots_show_the_past_until_closed(void **state)
 
 	(void)state;
 	assert_int_equal(store_put_str(t.c, NS_ALWAYS, "k", "old"), 0);
+	make_hash("h", "x");
 	r->kind = STORE_SNAP_OPEN;
 	assert_int_equal(store_run(t.c, r), 0);
 	snap = r->snapshot;
 	assert_int_equal(store_put_str(t.c, NS_ALWAYS, "k", "new"), 0);
-	assert_int_equal(store_delete_str(t.c, NS_ALWAYS, "other"), 0);
+	assert_int_equal(store_delete_str(t.c, NS_ALWAYS, "h"), 0);
 	assert_int_equal(store_flush_all(t.s), 0);
 	store_compact_all(t.s);
 	assert_int_equal(snap_get(snap, "k", out), 0);
 	assert_string_equal(out, "old");
+	/* The compaction must not have taken the members for orphans. */
+	assert_int_equal(get_field_at(snap, "h", "f1", out), 0);
+	assert_string_equal(out, "1x");
+	assert_int_equal(get_field("h", "f1", out), -ENOENT);
 	assert_int_equal(snap_get(snap + 256, "k", out), -ESTALE);
 	r->kind = STORE_SNAP_CLOSE;
 	assert_int_equal(store_run(t.c, r), 0);
