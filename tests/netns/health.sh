@@ -38,10 +38,12 @@ check "TCP check: up" get http://203.0.113.80/ --retry 20 --retry-delay 0 --retr
 check "ICMP check: up" get "http://[2001:db8:80::80]:81/" --retry 20 --retry-delay 0 --retry-all-errors
 check "UDP check: up" wait_for 5 udp 203.0.113.80 9000 10
 
-names_are() { # WANT URL: 40 new connections reach exactly these
-	[ "$(gets 40 "$2" 2>/dev/null | awk '{print $1}' | xargs)" = "$1" ]
+names_are() { # WANT URL: 40 new connections reach exactly these, and all are answered
+	[ "$(gets 40 "$2" 2>/dev/null | awk '{n += $2; printf "%s ", $1} END {print n}')" = "$1 40" ]
 }
-udp_names_are() { [ "$(udp "$2" 9000 20 30 2>/dev/null | sort -u | xargs)" = "$1" ]; }
+udp_names_are() { # WANT ADDRESS: the same of 30 UDP sockets
+	[ "$(udp "$2" 9000 20 30 2>/dev/null | sort | uniq -c | awk '{n += $1; printf "%s ", $2} END {print n}')" = "$1 30" ]
+}
 
 check "all three in use" wait_for 5 names_are "b1 b2 b3" http://203.0.113.80/
 check "all three in use, UDP" wait_for 5 udp_names_are "b1 b2 b3" 203.0.113.80
