@@ -104,6 +104,7 @@ class Scenario:
     def __init__(self, text):
         self.text = text
         self.t = 100 * MS
+        self.step = MS  # from one frame sent to the next
         self.send_frames = collections.defaultdict(list)
         self.expect_frames = collections.defaultdict(list)
         self.reasons = collections.Counter()
@@ -174,7 +175,7 @@ class Scenario:
         self.send_frames[port].append((self.t, bytes(frame), ()))
         if reason:
             self.ends(reason)
-        self.wait(1)
+        self.t += self.step
 
     def expect(self, host, packet, late=0):
         """The host gets an IP packet from weir, as the answer to what was sent last; or `late` ms
@@ -185,7 +186,7 @@ class Scenario:
         self.expect_raw(host.port, self.ether(WEIR[host.port].mac, host.mac, host.port) / packet, late, learn)
 
     def expect_raw(self, port, frame, late=0, learn=()):
-        self.expect_frames[port].append((self.t - MS + int(late * MS), bytes(frame), learn))
+        self.expect_frames[port].append((self.t - self.step + int(late * MS), bytes(frame), learn))
 
     def ends(self, reason, n=1):
         self.reasons[reason] += n

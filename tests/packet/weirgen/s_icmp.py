@@ -6,7 +6,7 @@ from scapy.layers.inet6 import (ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRe
 from scapy.packet import Raw
 
 from weirgen import B1, BACK, C, FRONT, VIP4, VIP6, WEIR, ip, l4, oracle, scenario, tcp, udp, vip
-from weirgen.s_modes import CROSS, LPORT, one_local_port
+from weirgen.s_modes import CROSS, LPORT, one_local_port, translated
 
 LINK_VIP = {4: "192.0.2.80", 6: "2001:db8:1::80"}
 
@@ -64,6 +64,39 @@ def own_address_no_listener(s):
 
 def too_big(v, mtu):
     return ICMP(type=3, code=4, nexthopmtu=mtu) if v == 4 else ICMPv6PacketTooBig(mtu=mtu)
+
+
+@scenario()
+def own_address_bad_checksum(s):
+    """TCP and UDP to an own address with a wrong checksum: that is what is counted."""
+    s.meet(C)
+    s.send(C, ip(C.ip4, FRONT.ip4) / tcp(40000, 22, chksum=0xbad), "l4_checksum")
+    s.send(C, ip(C.ip6, FRONT.ip6) / tcp(40000, 22, chksum=0xbad), "l4_checksum")
+
+
+@scenario()
+def echo_rate(s):
+    """More pings than icmp_rate: a burst is answered, the surplus is counted."""
+    s.config["l4"]["icmp_rate"] = 10
+    s.meet(C, v=(4,))
+    for n in range(12):
+        s.send(C, ip(C.ip4, FRONT.ip4) / echo(4, n), "icmp_echo" if n < 8 else "icmp_rate")
+        if n < 8:
+            s.expect(C, oracle.echo_header(FRONT.ip4, C.ip4) / echo_reply(4, n))
+
+
+@scenario()
+def error_rate(s):
+    """The same bound holds for errors: all packets whose TTL ends here are counted, and the first few
+    of them are answered."""
+    s.config["l4"]["icmp_rate"] = 10
+    s.service(VIP4, [B1.ip4])
+    s.meet(C, v=(4,))
+    for n in range(12):
+        p = ip(C.ip4, VIP4, 1) / tcp(40000 + n, 80)
+        s.send(C, p, "ttl_exceeded")
+        if n < 8:
+            s.expect(C, oracle.error_header(FRONT.ip4, C.ip4) / ICMP(type=11, code=0) / quote(p, 4))
 
 
 def quote(p, v):
@@ -168,7 +201,6 @@ def error_from_backend(s, combo, proto):
     first = ip(C.ip(cv), vip(cv)) / l4(proto, 40000, 80)
     s.send(C, first)
     src, sport = (C.ip(cv), 40000) if nat else (BACK.ip(bv), LPORT)
-    from weirgen.s_modes import translated
     out = translated(s, first, src, B1.ip(bv), sport, 8080)
     s.expect(B1, out)
     s.send(B1, ip(B1.ip(bv), src) / unreach(bv) / about(out))
@@ -185,7 +217,6 @@ def error_from_client(s, combo):
     s.service(vip(cv), [B1.ip(bv)], mode="fullnat" if cv != bv else "nat")
     s.meet(C, v=(cv,))
     s.meet(B1, v=(bv,))
-    from weirgen.s_modes import translated
     first = ip(C.ip(cv), vip(cv)) / tcp(40000, 80)
     s.send(C, first)
     src, sport = (C.ip(cv), 40000) if cv == bv else (BACK.ip(bv), LPORT)
@@ -199,6 +230,23 @@ def error_from_client(s, combo):
     s.send(C, ip(C.ip(cv), vip(cv)) / too_big(cv, mtu) / Raw(bytes(out)[:200]))
     s.expect(B1, oracle.translated_error(ip(C.ip(cv), vip(cv)), src, B1.ip(bv), too_big(bv, there), data, out,
                                          cut=200))
+
+
+@scenario((46,), (64,))
+def error_without_counterpart(s, combo):
+    """ICMP errors that mean nothing in the other family ({0}) end here and are counted (RFC 7915 4.2,
+    5.2): IPv4's source quench, IPv6's unreachable of code 5 (source address failed policy)."""
+    cv, bv = combo // 10, combo % 10
+    one_local_port(s)
+    s.service(vip(cv), [B1.ip(bv)], mode="fullnat")
+    s.meet(C, v=(cv,))
+    s.meet(B1, v=(bv,))
+    first = ip(C.ip(cv), vip(cv)) / tcp(40000, 80)
+    s.send(C, first)
+    out = translated(s, first, BACK.ip(bv), B1.ip(bv), LPORT, 80)
+    s.expect(B1, out)
+    error = ICMP(type=4, code=0) if bv == 4 else ICMPv6DestUnreach(code=5)
+    s.send(B1, ip(B1.ip(bv), BACK.ip(bv)) / error / Raw(bytes(out)), "icmp_unhandled")
 
 
 @scenario(("dsr", 4), ("ipip", 4), ("gue", 6))

@@ -5,7 +5,7 @@ from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
 from scapy.packet import Raw
 
 from weirgen import (B1, BACK, C, C2, FRONT, GW, VIP4, VIP6, ip, link_local, multicast_mac, scenario,
-                     solicited_node, tcp)
+                     solicited_node, tcp, udp)
 
 BCAST = "ff:ff:ff:ff:ff:ff"
 LINK_VIP4, LINK_VIP6 = "192.0.2.80", "2001:db8:1::80"
@@ -119,6 +119,34 @@ def nd_duplicate_detection(s):
     s.expect_raw(0, Ether(src=FRONT.mac, dst="33:33:00:00:00:01") /
                  IPv6(src=FRONT.ip6, dst="ff02::1", hlim=255) / ICMPv6ND_NA(R=0, S=0, O=1, tgt=FRONT.ip6) /
                  ICMPv6NDOptDstLLAddr(lladdr=FRONT.mac))
+
+
+@scenario()
+def nd_conflict(s):
+    """Somebody else claims weir's IPv6 address, in an advertisement and in a solicitation from it: both
+    are counted as conflicts, and weir goes on answering."""
+    group = solicited_node(C.ip6)
+    s.send_raw(0, Ether(src=C2.mac, dst="33:33:00:00:00:01") / IPv6(src=FRONT.ip6, dst="ff02::1", hlim=255) /
+               ICMPv6ND_NA(R=0, S=0, O=1, tgt=FRONT.ip6) / ICMPv6NDOptDstLLAddr(lladdr=C2.mac), "nd_conflict")
+    s.send_raw(0, Ether(src=C2.mac, dst=multicast_mac(group)) / IPv6(src=FRONT.ip6, dst=group, hlim=255) /
+               ICMPv6ND_NS(tgt=C.ip6) / ICMPv6NDOptSrcLLAddr(lladdr=C2.mac), "nd_conflict")
+    s.nd_exchange(C)
+
+
+@scenario()
+def neighbour_queue(s):
+    """Seventy packets for a backend that has not answered ARP yet: 64 wait, of which the oldest goes
+    with each one more (RFC 1122 2.3.2.2), and the newest leave with the answer."""
+    s.service(VIP4, ["198.51.100.11"], protocol="udp", port=53)
+    s.meet(C, v=(4,))
+    for n in range(70):
+        s.send(C, ip(C.ip4, VIP4) / udp(40000 + n, 53), "neigh_queue_full" if n < 6 else None)
+        if n == 0:
+            s.expect_raw(1, s.arp_question(B1))
+    s.send_raw(1, Ether(src=B1.mac, dst=BACK.mac) /
+               ARP(op=2, hwsrc=B1.mac, psrc=B1.ip4, hwdst=BACK.mac, pdst=BACK.ip4))
+    for n in range(6, 70):
+        s.expect(B1, ip(C.ip4, B1.ip4, 63) / udp(40000 + n, 53))
 
 
 @scenario()

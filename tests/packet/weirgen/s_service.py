@@ -211,6 +211,38 @@ def fullnat_ports_used_up(s):
     s.expect(B2, translated(s, p, BACK.ip4, B2.ip4, LPORT, 80))
 
 
+@scenario(("nat",), ("dsr",))
+def flow_table_full(s, mode):
+    """More connections than there is room for, {0}, all within a second: NAT refuses the surplus, direct
+    return follows the hash without tracking; those that are tracked go on."""
+    s.service(VIP4, [B1.ip4], mode=mode)
+    s.meet(C, B1, v=(4,))
+    s.step = MS // 10
+    n = 1024
+    for sport in range(20000, 20000 + n + 4):
+        p = ip(C.ip4, VIP4) / tcp(sport, 80)
+        over = sport >= 20000 + n
+        s.send(C, p, "l4_table_full" if over and mode == "nat" else None)
+        if not over or mode == "dsr":
+            s.expect(B1, ip(C.ip4, B1.ip4, 63) / tcp(sport, 80) if mode == "nat" else
+                     oracle.direct(s, "dsr", p, BACK.ip4, B1.ip4))
+    s.expect_counter("flows", n)
+
+
+@scenario()
+def flow_table_makes_room(s):
+    """A full table of half-open connections, a second later: a new one takes the place of an old."""
+    s.service(VIP4, [B1.ip4])
+    s.meet(C, B1, v=(4,))
+    s.step = MS // 10
+    for sport in range(20000, 21024):
+        nat(s, sport)
+    s.wait(1500)
+    for sport in range(30000, 30010):
+        nat(s, sport)
+    s.expect_counter("flows", 1024)
+
+
 @scenario()
 def local_addresses(s):
     """Full NAT from configured local addresses: with one port each, two connections use two
