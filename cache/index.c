@@ -51,7 +51,9 @@
 #define OV_STATE(s)     ((s)&3)
 #define OV_VALUE(s)     ((s) >> 2)
 
-#define UNLINK_AT    5 /* published slots at which an empty overflow bucket is given back */
+#ifndef UNLINK_AT
+#define UNLINK_AT 5 /* published slots at which an empty overflow bucket is given back */
+#endif
 #define UNLINK_BATCH 8 /* overflow buckets collected when a group has no more */
 
 static _Atomic uint64_t *chain_slot(
