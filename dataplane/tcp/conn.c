@@ -110,7 +110,7 @@ static void shut_down(struct tcp_engine *e, struct tcp_conn *c, enum tcp_end end
 	queue_drop(e, c);
 	recv_prune(e, c);
 	c->state = TCP_CLOSED;
-	c->end = end;
+	c->end = (uint8_t)end;
 	c->events |= EV_CLOSED;
 	c->events &= (uint8_t) ~(EV_WRITABLE);
 	if (c->splice_from != POOL_NONE)

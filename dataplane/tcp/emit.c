@@ -109,7 +109,8 @@ void emit_frame(
 	th->flags = o->flags;
 	th->window_be = BE16(o->wnd);
 	th->urgent_be = 0;
-	memcpy(th + 1, o->opts, o->opts_len);
+	if (o->opts_len != 0)
+		memcpy(th + 1, o->opts, o->opts_len);
 	put_checksum(hdr, th, v4, o);
 	e->out[e->out_n++] = hdr;
 	if (e->out_n == TCP_OUT_BURST)

@@ -27,8 +27,8 @@
 #include "dataplane/tcp/table.h"
 #include "dataplane/tcp/tcp.h"
 
-#define TCP_INIT_RTO_MS   1000 /* RFC 6298 2.1 */
-#define TCP_IW_SEGS       10   /* RFC 6928 */
+#define TCP_INIT_RTO_MS   1000u /* RFC 6298 2.1 */
+#define TCP_IW_SEGS       10    /* RFC 6928 */
 #define TCP_DUP_THRESH    3
 #define TCP_MAX_CWND      (1u << 30)
 #define TCP_MAX_WSCALE    14

@@ -19,7 +19,7 @@ static void arm(struct tcp_engine *e, struct tcp_conn *c, uint32_t ms)
 
 void timer_set_rtx(struct tcp_engine *e, struct tcp_conn *c, enum rtx_kind kind, uint32_t in_ms)
 {
-	c->rtx_kind = kind;
+	c->rtx_kind = (uint8_t)kind;
 	c->rtx_ms = e->now_ms + in_ms;
 	arm(e, c, c->rtx_ms);
 }

@@ -824,7 +824,7 @@ void sim_destroy(struct sim *s, bool force)
 		check_pool(s, &s->host[i], s->host[i].data);
 	}
 	running = NULL;
-	for (int i = 0; i < RECORD_MAX; i++)
+	for (uint64_t i = 0; i < RECORD_MAX && i < s->record_n; i++)
 		free(s->records[i].data);
 	free(s->records);
 	free(s->heap);
