@@ -30,11 +30,11 @@
 #define LIMIT_FRAG_HELD     8    /* fragments held before their first one came */
 #define LIMIT_PROBES        LIMIT_BACKENDS
 
-#define LIMIT_TCP_FRAME_SEGS  16      /* payload mbufs of one TCP frame */
-#define LIMIT_TCP_CONN_SEGS   8192    /* queued pieces of one connection */
-#define LIMIT_TCP_GAPS        64      /* out-of-order runs of one connection */
-#define LIMIT_TCP_CONNS       8388608 /* of one engine; also TIME_WAIT and half-open ones */
-#define LIMIT_TCP_LISTENERS   4096
+#define LIMIT_TCP_FRAME_SEGS 16      /* payload mbufs of one TCP frame */
+#define LIMIT_TCP_CONN_SEGS  8192    /* queued pieces of one connection */
+#define LIMIT_TCP_GAPS       64      /* out-of-order runs of one connection */
+#define LIMIT_TCP_CONNS      8388608 /* of one engine; also TIME_WAIT and half-open ones */
+#define LIMIT_TCP_LISTENERS  4096
 
 #define LIMIT_FLOWS_PER_CORE 16777216
 #define LIMIT_HANDOFF_RING   4096 /* packets in flight between two workers */

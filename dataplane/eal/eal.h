@@ -34,9 +34,9 @@ static inline unsigned eal_worker_lcore(uint32_t worker)
 
 /* What each packet buffer carries besides the packet: how it travels between workers. */
 struct pkt_priv {
-	uint16_t port;    /* index of the port to transmit on, or of arrival */
-	uint8_t route;    /* enum pkt_route */
-	uint8_t hops;     /* hand-offs so far */
+	uint16_t port;         /* index of the port to transmit on, or of arrival */
+	uint8_t route;         /* enum pkt_route */
+	uint8_t hops;          /* hand-offs so far */
 	uint16_t sport, dport; /* with PKT_ROUTE_FRAGMENT: the datagram's ports, network order */
 };
 
