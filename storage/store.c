@@ -25,7 +25,7 @@ static uint64_t system_wall_ms(void *ctx)
 
 void store_params_init(struct store_params *p)
 {
-	*p = (struct store_params){.reader_cnt = 1,
+	*p = (struct store_params){.reader_cnt = 2,
 		.client_cnt = 1,
 		.queue_len = 1024,
 		.batch_items = 256,

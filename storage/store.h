@@ -199,9 +199,10 @@ static inline const uint8_t *store_entry_value(const struct store_entry *e)
 }
 
 struct store_req {
-	uint64_t cookie;      /* the caller's */
-	uint64_t deadline_ns; /* 0: none */
-	uint64_t snapshot;    /* READ, SCAN: 0 = now */
+	uint64_t cookie; /* the caller's */
+	/* 0: none. Looked at when a thread takes the request: what it has begun is finished. */
+	uint64_t deadline_ns;
+	uint64_t snapshot; /* READ, SCAN: 0 = now */
 	struct store_item *items;
 	uint32_t item_cnt; /* up to LIMIT_STORE_ITEMS */
 	int32_t status;

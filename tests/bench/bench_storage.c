@@ -29,17 +29,17 @@
 #include "storage/file.h"
 #include "storage/manifest.h"
 #include "storage/rocks.h"
+#include "tests/support/bench.h"
 #include "tests/support/store_util.h"
 
-#define MAX_BATCH   256
-#define MAX_ROUNDS  4096
-#define DEPTH       64
-#define CACHE_BYTES (8 << 20)
-#define VALUE_MAX   1000
+#define MAX_BATCH    256
+#define MAX_ROUNDS   8192
+#define DEPTH        64
+#define CACHE_BYTES  (8 << 20)
+#define VALUE_MAX    1000
+#define STORE_ROUNDS 25
 
 static uint32_t keys;
-static FILE *json;
-static uint32_t json_rows;
 static char dir[FILE_PATH_MAX];
 
 static void die(const char *what, const char *why)
@@ -70,28 +70,20 @@ static double quantile(double *v, uint32_t n, double q)
 	return v[(uint32_t)((double)(n - 1) * q)];
 }
 
-/* peer_value 0: no peer. */
+/* peer NULL: none. */
 static void row(const char *name, const char *metric, double value, const char *unit,
 	const char *peer, double peer_value, bool lower_is_better)
 {
-	double ratio = 0;
+	char text[96];
 
-	if (peer_value > 0)
-		ratio = lower_is_better ? peer_value / value : value / peer_value;
-	printf("%-38s %-14s %12.1f %-8s", name, metric, value, unit);
-	if (peer_value > 0)
-		printf(" %-20s %12.1f  x%.2f", peer, peer_value, ratio);
-	printf("\n");
-	if (json == NULL)
-		return;
-	fprintf(json,
-		"%s\n{\"case\": \"%s\", \"metric\": \"%s\", \"value\": %.3f, \"unit\": \"%s\", ",
-		json_rows++ == 0 ? "" : ",", name, metric, value, unit);
-	if (peer_value > 0)
-		fprintf(json, "\"peer\": \"%s\", \"peer_value\": %.3f, \"ratio\": %.3f}", peer,
-			peer_value, ratio);
-	else
-		fprintf(json, "\"peer\": null, \"peer_value\": null, \"ratio\": null}");
+	(void)snprintf(text, sizeof(text), "%s: %s", name, metric);
+	bench_row(&(struct bench_row){.name = text,
+		.metric = metric,
+		.unit = unit,
+		.value = value,
+		.peer = peer,
+		.peer_value = peer_value,
+		.lower_is_better = lower_is_better});
 }
 
 /* ---- the data ---- */
@@ -354,7 +346,7 @@ static void read_case(struct reader *r, struct device *d, uint32_t batch, uint32
 	row(name, "throughput", per_s[0], "keys/s", r[2].name, per_s[2], false);
 	row(name, "throughput", per_s[0], "keys/s", "device limit", limit, false);
 	row(name, "CPU", cpu[0], "us/key", r[1].name, cpu[1], true);
-	row(name, "p99 of a batch", quantile(r[0].us, rounds, 0.99), "us", r[1].name,
+	row(name, "p99", quantile(r[0].us, rounds, 0.99), "us", r[1].name,
 		quantile(r[1].us, rounds, 0.99), true);
 	row(name, "reads a call",
 		(double)(b.multi_reqs - a.multi_reqs) / (double)(b.multi_reads - a.multi_reads + 1),
@@ -466,25 +458,25 @@ static void bench_store_reads(const char *path, bool quick)
 
 	device_open(&d, path);
 	for (uint32_t readers = 1; readers <= 4; readers *= 2) {
-		double v[9], lim[9];
+		double v[STORE_ROUNDS], lim[STORE_ROUNDS];
 		uint64_t cpu = 0;
 		char name[64];
-		uint32_t n = quick ? 4000 : 16000;
+		uint32_t n = quick ? 1500 : 5000;
 
 		memset(&t, 0, sizeof(t));
 		open_store(&t, readers);
 		(void)drive(&t, 512, 2000, fill_read);
-		for (int i = 0; i < 9; i++) {
+		for (int i = 0; i < STORE_ROUNDS; i++) {
 			cpu -= cpu_ns(RUSAGE_SELF);
 			v[i] = drive(&t, 512, n, fill_read);
 			cpu += cpu_ns(RUSAGE_SELF);
 			lim[i] = device_run(&d, n / 2);
 		}
-		(void)snprintf(name, sizeof(name), "store, %u reader%s, 512 in flight", readers,
-			readers == 1 ? "" : "s");
-		row(name, "throughput", quantile(v, 9, 0.5), "keys/s", "device limit",
-			quantile(lim, 9, 0.5), false);
-		row(name, "CPU", (double)cpu / 1e3 / 9 / n, "us/key", NULL, 0, true);
+		(void)snprintf(
+			name, sizeof(name), "store, %u reader%s", readers, readers == 1 ? "" : "s");
+		row(name, "throughput", quantile(v, STORE_ROUNDS, 0.5), "keys/s", "device limit",
+			quantile(lim, STORE_ROUNDS, 0.5), false);
+		row(name, "CPU", (double)cpu / 1e3 / STORE_ROUNDS / n, "us/key", NULL, 0, true);
 		test_store_close(&t);
 	}
 	io_uring_queue_exit(&d.ring);
@@ -523,10 +515,10 @@ static void bench_commits(bool quick)
 	for (int i = 0; i < 4; i++) {
 		char name[64];
 
-		(void)snprintf(name, sizeof(name), "group commit, %u writer%s", writers[i],
-			i == 0 ? "" : "s");
-		row(name, "time a write", quantile(us[i], rounds, 0.5), "us", "1 writer",
-			i == 0 ? 0 : quantile(us[0], rounds, 0.5), true);
+		(void)snprintf(
+			name, sizeof(name), "commit, %u writer%s", writers[i], i == 0 ? "" : "s");
+		row(name, "time a write", quantile(us[i], rounds, 0.5), "us",
+			i == 0 ? NULL : "1 writer", quantile(us[0], rounds, 0.5), true);
 	}
 	test_store_close(&t);
 }
@@ -545,7 +537,7 @@ int main(int argc, char **argv)
 		if (opt == 'q')
 			quick = true;
 		else if (opt == 'j')
-			json = fopen(optarg, "w");
+			bench_json_open(optarg);
 		else if (opt == 'd')
 			(void)snprintf(dir, sizeof(dir), "%s", optarg);
 		else
@@ -557,20 +549,17 @@ int main(int argc, char **argv)
 	}
 	log_set_level(LOG_ERROR);
 	test_clock_init();
-	if (json != NULL)
-		fprintf(json, "[");
 	keys = quick ? 250000 : 800000;
 	manifest_shard_dir(dir, 0, 0, path, sizeof(path));
 	build_data(path);
 	printf("%u keys of 100 to %u bytes, block cache %u MiB, O_DIRECT %s\n", keys, VALUE_MAX,
 		CACHE_BYTES >> 20, uring_fs_direct_works(dir) ? "on" : "not possible here");
+	bench_title("Reads of one thread, interleaved");
 	bench_reads(path, quick);
+	bench_title("Reads and writes through the store");
 	bench_store_reads(path, quick);
 	bench_commits(quick);
-	if (json != NULL) {
-		fprintf(json, "\n]\n");
-		fclose(json);
-	}
+	bench_json_close();
 	tmpdir_remove(base);
 	return 0;
 }

@@ -33,6 +33,7 @@ void test_store_init(struct test_store *t)
 	tmpdir_make(t->dir);
 	store_params_init(&t->p);
 	t->p.dir = t->dir;
+	t->p.reader_cnt = 1;
 	t->p.ns = namespaces;
 	t->p.ns_cnt = NS_TEST_CNT;
 	t->p.block_cache_bytes = 1 << 20;
