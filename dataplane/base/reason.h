@@ -82,7 +82,6 @@
 	R(L4_TABLE_FULL, D, "flow table full, and the mode cannot do without")                 \
 	R(L4_NO_FLOW, D, "mid-connection packet without a flow, and the mode needs one")       \
 	R(L4_BACKEND_GONE, D, "backend was removed and the flow was reset")                    \
-	R(L4_LOOP, D, "packet came back in our own tunnel")                                    \
 	/* own addresses */                                                                    \
 	R(HEALTH_REPLY, U, "answer to a health probe")                                         \
 	R(HOST_TAP, U, "handed to the host through the TAP interface")                         \
@@ -96,7 +95,6 @@
 	R(HANDOFF_FULL, D, "hand-off ring to the owning worker full")                          \
 	R(HANDOFF_LOOP, D, "packet handed off twice")                                          \
 	R(FRAGMENTED, U, "replaced by its fragments")                                          \
-	R(REASSEMBLED, U, "joined into another packet")                                        \
 	R(STOPPED, D, "arrived or waited while weir was stopping")
 
 enum reason {
