@@ -196,13 +196,13 @@ static void resend_synack(struct tcp_engine *e, const struct tcp_syn *s)
 /* A pure ACK from SYN_RCVD. */
 static void syn_challenge(struct tcp_engine *e, const struct tcp_syn *s)
 {
-	uint8_t opts[TCP_OPTS_MAX];
+	uint8_t opts[TCP_OPTS_MAX],
+		ws = s->opts & SYN_OPT_WSCALE ? wscale_for(e, e->cfg.rcvbuf) : 0;
 	struct tcp_out o = {
 		.t = s->t,
 		.seq = s->iss + 1,
 		.ack = s->t.own + 1,
-		.wnd = (uint16_t)(u32_min(e->cfg.rcvbuf, UINT16_MAX) >>
-				  (s->opts & SYN_OPT_WSCALE ? wscale_for(e, e->cfg.rcvbuf) : 0)),
+		.wnd = (uint16_t)((u32_min(e->cfg.rcvbuf, UINT16_MAX) + (1u << ws) - 1) >> ws),
 		.flags = TCP_ACK,
 		.opts = opts,
 	};

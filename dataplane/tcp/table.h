@@ -3,10 +3,11 @@
  * Owner:      one engine.        Lifetime: sized at init, never grows.
  * Invariants: TT1 an entry stands in one of the two buckets that its hash names.
  *             TT2 the caller never inserts a tuple twice.
- * Limits:     built for 3/4 load; an insert that finds both buckets full moves one entry aside, and
- *             only if that fails too returns false (at 3/4 load this was never seen in 10^8
- * inserts). Cost:       a bucket is one cache line; a hit reads one or two, a miss two. The tag is
- * compared before the record is touched. */
+ * Limits:     built for 7/8 load. An insert that finds both buckets full moves entries aside, at
+ *             most MAKE_ROOM_DEPTH deep, and returns false only if that fails too
+ *             (tests/model/tcp_table.c: never at full load).
+ * Cost:       a bucket is one cache line; a hit reads one or two, a miss two. The tag is compared
+ *             before the record is touched. */
 #ifndef DATAPLANE_TCP_TABLE_H
 #define DATAPLANE_TCP_TABLE_H
 

@@ -512,7 +512,8 @@ static uint64_t lookup(struct script *t, const char *name)
 		return u.f;
 	U(conns)
 	U(syns)
-	U(timewaits) U(segs) U(timers)
+	U(timewaits)
+	U(segs) U(timers)
 #undef U
 		for (unsigned r = 0; r < tcp_counter_cnt;
 			r++) if (strcmp(tcp_counter_rows[r].name, name) ==
@@ -527,8 +528,9 @@ static uint64_t lookup(struct script *t, const char *name)
 		return i.f;
 	I(recovery)
 	I(backoff)
-	I(mss) I(path_mtu) I(srtt_us) I(rttvar_us) I(min_rtt_us) I(rto_ms) I(cwnd) I(ssthresh)
-		I(snd_wnd) I(rcv_wnd) I(queued) I(inflight) I(unread) I(ooo_bytes) I(bytes_acked)
+	I(mss)
+	I(path_mtu) I(srtt_us) I(rttvar_us) I(min_rtt_us) I(rto_ms) I(cwnd) I(ssthresh) I(snd_wnd)
+		I(rcv_wnd) I(queued) I(inflight) I(unread) I(ooo_bytes) I(bytes_acked)
 			I(retransmits) I(ecn) I(sack) I(timestamps) I(snd_wscale) I(rcv_wscale)
 				I(orphan)
 #undef I
