@@ -223,7 +223,8 @@ struct store_req {
 /* ---- the worker's side ---- */
 struct store_client *store_client(struct store *s, uint32_t worker);
 /* Called by threads of the store when they answered: must wake the worker if it sleeps (after a
- * full fence, see dataplane/core). Before the worker runs; fn NULL: none. */
+ * full fence, see dataplane/core). Before the worker runs; fn NULL: none. May still be
+ * called after the last answer was taken, until store_close(). */
 void store_client_on_answer(struct store_client *c, void (*fn)(void *ctx), void *ctx);
 
 /* A cleared descriptor, or NULL when all are in use. */

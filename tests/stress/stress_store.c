@@ -250,8 +250,6 @@ int main(void)
 	}
 	for (uint32_t i = 0; i < WORKERS; i++)
 		pthread_join(workers[i].thread, NULL);
-	for (uint32_t i = 0; i < WORKERS; i++)
-		store_client_on_answer(workers[i].c, NULL, NULL);
 	check_sums();
 	test_store_fini(&t);
 	for (uint32_t i = 0; i < WORKERS; i++) {
