@@ -345,6 +345,9 @@ static bool no_record(
 		if (quiet)
 			return true;
 	}
+	/* RFC 9293 3.10.7.2: what is neither SYN nor ACK is dropped in LISTEN. */
+	if (l >= 0 && !(h->flags & (TCP_SYN | TCP_ACK)))
+		return true;
 	emit_rst_for(e, &it->t, h);
 	if (l < 0)
 		CNT(e, no_listener);
