@@ -372,8 +372,10 @@ static void established(
 	c->ops = l->ops;
 	conn_set_mss(c);
 	conn_init_window(e, c);
-	if (s->tries > 0) /* RFC 6298 5.7 */
+	if (s->tries > 0) { /* RFC 6298 5.7: the SYN-ACK was lost */
+		c->rto_ms = 3 * TCP_INIT_RTO_MS;
 		c->cwnd = c->mss;
+	}
 	c->events |= EV_ACCEPT;
 	if (c->keepalive != 0)
 		timer_set_slow(e, c, c->keepalive * TCP_SLOW_UNIT_MS);
