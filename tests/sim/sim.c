@@ -633,6 +633,14 @@ static struct rte_mbuf *rx_mbuf(struct sim *s, struct sim_host *h, const uint8_t
 
 void sim_inject(struct sim *s, int host, const void *ip, uint32_t len)
 {
+	struct pkt_meta p;
+	struct tcp_in h;
+
+	/* Windows of the other side are scaled only when this one offered it too. */
+	if (make_meta(ip, len, &p) && p.proto == PROTO_TCP && len > p.l4_off &&
+		tcp_hdr_parse((const uint8_t *)ip + p.l4_off, len - p.l4_off, &h) &&
+		h.flags & TCP_SYN && h.opts & TCP_HAS_WSCALE)
+		flow_of(s, &p, false)->offered = true;
 	record(s, ip, len);
 	deliver_at(s, &s->host[host], s->now, ip, len);
 }
@@ -747,6 +755,7 @@ static void host_setup(struct sim *s, int id, const struct sim_host_config *cfg)
 	c->header_pool = h->hdr;
 	c->ref_pool = h->ref;
 	c->data_pool = h->data;
+	c->rx_pool = cfg->watch_rx ? h->rx : NULL;
 	c->ledger = &h->ledger;
 	c->cb = (struct tcp_callbacks){
 		.ctx = h, .route = route, .emit = emit, .port_ok = c->cb.port_ok};

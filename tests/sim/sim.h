@@ -43,6 +43,7 @@ struct sim_wire {
 
 struct sim_host_config {
 	bool csum_offload, tso;
+	bool watch_rx;         /* the engine looks at its receive pool's level */
 	uint16_t mtu;          /* of the route; 0: 1500 */
 	uint64_t poll_ns;      /* packets wait for the next multiple; 0: none */
 	struct tcp_config tcp; /* pools, callbacks and secret are filled in */

@@ -53,6 +53,7 @@ struct script {
 	int listener;
 	uint64_t sent_bytes;
 	struct rte_mbuf *left; /* what tcp_send did not take */
+	struct rte_mbuf *held; /* taken out of a pool by "hold" */
 };
 
 static bool verbose;
@@ -666,6 +667,40 @@ static void call_icmp(struct script *t, char **w, int n)
 	kick(t);
 }
 
+static void release_held(struct script *t)
+{
+	while (t->held != NULL) {
+		struct rte_mbuf *m = t->held;
+
+		t->held = m->next;
+		m->next = NULL;
+		rte_pktmbuf_free_seg(m);
+	}
+}
+
+/* "hold POOL N": take mbufs out of a pool until N are left; "hold none" gives them back. */
+static void call_hold(struct script *t, char **w, int n)
+{
+	struct rte_mempool *p = strcmp(w[1], "rx") == 0    ? t->h->rx
+				: strcmp(w[1], "hdr") == 0 ? t->h->hdr
+				: strcmp(w[1], "ref") == 0 ? t->h->ref
+							   : NULL;
+
+	release_held(t);
+	if (p == NULL && strcmp(w[1], "none") != 0)
+		die(t, "hold rx|hdr|ref N, or none");
+	if (p != NULL && n != 3)
+		die(t, "hold POOL N");
+	while (p != NULL && rte_mempool_avail_count(p) > num(t, w[2])) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(p);
+
+		ASSERT(m != NULL);
+		m->next = t->held;
+		t->held = m;
+	}
+	kick(t);
+}
+
 static void do_listen(struct script *t)
 {
 	struct ip_addr any = {0};
@@ -731,7 +766,7 @@ static void config(struct script *t, char **w, int n)
 		"max_conns max_syns "
 		"cookie_level time_wait user_timeout keepalive fin_wait2 port_lo port_hi "
 		"max_timewaits "
-		"max_segs challenges syn_retries ");
+		"max_segs challenges syn_retries watch_rx ");
 	t->v6 |= flag(w, n, "v6");
 	c->no_ecn |= flag(w, n, "no_ecn");
 	c->no_sack |= flag(w, n, "no_sack");
@@ -740,6 +775,7 @@ static void config(struct script *t, char **w, int n)
 	c->nagle |= flag(w, n, "nagle");
 	t->cfg.csum_offload |= flag(w, n, "csum") || flag(w, n, "tso");
 	t->cfg.tso |= flag(w, n, "tso");
+	t->cfg.watch_rx |= flag(w, n, "watch_rx");
 	t->cfg.mtu = (uint16_t)num_arg(t, w, n, "mtu", t->cfg.mtu);
 	c->rcvbuf = num_arg(t, w, n, "rcvbuf", c->rcvbuf);
 	c->sndbuf = num_arg(t, w, n, "sndbuf", c->sndbuf);
@@ -803,6 +839,8 @@ static void run_words(struct script *t, char **w, int n, const char *rest)
 		call_set(t, w, n);
 	else if (strcmp(c, "icmp") == 0 && n > 1)
 		call_icmp(t, w, n);
+	else if (strcmp(c, "hold") == 0 && n > 1)
+		call_hold(t, w, n);
 	else if (strcmp(c, "unlisten") == 0)
 		tcp_unlisten(t->h->e, t->listener);
 	else if (strcmp(c, "mtu") == 0 && n > 1)
@@ -883,6 +921,7 @@ static bool run_script(struct script *t, char **text, int *lines, int n)
 	}
 	if (t->left != NULL)
 		rte_pktmbuf_free(t->left);
+	release_held(t);
 	if (t->s != NULL)
 		sim_destroy(t->s, true);
 	free(t->out);
