@@ -117,14 +117,24 @@ static int tick_to(struct run *r, uint64_t to_ns)
 	return 0;
 }
 
+/* What the reader says is shown when it refuses the file: warnings are not a scenario's business.
+ */
 static int config_open(struct run *r, const char *file, struct config **out)
 {
-	char path[SCENARIO_PATH + 80];
+	char path[SCENARIO_PATH + 80], *said = NULL;
+	size_t len = 0;
+	FILE *err = open_memstream(&said, &len);
+	int rc;
 
+	if (err == NULL)
+		return fail(r, "no memory");
 	snprintf(path, sizeof(path), "%s/%s", r->s->folder, file);
-	if (config_load(path, stderr, out) != 0)
-		return fail(r, "%s is not accepted", file);
-	return 0;
+	rc = config_load(path, err, out);
+	fclose(err);
+	if (rc != 0)
+		fputs(said, stderr);
+	free(said);
+	return rc != 0 ? fail(r, "%s is not accepted", file) : 0;
 }
 
 static int reload(struct run *r, const char *file)
