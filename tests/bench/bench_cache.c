@@ -6,8 +6,8 @@
  * packet would be. "cached" has an index that fits into the last level of cache, "memory" one that
  * does not.
  *
- * Usage: bench_cache [-q] [FILE.json]. Rounds are interleaved, figures are medians; time is each
- * thread's CPU time. */
+ * Usage: bench_cache [--quick] [[--json] FILE]. Rounds are interleaved, figures are medians; time
+ * is each thread's CPU time. */
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
@@ -460,12 +460,20 @@ static void both_workers(struct workload wl, uint32_t ops, uint32_t rounds)
 
 int main(int argc, char **argv)
 {
-	const char *env = getenv("QUICK");
-	bool quick = (env != NULL && env[0] == '1') || (argc > 1 && strcmp(argv[1], "-q") == 0);
-	uint32_t rounds = quick ? 3 : 7, ops = quick ? 640000 : 1280000;
+	const char *env = getenv("QUICK"), *path = NULL;
+	bool quick = env != NULL && env[0] == '1';
+	uint32_t rounds, ops;
 
-	if (argc > 1 && argv[argc - 1][0] != '-') {
-		json = fopen(argv[argc - 1], "w");
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--quick") == 0)
+			quick = true;
+		else if (strcmp(argv[i], "--json") != 0)
+			path = argv[i];
+	}
+	rounds = quick ? 3 : 7;
+	ops = quick ? 640000 : 1280000;
+	if (path != NULL) {
+		json = fopen(path, "w");
 		if (json == NULL)
 			fail("cannot write the JSON file");
 		fprintf(json, "[");
