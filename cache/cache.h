@@ -107,6 +107,13 @@ void cache_offline(struct cache_worker *w);
 /* The worker holds no view any more. */
 void cache_quiescent(struct cache_worker *w);
 
+/* For workers that sleep. `ring` is called, by the worker whose call changed a fill, after mail
+ * came for `worker`; it has to order that before its look at whether that worker sleeps. Before a
+ * worker sleeps it says so and then asks cache_mail_waiting(), as it looks at its rings. Set while
+ * no worker runs. */
+void cache_on_mail(struct cache *c, void (*ring)(void *ctx, uint32_t worker), void *ctx);
+bool cache_mail_waiting(const struct cache_worker *w);
+
 /* Once a loop: wake waiters whose fill moved, end own leases that are overdue, evict if memory is
  * short, report quiescent. Returns how many waiters were woken. */
 uint32_t cache_poll(struct cache_worker *w, uint64_t now_ns);

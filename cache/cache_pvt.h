@@ -252,6 +252,8 @@ struct cache {
 	_Atomic uint32_t *pin_inc, *pin_dec; /* [worker][segment] */
 	struct fill *fill;
 	uint8_t *mail;
+	void (*ring)(void *ctx, uint32_t worker); /* NULL: nobody sleeps */
+	void *ring_ctx;
 	struct ghost_line *ghost;
 	struct {
 		uint64_t token, since_ns;

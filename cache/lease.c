@@ -72,8 +72,13 @@ void fill_notify(struct cache *c, uint64_t stream)
 
 	CACHE_HOOK();
 	for (who = atomic_exchange_explicit(&f->waiting, 0, memory_order_seq_cst); /* W1 */
-		who != 0; who &= who - 1)
-		mail_drop(c, (uint32_t)__builtin_ctzll(who), STREAM_IDX(stream));
+		who != 0; who &= who - 1) {
+		uint32_t worker = (uint32_t)__builtin_ctzll(who);
+
+		mail_drop(c, worker, STREAM_IDX(stream));
+		if (c->ring != NULL)
+			c->ring(c->ring_ctx, worker);
+	}
 }
 
 /* -- the owner's side ---------------------------------------------------------------------------
@@ -290,6 +295,23 @@ static uint32_t run_waiters(struct cache_worker *w, uint32_t fill, uint64_t now_
 		n++;
 	}
 	return n;
+}
+
+void cache_on_mail(struct cache *c, void (*ring)(void *ctx, uint32_t worker), void *ctx)
+{
+	c->ring = ring;
+	c->ring_ctx = ctx;
+}
+
+bool cache_mail_waiting(const struct cache_worker *w)
+{
+	uint32_t word_cnt = mail_word_cnt(w->c);
+	_Atomic uint64_t *sums = mail_words(w->c, w->id) + ROUND_UP(word_cnt, 8);
+	uint64_t any = 0;
+
+	for (uint32_t i = 0; i < (word_cnt + 63) / 64; i++)
+		any |= atomic_load_explicit(&sums[i], memory_order_acquire);
+	return any != 0;
 }
 
 uint32_t lease_poll(struct cache_worker *w, uint64_t now_ns)

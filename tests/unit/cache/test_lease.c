@@ -331,6 +331,34 @@ static void a_placeholder_survives_eviction(void **state)
 	assert_memory_equal(v.val, "at last", 7);
 }
 
+static void on_ring(void *ctx, uint32_t worker)
+{
+	((uint32_t *)ctx)[worker]++;
+}
+
+/* A sleeping worker is rung for, once for each change, and finds its mail before it sleeps again.
+ */
+static void the_doorbell_rings_for_who_waits(void **state)
+{
+	struct reader r[2] = {reader(), reader()};
+	struct cache_lease lease, none;
+	uint32_t rung[3] = {0};
+
+	(void)state;
+	cache_on_mail(t.c, on_ring, rung);
+	assert_int_equal(lookup(0, &lease, NULL, SEC), CACHE_LEASED);
+	assert_int_equal(lookup(1, &none, &r[0], SEC), CACHE_WAITING);
+	assert_int_equal(lookup(1, &none, &r[1], SEC), CACHE_WAITING);
+	assert_false(cache_mail_waiting(w(1)));
+	assert_int_equal(fill(0, &lease, "v", SEC), 0);
+	assert_int_equal(rung[0] + rung[2], 0);
+	assert_int_equal(rung[1], 1);
+	assert_true(cache_mail_waiting(w(1)));
+	assert_false(cache_mail_waiting(w(2)));
+	assert_int_equal(cache_poll(w(1), SEC), 2);
+	assert_false(cache_mail_waiting(w(1)));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -347,6 +375,7 @@ int main(void)
 		TEST(waiters_and_leases_are_bounded),
 		TEST(a_fill_that_is_too_large_ends_the_lease),
 		TEST(a_placeholder_survives_eviction),
+		TEST(the_doorbell_rings_for_who_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
