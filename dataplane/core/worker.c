@@ -200,7 +200,10 @@ uint32_t worker_iterate(struct worker *w, uint64_t now_ns)
 
 	work += receive(w, now_ns);
 	work += take_handed(w, now_ns);
-	w->deadline_ns = w->ops->timers(w->ctx, now_ns);
+	if (work == 0 || now_ns >= w->timers_ns) {
+		w->deadline_ns = w->ops->timers(w->ctx, now_ns);
+		w->timers_ns = now_ns + WORKER_TIMERS_NS;
+	}
 	for (uint32_t j = 0; j < w->worker_cnt; j++)
 		flush_handoff(w, j);
 	for (uint16_t p = 0; p < w->port_cnt; p++)

@@ -23,6 +23,8 @@
 struct rte_mbuf;
 struct worker;
 
+#define WORKER_TIMERS_NS \
+	50000                 /* a busy worker looks at its timers this often, an idle one always */
 #define WORKER_TX_BACKLOG 128 /* frames that wait for room in one transmit queue */
 
 /* What the layers above do with packets, messages and time. Called on the worker's thread only. */
@@ -34,7 +36,8 @@ struct worker_ops {
 	void (*handed)(void *ctx, struct rte_mbuf **pkts, uint32_t n, uint64_t now_ns);
 	/* A message of control; when it returns, the message counts as done. */
 	void (*message)(void *ctx, void *msg, uint64_t now_ns);
-	/* Runs what is due; returns the next deadline (UINT64_MAX: none). */
+	/* Runs what is due; returns the next deadline (UINT64_MAX: none). Every turn while there is
+	 * nothing else to do, else every WORKER_TIMERS_NS. */
 	uint64_t (*timers)(void *ctx, uint64_t now_ns);
 };
 
@@ -65,7 +68,7 @@ struct worker {
 	struct port *ports;
 	bool adaptive;
 	uint32_t idle_loops;
-	uint64_t deadline_ns;
+	uint64_t deadline_ns, timers_ns; /* what timers() said; when to ask it again */
 
 	CACHE_ALIGNED struct ledger ledger;
 	uint64_t loops, busy_tsc, idle_tsc, sleeps;

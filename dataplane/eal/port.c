@@ -20,7 +20,7 @@
 
 /* Toeplitz key with period 16 bits: both directions of a flow hash alike. The entropy lies in the
  * tuple, not in the key; per-core tables have a secret of their own. */
-static void rss_key_fill(uint8_t key[PORT_RSS_KEY_LEN])
+void port_rss_key(uint8_t key[PORT_RSS_KEY_LEN])
 {
 	for (int i = 0; i < PORT_RSS_KEY_LEN; i += 2) {
 		key[i] = 0x6d;
@@ -122,6 +122,14 @@ static void choose_queues(
 	p->txq_cnt = (uint16_t)(tx > 0 ? tx : 1);
 }
 
+static uint8_t rss_kinds(uint64_t types)
+{
+	return (uint8_t)((types & RTE_ETH_RSS_NONFRAG_IPV4_TCP ? PORT_RSS_TCP4 : 0) |
+			 (types & RTE_ETH_RSS_NONFRAG_IPV4_UDP ? PORT_RSS_UDP4 : 0) |
+			 (types & RTE_ETH_RSS_NONFRAG_IPV6_TCP ? PORT_RSS_TCP6 : 0) |
+			 (types & RTE_ETH_RSS_NONFRAG_IPV6_UDP ? PORT_RSS_UDP6 : 0));
+}
+
 static void choose_rss(struct port *p, const struct port_params *params,
 	const struct rte_eth_dev_info *info, struct rte_eth_conf *conf)
 {
@@ -132,7 +140,8 @@ static void choose_rss(struct port *p, const struct port_params *params,
 		(types & RTE_ETH_RSS_NONFRAG_IPV4_TCP) == 0 || info->reta_size == 0 ||
 		info->reta_size > PORT_RETA_MAX || info->hash_key_size > PORT_RSS_KEY_LEN)
 		return;
-	rss_key_fill(p->rss_key);
+	port_rss_key(p->rss_key);
+	p->rss_kinds = rss_kinds(types);
 	conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 	conf->rx_adv_conf.rss_conf.rss_key = p->rss_key;
 	conf->rx_adv_conf.rss_conf.rss_key_len = info->hash_key_size;
@@ -392,18 +401,15 @@ void port_stats(const struct port *p, struct port_stats *out)
 uint32_t port_rss_hash(const struct port *p, const void *src, const void *dst, uint32_t addr_len,
 	uint16_t sport, uint16_t dport, bool with_ports)
 {
-	uint8_t tuple[36];
-	uint32_t words[9], n = 2 * addr_len;
+	const uint8_t *a = src, *b = dst;
+	uint16_t fold = with_ports ? (uint16_t)(sport ^ dport) : 0;
+	uint32_t word;
 
 	ASSERT_DBG(addr_len == 4 || addr_len == 16);
-	memcpy(tuple, src, addr_len);
-	memcpy(tuple + addr_len, dst, addr_len);
-	if (with_ports) {
-		memcpy(tuple + n, &sport, sizeof(sport));
-		memcpy(tuple + n + 2, &dport, sizeof(dport));
-		n += 4;
-	}
-	for (uint32_t i = 0; i < n / 4; i++)
-		words[i] = __builtin_bswap32(load32(tuple + 4 * i));
-	return rte_softrss(words, n / 4, p->rss_key);
+	/* The hash is linear and the key repeats every 16 bits, so all 16-bit words of the tuple
+	 * meet the same part of the key: hashing their sum is hashing them all. */
+	for (uint32_t i = 0; i < addr_len; i += 2)
+		fold ^= (uint16_t)(load16(a + i) ^ load16(b + i));
+	word = (uint32_t)__builtin_bswap16(fold) << 16;
+	return rte_softrss(&word, 1, p->rss_key);
 }

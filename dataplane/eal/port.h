@@ -45,6 +45,13 @@ struct port_params {
 	struct rte_mempool *pool;
 };
 
+enum port_rss_kind {
+	PORT_RSS_TCP4 = 1 << 0,
+	PORT_RSS_UDP4 = 1 << 1,
+	PORT_RSS_TCP6 = 1 << 2,
+	PORT_RSS_UDP6 = 1 << 3,
+};
+
 #define PORT_RSS_KEY_LEN 40
 #define PORT_RETA_MAX    512
 
@@ -60,7 +67,9 @@ struct port {
 	bool hotplugged, is_pci;
 	int socket; /* NUMA node or -1 */
 	enum port_steering steering;
-	uint16_t reta_size; /* power of two; with PORT_CAP_RSS */
+	uint16_t reta_size;   /* power of two; with PORT_CAP_RSS */
+	uint8_t rss_kinds;    /* enum port_rss_kind: what is hashed with its ports */
+	_Atomic bool rss_bad; /* any worker saw the NIC hash otherwise; never taken back */
 	uint16_t reta[PORT_RETA_MAX];
 	uint8_t rss_key[PORT_RSS_KEY_LEN];
 	enum port_wait wait;
@@ -92,8 +101,11 @@ static inline uint16_t port_rss_queue(const struct port *p, uint32_t hash)
 	return p->reta[hash & (p->reta_size - 1u)];
 }
 
-/* Toeplitz hash of a tuple under the port's key. src and dst have addr_len (4 or 16) bytes, all in
- * network order; with_ports says whether ports are hashed too. */
+/* The key that all ports get. */
+void port_rss_key(uint8_t key[PORT_RSS_KEY_LEN]);
+
+/* Toeplitz hash of a tuple under the port's key, which is port_rss_key(). src and dst have addr_len
+ * (4 or 16) bytes, all in network order; with_ports says whether ports are hashed too. */
 uint32_t port_rss_hash(const struct port *p, const void *src, const void *dst, uint32_t addr_len,
 	uint16_t sport, uint16_t dport, bool with_ports);
 

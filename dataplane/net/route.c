@@ -133,7 +133,8 @@ static int table_fill(struct route_table *t, const struct sorted *s, uint32_t n)
 				continue;
 			if (hops - first == LIMIT_NEXTHOPS)
 				return -E2BIG;
-			t->hops[hops++] = (struct route_hop){r->via, r->port, r->mtu};
+			t->hops[hops++] =
+				(struct route_hop){.addr = r->via, .port = r->port, .mtu = r->mtu};
 		}
 		entry_insert(t, &s[i], (uint16_t)first, (uint8_t)(hops - first));
 		(ip_addr_is4(&s[i].spec.to.addr) ? used4 : used6)[s[i].spec.to.len] = true;
@@ -213,6 +214,7 @@ bool route_lookup(const struct route_table *t, const struct ip_addr *dst, uint32
 				uint32_t pick = (uint32_t)((uint64_t)hash * e->hop_cnt >> 32);
 
 				*out = t->hops[e->first + pick];
+				out->choices = e->hop_cnt;
 				if (ip_addr_is_zero(&out->addr))
 					out->addr = *dst;
 				return true;

@@ -30,6 +30,7 @@ struct route_spec {
 struct route_hop {
 	struct ip_addr addr; /* whom to resolve: the gateway, or dst itself when on link */
 	uint16_t port, mtu;
+	uint32_t choices; /* next hops of the prefix: with one, every hash finds it */
 };
 
 struct route_table;

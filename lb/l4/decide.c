@@ -82,9 +82,8 @@ static void classify_error(const struct l4_table *t, const struct pkt_meta *m, s
 	}
 }
 
-void l4_classify(const struct l4_worker *w, const struct pkt_meta *m, struct l4_lookup *lk)
+void l4_classify(const struct l4_table *t, const struct pkt_meta *m, struct l4_lookup *lk)
 {
-	const struct l4_table *t = w->table;
 	const struct l4_addr_slot *s;
 
 	lk->dir = L4_DIR_NONE;
@@ -92,20 +91,26 @@ void l4_classify(const struct l4_worker *w, const struct pkt_meta *m, struct l4_
 	if (unlikely(m->flags & PKT_F_ICMP_ERROR)) {
 		lk->error = true;
 		classify_error(t, m, lk);
-	} else if (likely(proto_is_l4(m->proto))) {
-		s = addr_find(t, &m->dst);
-		if (s != NULL && s->vip != L4_NONE16) {
-			to_client_key(lk, s, &m->src, m->sport, m->dport, m->proto);
-		} else if (s != NULL && s->local != L4_NONE16 && flow_port(t, m->dport)) {
-			to_back_key(lk, s->local, &m->src, m->sport, &m->dst, m->dport, m->proto);
-		} else if (s == NULL) {
-			s = addr_find(t, &m->src);
-			if (s != NULL && (s->flags & ADDR_NAT_BACKEND))
-				to_back_key(lk, L4_NONE16, &m->src, m->sport, &m->dst, m->dport,
-					m->proto);
-		}
+		return;
 	}
-	if (lk->dir == L4_DIR_CLIENT) {
+	if (unlikely(!proto_is_l4(m->proto)))
+		return;
+	s = addr_find(t, &m->dst);
+	if (likely(s != NULL && s->vip != L4_NONE16)) {
+		to_client_key(lk, s, &m->src, m->sport, m->dport, m->proto);
+	} else if (s != NULL && s->local != L4_NONE16) {
+		if (flow_port(t, m->dport))
+			to_back_key(lk, s->local, &m->src, m->sport, &m->dst, m->dport, m->proto);
+	} else {
+		s = addr_find(t, &m->src);
+		if (s != NULL && (s->flags & ADDR_NAT_BACKEND))
+			to_back_key(lk, L4_NONE16, &m->src, m->sport, &m->dst, m->dport, m->proto);
+	}
+}
+
+void l4_start(const struct l4_worker *w, struct l4_lookup *lk)
+{
+	if (likely(lk->dir == L4_DIR_CLIENT)) {
 		lk->hash = flow_hash(&w->forward, &lk->key);
 		if (lk->tables & ADDR_FORWARD)
 			flow_prefetch_bucket(&w->forward, lk->hash);
@@ -531,10 +536,14 @@ static COLD enum reason new_flow_slow(struct l4_worker *w, const struct pkt_meta
 /* ---- tracked flows that cannot simply go on ---- */
 
 /* Must a packet of this flow find another backend, or none? */
-ALWAYS_INLINE bool flow_is_over(const struct l4_member *mb, const struct flow_entry *f,
-	const struct pkt_meta *m, uint64_t now_ns)
+ALWAYS_INLINE bool flow_is_over(const struct l4_worker *w, const struct l4_lookup *lk,
+	const struct flow_entry *f, const struct pkt_meta *m, uint64_t now_ns)
 {
+	const struct l4_member *mb = &w->table->members[f->member];
+
 	if (now_ns >= mb->end_ns)
+		return true;
+	if (unlikely(lk->tables & ADDR_ENDING) && now_ns >= w->table->vips[f->vip].end_ns)
 		return true;
 	if (f->state >= L4_FLOW_UDP_ONE)
 		return !(mb->flags & MEMBER_CHOSEN) && mb->state != L4_MEMBER_DRAIN;
@@ -551,11 +560,15 @@ static COLD enum reason end_flow_slow(struct l4_worker *w, struct flow_table *ft
 	const struct pkt_meta *m, const struct l4_lookup *lk, uint64_t now_ns, struct l4_verdict *v)
 {
 	const struct l4_member *mb = &w->table->members[flow_at(ft, e)->member];
-	bool reset = now_ns >= mb->end_ns && (mb->flags & MEMBER_END_RESET) && !opens(m);
+	const struct l4_vip *vip = &w->table->vips[lk->key.vip];
+	bool ended = now_ns >= mb->end_ns || now_ns >= vip->end_ns;
+	bool reset = (now_ns >= mb->end_ns && (mb->flags & MEMBER_END_RESET)) ||
+		     (now_ns >= vip->end_ns && vip->reset);
 
+	reset = reset && !opens(m);
 	v->member = flow_at(ft, e)->member;
 	v->service = mb->service;
-	count64(&w->stats.ended, now_ns >= mb->end_ns);
+	count64(&w->stats.ended, ended);
 	track_remove(w, ft, e);
 	if (reset) {
 		if (!(m->tcp_flags & TCP_RST)) {
@@ -572,7 +585,6 @@ static COLD enum reason end_flow_slow(struct l4_worker *w, struct flow_table *ft
 ALWAYS_INLINE enum reason decide_client(struct l4_worker *w, const struct pkt_meta *m,
 	const struct l4_lookup *lk, uint64_t now_ns, struct l4_verdict *v)
 {
-	const struct l4_member *members = w->table->members;
 	uint32_t e;
 
 	if (lk->tables & ADDR_FORWARD) {
@@ -581,7 +593,7 @@ ALWAYS_INLINE enum reason decide_client(struct l4_worker *w, const struct pkt_me
 			struct flow_entry *f = flow_at(&w->forward, e);
 
 			if (likely(!lk->error)) {
-				if (unlikely(flow_is_over(&members[f->member], f, m, now_ns)))
+				if (unlikely(flow_is_over(w, lk, f, m, now_ns)))
 					return end_flow_slow(w, &w->forward, e, m, lk, now_ns, v);
 				f->state = state_forward(f->state, m);
 				touch(f, now_ns);
@@ -597,7 +609,7 @@ ALWAYS_INLINE enum reason decide_client(struct l4_worker *w, const struct pkt_me
 			struct flow_nat *n = flow_nat_at(&w->nat, e);
 
 			if (likely(!lk->error)) {
-				if (unlikely(flow_is_over(&members[n->f.member], &n->f, m, now_ns)))
+				if (unlikely(flow_is_over(w, lk, &n->f, m, now_ns)))
 					return end_flow_slow(w, &w->nat, e, m, lk, now_ns, v);
 				state_nat(n, m, FLOW_FIN_CLIENT);
 				touch(&n->f, now_ns);

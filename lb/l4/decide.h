@@ -75,27 +75,31 @@ struct l4_lookup {
 		struct flow_key key;   /* L4_DIR_CLIENT */
 		struct flow_back back; /* L4_DIR_BACKEND */
 	};
-	struct ip_addr client; /* L4_DIR_BACKEND without a local address */
+	struct ip_addr client; /* L4_DIR_BACKEND: whom the backend speaks to, a local address or a
+				  client */
 	uint8_t dir;           /* enum l4_dir */
 	uint8_t tables;        /* enum addr_flag: where the flow may be */
 	bool error;            /* the key is of the packet inside an ICMP error */
 };
 
-/* Stage 1: whose packet is it? Starts loading the bucket. */
-void l4_classify(const struct l4_worker *w, const struct pkt_meta *m, struct l4_lookup *lk);
+/* Stage 1: whose packet is it? */
+void l4_classify(const struct l4_table *t, const struct pkt_meta *m, struct l4_lookup *lk);
+/* On the worker that owns it: starts loading the bucket. */
+void l4_start(const struct l4_worker *w, struct l4_lookup *lk);
 /* Stage 2: starts loading the entry. */
 void l4_prefetch(const struct l4_worker *w, const struct l4_lookup *lk);
 /* Stage 3. */
 enum reason l4_decide_at(struct l4_worker *w, const struct pkt_meta *m, const struct l4_lookup *lk,
 	uint64_t now_ns, struct l4_verdict *v) WARN_UNUSED;
 
-/* All three for one packet. */
+/* All of them for one packet. */
 static inline enum reason l4_decide(
 	struct l4_worker *w, const struct pkt_meta *m, uint64_t now_ns, struct l4_verdict *v)
 {
 	struct l4_lookup lk;
 
-	l4_classify(w, m, &lk);
+	l4_classify(l4_worker_table(w), m, &lk);
+	l4_start(w, &lk);
 	return l4_decide_at(w, m, &lk, now_ns, v);
 }
 

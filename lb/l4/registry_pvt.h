@@ -19,6 +19,11 @@ struct reg_addr {
 	struct ip_addr addr;
 	uint64_t seen; /* last generation whose configuration had it */
 	bool used;
+	/* VIPs: what its flows may be, and how they end once it is removed. */
+	bool removal_reset, removed;
+	uint8_t tables;   /* enum addr_flag, of ADDR_TABLES */
+	uint64_t learned; /* generation of the above */
+	uint64_t drain_ns, end_ns;
 };
 
 struct reg_service {

@@ -4,7 +4,9 @@
  * those, so there is no second book to keep. Each backend, by its hash, has a cursor that walks the
  * worker's ports, over all addresses of one port first; a pair that was freed comes round again
  * only after all others, well after the backend's TIME_WAIT. While less than nine tenths are taken
- * a search takes ten steps on average; it never takes more than TRIES_MAX. */
+ * a search takes ten steps on average; it never takes more than TRIES_MAX for each worker that
+ * shares the ports: under a port filter, all of them pick from one range, and most are another's.
+ */
 #include "lb/l4/worker_pvt.h"
 
 #define TRIES_MAX 128
@@ -50,12 +52,14 @@ bool snat_choose(struct l4_worker *w, const struct l4_service *s, struct flow_ba
 	struct flow_key probe = {.client = back->backend, .cport = back->bport};
 	uint64_t hash = flow_hash(&w->nat, &probe);
 	struct snat_cursor *c = &w->snat[hash % SNAT_CURSORS];
+	uint32_t tries;
 
 	if (cnt == 0 || w->port_lo == 0)
 		return false;
 	if (c->port < w->port_lo || c->port > w->port_hi)
 		cursor_start(w, c, hash);
-	for (uint32_t i = 0; i < TRIES_MAX; i++) {
+	tries = w->port_filter.ok != NULL ? TRIES_MAX * w->workers : TRIES_MAX;
+	for (uint32_t i = 0; i < tries; i++) {
 		cursor_step(w, c, cnt);
 		back->local = ids[c->addr];
 		back->lport = __builtin_bswap16(c->port);

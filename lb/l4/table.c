@@ -7,8 +7,6 @@
 #include "dataplane/base/assert.h"
 #include "lb/l4/table_pvt.h"
 
-#define IPPROTO_IS_L4(p) ((p) == L4_TCP || (p) == L4_UDP)
-
 /* Ports kept for health probes, if the range is not small. */
 #define PROBE_PORTS 1024
 
@@ -99,81 +97,6 @@ bool acl_admits(const struct l4_acl *acl, const struct ip_addr *client)
 	if (acl->deny != NULL && prefix_set_has(acl->deny, client))
 		return false;
 	return acl->allow == NULL || prefix_set_has(acl->allow, client);
-}
-
-/* The worker of a client's address and port. */
-static uint32_t owner_of(
-	const struct l4_table *t, const struct ip_addr *client, uint16_t port_be, uint32_t workers)
-{
-	uint64_t h = mix_hash5(&t->owner_key, client->d[0], client->d[1], port_be, 0, 0);
-
-	return (uint32_t)(((h >> 32) * workers) >> 32);
-}
-
-static uint32_t owner_local(const struct l4_table *t, uint16_t port_be)
-{
-	uint16_t port = __builtin_bswap16(port_be);
-
-	if (port < t->ports.lo || port > t->ports.hi)
-		return L4_NONE32;
-	return l4_port_owner(&t->ports, port);
-}
-
-static uint32_t owner_error(const struct l4_table *t, const struct pkt_meta *m, uint32_t workers)
-{
-	const struct l4_addr_slot *s = addr_find(t, &m->inner.src);
-
-	if (!IPPROTO_IS_L4(m->inner.proto))
-		return L4_NONE32;
-	/* The packet in error went to a client, from a VIP ... */
-	if (s != NULL && s->vip != L4_NONE16)
-		return owner_of(t, &m->inner.dst, m->inner.dport, workers);
-	/* ... or to a backend, from a local address ... */
-	if (s != NULL && s->local != L4_NONE16)
-		return owner_local(t, m->inner.sport);
-	/* ... or to a backend, from a client. */
-	s = addr_find(t, &m->inner.dst);
-	if (s != NULL && (s->flags & ADDR_NAT_BACKEND))
-		return owner_of(t, &m->inner.src, m->inner.sport, workers);
-	return L4_NONE32;
-}
-
-uint32_t l4_owner(const struct l4_table *t, const struct pkt_meta *m, uint32_t workers)
-{
-	const struct l4_addr_slot *s;
-
-	if (m->flags & PKT_F_ICMP_ERROR)
-		return owner_error(t, m, workers);
-	if (!IPPROTO_IS_L4(m->proto))
-		return L4_NONE32;
-	s = addr_find(t, &m->dst);
-	if (s != NULL && s->vip != L4_NONE16)
-		return owner_of(t, &m->src, m->sport, workers);
-	if (s != NULL && s->local != L4_NONE16)
-		return owner_local(t, m->dport);
-	s = addr_find(t, &m->src);
-	if (s != NULL && (s->flags & ADDR_NAT_BACKEND))
-		return owner_of(t, &m->dst, m->dport, workers);
-	return L4_NONE32;
-}
-
-bool l4_owner_tuple(const struct l4_table *t, const struct pkt_meta *m, struct l4_tuple *out)
-{
-	if (l4_owner(t, m, 1) == L4_NONE32)
-		return false;
-	if (m->flags & PKT_F_ICMP_ERROR)
-		*out = (struct l4_tuple){.src = m->inner.dst,
-			.dst = m->inner.src,
-			.sport = m->inner.dport,
-			.dport = m->inner.sport,
-			.proto = m->inner.proto};
-	else
-		*out = (struct l4_tuple){.src = m->src,
-			.dst = m->dst,
-			.sport = m->sport,
-			.dport = m->dport,
-			.proto = m->proto};
-	return true;
 }
 
 uint32_t l4_service_cnt(const struct l4_table *t)

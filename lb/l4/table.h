@@ -67,11 +67,6 @@ bool l4_vip_at(const struct l4_table *t, uint32_t i, struct ip_addr *out);
  * of L4's. Both directions of a flow and its ICMP errors give the same worker. */
 uint32_t l4_owner(const struct l4_table *t, const struct pkt_meta *m, uint32_t workers);
 
-/* The tuple under which packets of m's direction arrive: m's own, or for an ICMP error that of the
- * packets it is about, turned round. Where a NIC places flows by its hash, the hash of this tuple
- * finds the worker of an error. False as l4_owner() says L4_NONE32. */
-bool l4_owner_tuple(const struct l4_table *t, const struct pkt_meta *m, struct l4_tuple *out);
-
 /* Full NAT source ports, host order, inclusive. The rest of the configured range, at its top, is
  * for health probes and never carries a flow. */
 void l4_flow_ports(const struct config *cfg, uint16_t *lo, uint16_t *hi);

@@ -22,7 +22,7 @@ struct builder {
 	struct l4_sched_set **sets;
 	struct l4_acl **acls;
 	uint32_t set_cnt, acl_cnt, member_id_cnt, local_id_cnt;
-	bool held_forward, held_nat; /* removed backends of these kinds may still have flows */
+	uint8_t held; /* ADDR_TABLES in which removed backends may still have flows */
 };
 
 /* ---- the registry learns the configuration ---- */
@@ -133,6 +133,54 @@ static int learn_service(struct builder *b, uint32_t s)
 	return 0;
 }
 
+static uint8_t tables_of(uint8_t mode)
+{
+	if (!mode_is_nat(mode))
+		return ADDR_FORWARD;
+	return mode == L4_NAT ? ADDR_NAT | ADDR_MEET : ADDR_NAT;
+}
+
+static int learn_vip(struct builder *b, const struct config_service *cs, const struct ip_addr *vip)
+{
+	struct reg_addr *a;
+	uint16_t id;
+	bool again;
+	int err = registry_vip(b->reg, vip, &id);
+
+	if (err != 0)
+		return err;
+	a = &b->reg->vips[id];
+	again = a->learned == b->reg->generation;
+	a->learned = b->reg->generation;
+	a->tables = (uint8_t)((again ? a->tables : 0) | tables_of((uint8_t)cs->mode));
+	a->removal_reset = (again && a->removal_reset) || cs->removal == L4_REMOVE_RESET;
+	/* 0 is no deadline, and the longest. */
+	if (!again || cs->drain_ns == 0 || (a->drain_ns != 0 && cs->drain_ns > a->drain_ns))
+		a->drain_ns = cs->drain_ns;
+	a->end_ns = UINT64_MAX;
+	a->removed = false;
+	return 0;
+}
+
+/* Flows on a removed VIP end as those of a removed backend do. */
+static void learn_removed_vips(struct builder *b)
+{
+	struct l4_registry *r = b->reg;
+	uint64_t now_ns = b->in->now_ns;
+
+	for (uint32_t id = 0; id < r->vip_ids.high; id++) {
+		struct reg_addr *a = &r->vips[id];
+
+		if (!a->used || a->removed || a->seen == r->generation)
+			continue;
+		a->removed = true;
+		if (a->removal_reset)
+			a->end_ns = now_ns;
+		else if (a->drain_ns != 0 && a->drain_ns < UINT64_MAX - now_ns)
+			a->end_ns = now_ns + a->drain_ns;
+	}
+}
+
 /* What the configuration no longer has: its backends go on to REMOVED. */
 static void learn_removals(struct builder *b)
 {
@@ -159,8 +207,7 @@ static void learn_removals(struct builder *b)
 			l4_life_step(&m->life, &life, b->in->now_ns);
 			count_life(b->rep, before, m->life.state);
 			b->rep->removed_held++;
-			b->held_nat |= mode_is_nat(m->run.mode);
-			b->held_forward |= !mode_is_nat(m->run.mode);
+			b->held |= tables_of(m->run.mode);
 		}
 		m->run.state = m->life.state;
 		m->run.end_ns = m->life.end_ns;
@@ -243,18 +290,19 @@ static int learn(struct builder *b)
 	err = registry_services(b->reg, cfg, b->service_ids, &b->rep->services_added);
 	for (uint32_t s = 0; err == 0 && s < cfg->service_cnt; s++) {
 		const struct config_service *cs = &cfg->services[s];
-		uint16_t id;
 
 		for (uint32_t v = 0; err == 0 && v < cs->vip_cnt; v++)
-			err = registry_vip(b->reg, &cs->vips[v], &id);
+			err = learn_vip(b, cs, &cs->vips[v]);
 		if (err == 0 && cs->mode == L4_FULLNAT)
 			err = each_local(b, cs, learn_local, NULL);
 		if (err == 0)
 			err = learn_service(b, s);
 	}
-	if (err == 0)
-		learn_removals(b);
-	return err;
+	if (err != 0)
+		return err;
+	learn_removals(b);
+	learn_removed_vips(b);
+	return 0;
 }
 
 /* ---- the table is laid out ---- */
@@ -624,7 +672,6 @@ static int fill_ranges(struct builder *b)
 		t->ranges[i] = p[i].range;
 		if (v->range_cnt++ == 0) {
 			v->range_first = i;
-			v->addr = b->reg->vips[p[i].vip].addr;
 			b->rep->vips++;
 		}
 	}
@@ -650,19 +697,19 @@ static void fill_addrs(struct builder *b)
 	struct l4_table *t = b->t;
 
 	for (uint32_t v = 0; v < t->vip_cnt; v++) {
+		const struct reg_addr *a = &b->reg->vips[v];
 		struct l4_addr_slot *slot;
 
-		if (t->vips[v].range_cnt == 0)
+		/* A removed one stays while it may have flows. */
+		if (!a->used)
 			continue;
-		slot = addr_add(t, &t->vips[v].addr);
+		t->vips[v].addr = a->addr;
+		t->vips[v].end_ns = a->end_ns;
+		t->vips[v].reset = a->removal_reset;
+		t->vips_end |= a->end_ns != UINT64_MAX;
+		slot = addr_add(t, &a->addr);
 		slot->vip = (uint16_t)v;
-		slot->flags |= (uint8_t)((b->held_forward ? ADDR_FORWARD : 0) |
-					 (b->held_nat ? ADDR_NAT : 0));
-		for (uint32_t i = 0; i < t->vips[v].range_cnt; i++) {
-			uint16_t s = t->ranges[t->vips[v].range_first + i].service;
-
-			slot->flags |= mode_is_nat(t->services[s].mode) ? ADDR_NAT : ADDR_FORWARD;
-		}
+		slot->flags |= (uint8_t)(a->tables | b->held | (a->removed ? ADDR_ENDING : 0));
 	}
 	for (uint32_t i = 0; i < t->local_cnt; i++)
 		if (b->reg->locals[i].used)

@@ -16,7 +16,10 @@ enum addr_flag {
 	ADDR_NAT_BACKEND = 1 << 1, /* its packets may be replies of a NAT service */
 	ADDR_FORWARD = 1 << 2,     /* a VIP with flows in the forward table (DSR, tunnels) */
 	ADDR_NAT = 1 << 3,         /* a VIP with flows in the NAT table */
+	ADDR_MEET = 1 << 4, /* a VIP with NAT mode flows: l4_owner() alone joins their directions */
+	ADDR_ENDING = 1 << 5, /* a VIP that was removed: its flows go on until l4_vip.end_ns */
 };
+#define ADDR_TABLES (ADDR_FORWARD | ADDR_NAT | ADDR_MEET) /* what flows a VIP may have */
 
 struct l4_addr_slot {
 	struct ip_addr addr;
@@ -36,6 +39,8 @@ struct l4_range {
 struct l4_vip {
 	struct ip_addr addr;
 	uint32_t range_first, range_cnt; /* sorted by (proto, lo) */
+	uint64_t end_ns;                 /* no tracked flow lives at or after this */
+	bool reset;                      /* at end_ns: reset, not a gentle drop */
 };
 
 enum member_flag {
@@ -102,7 +107,8 @@ struct l4_table {
 	struct ip_addr *locals;
 	uint16_t *local_ids;
 	uint32_t *member_ids;
-	uint32_t vip_cnt, service_cnt, local_cnt, range_cnt, live_vip_cnt;
+	uint32_t vip_cnt, service_cnt, local_cnt, range_cnt;
+	bool vips_end; /* some VIP has an end */
 	struct l4_port_split ports;
 	struct mix_key addr_key;  /* drawn by the registry: the same in all generations */
 	struct mix_key owner_key; /* the same */

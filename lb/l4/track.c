@@ -8,7 +8,7 @@
 #include "lb/l4/worker_pvt.h"
 
 #define SWEEP_PASS_NS NS_PER_SEC
-#define SWEEP_MAX     256 /* entries a call */
+#define SWEEP_MAX     1024 /* entries a call */
 #define EVICT_TRIES   16
 #define DRAIN_IDLE_NS NS_PER_SEC
 #define EVICT_IDLE_NS NS_PER_SEC
@@ -93,14 +93,21 @@ static inline void sweep_entry(
 	const struct flow_entry *f = flow_at(t, e);
 	const struct l4_member *m;
 	const struct l4_service *s;
+	bool over, reset;
 
 	if (f->proto == 0)
 		return;
 	m = &w->table->members[f->member];
 	s = &w->table->services[m->service];
-	if (now_ns >= m->end_ns || (acl && refused(s, f))) {
+	over = now_ns >= m->end_ns;
+	reset = over && (m->flags & MEMBER_END_RESET);
+	if (unlikely(w->table->vips_end) && now_ns >= w->table->vips[f->vip].end_ns) {
+		over = true;
+		reset |= w->table->vips[f->vip].reset;
+	}
+	if (over || (acl && refused(s, f))) {
 		/* A flow to be reset waits for its next packet, as long as it may. */
-		if (!(now_ns >= m->end_ns && (m->flags & MEMBER_END_RESET) && f->proto == L4_TCP) ||
+		if (!(reset && f->proto == L4_TCP) ||
 			l4_tick(now_ns) - f->seen > s->timeout[L4_FLOW_SYN]) {
 			count64(&w->stats.ended, 1);
 			track_remove(w, t, e);

@@ -225,8 +225,11 @@ uint32_t l4_worker_port_headroom(
 	uint32_t ports = (uint32_t)(w->port_hi - w->port_lo) + 1;
 	uint32_t active = l4_worker_member_active(w, member);
 
-	if (m->mode != L4_FULLNAT || w->port_filter.ok != NULL)
+	if (m->mode != L4_FULLNAT)
 		return UINT32_MAX;
+	/* With a filter the ports are everybody's, and about an even share passes. */
+	if (w->port_filter.ok != NULL)
+		ports /= w->workers;
 	return active >= addrs * ports ? 0 : addrs * ports - active;
 }
 

@@ -99,8 +99,8 @@ uint32_t l4_worker_member_active(const struct l4_worker *w, uint32_t member);
 uint32_t l4_worker_service_active(const struct l4_worker *w, uint16_t service);
 
 /* Full NAT ports this worker may still use towards a backend (its share of all local addresses
- * minus its flows there), by the table t it runs; UINT32_MAX for other modes and with a port
- * filter. */
+ * minus its flows there), by the table t it runs; UINT32_MAX for other modes. About right with a
+ * port filter. */
 uint32_t l4_worker_port_headroom(
 	const struct l4_worker *w, const struct l4_table *t, uint32_t member);
 

@@ -15,6 +15,7 @@ struct batch {
 	uint32_t n;
 	struct rte_mbuf *pkts[LIMIT_BURST];
 	struct pkt_meta metas[LIMIT_BURST];
+	struct l4_lookup lookups[LIMIT_BURST];
 };
 
 /* Short IP packets come padded to Ethernet's minimum; the padding goes no further. */
@@ -95,25 +96,36 @@ static void to_local(struct pipeline *p, struct rte_mbuf *m, struct pkt_meta *pm
 		worker_handoff(p->w, LOCAL_WORKER, m, PKT_ROUTE_LOCAL);
 }
 
+/* ICMP that the port answers by itself; returns true if it did. */
+static COLD bool answer_icmp(struct pipeline *p, struct rte_mbuf *m, struct pkt_meta *pm)
+{
+	if (local_is_neighbour(pm)) {
+		local_neighbour(p, m, pm, true);
+		return true;
+	}
+	if (local_is_echo(p, pm)) {
+		local_echo(p, m, pm);
+		return true;
+	}
+	return false;
+}
+
 /* An IP packet whose ports, if it has any, are known. Returns true if it is for this worker's
- * balancer; otherwise it has gone its way. */
-static bool sort_ip(struct pipeline *p, struct rte_mbuf *m, struct pkt_meta *pm)
+ * balancer, whose lookup has begun; otherwise it has gone its way. */
+static bool sort_ip(
+	struct pipeline *p, struct rte_mbuf *m, struct pkt_meta *pm, struct l4_lookup *lk)
 {
 	uint32_t owner;
 	enum steer_to to;
 
-	if (local_is_neighbour(pm)) {
-		local_neighbour(p, m, pm, true);
+	if (unlikely(pm->proto == PROTO_ICMP || pm->proto == PROTO_ICMP6) && answer_icmp(p, m, pm))
 		return false;
-	}
-	if (local_is_echo(p, pm)) {
-		local_echo(p, m, pm);
-		return false;
-	}
-	to = steer(p, m, pm, &owner);
+	to = steer(p, m, pm, lk, &owner);
 	if (likely(to == STEER_TO_FORWARD)) {
-		if (likely(owner == p->w->id))
+		if (likely(owner == p->w->id)) {
+			l4_start(p->l4, lk);
 			return true;
+		}
 		to_owner(p, owner, m, pm);
 	} else if (to == STEER_TO_LOCAL) {
 		to_local(p, m, pm);
@@ -130,6 +142,7 @@ static void release_fragments(struct pipeline *p, const struct pkt_meta *first)
 
 	while ((m = frag_release(p->frags, first)) != NULL) {
 		struct pkt_meta pm;
+		struct l4_lookup lk;
 		enum reason r = parse(m, &pm);
 
 		if (r != REASON_NONE) {
@@ -139,12 +152,13 @@ static void release_fragments(struct pipeline *p, const struct pkt_meta *first)
 		pm.sport = first->sport;
 		pm.dport = first->dport;
 		pm.flags |= PKT_F_PORTS;
-		if (sort_ip(p, m, &pm))
-			forward_burst(p, &m, &pm, 1);
+		if (sort_ip(p, m, &pm, &lk))
+			forward_burst(p, &m, &pm, &lk, 1);
 	}
 }
 
-static bool sort_frame(struct pipeline *p, struct rte_mbuf *m, struct pkt_meta *pm)
+static bool sort_frame(
+	struct pipeline *p, struct rte_mbuf *m, struct pkt_meta *pm, struct l4_lookup *lk)
 {
 	if (unlikely(pm->kind == PKT_ARP)) {
 		local_neighbour(p, m, pm, true);
@@ -155,12 +169,12 @@ static bool sort_frame(struct pipeline *p, struct rte_mbuf *m, struct pkt_meta *
 		return false;
 	}
 	if (likely((pm->flags & PKT_F_FRAG) == 0))
-		return sort_ip(p, m, pm);
+		return sort_ip(p, m, pm, lk);
 	if (fragment_step(p, m, pm)) {
 		struct pkt_meta first = *pm; /* forwarding changes *pm */
 
-		if (sort_ip(p, m, pm))
-			forward_burst(p, &m, pm, 1);
+		if (sort_ip(p, m, pm, lk))
+			forward_burst(p, &m, pm, lk, 1);
 		if (first.flags & PKT_F_FRAG_FIRST)
 			release_fragments(p, &first);
 	}
@@ -171,6 +185,7 @@ void pipeline_input(void *ctx, uint16_t port, struct rte_mbuf **pkts, uint32_t n
 {
 	struct pipeline *p = ctx;
 	const struct net_if *nif = &p->ifs[port];
+	bool several = p->w->worker_cnt > 1;
 	struct batch b;
 
 	ASSERT_DBG(n <= LIMIT_BURST);
@@ -184,24 +199,29 @@ void pipeline_input(void *ctx, uint16_t port, struct rte_mbuf **pkts, uint32_t n
 		enum reason r;
 
 		m->port = port; /* from here on our index, not the ethdev's */
-		pkt_priv(m)->hops = 0;
-		pkt_priv(m)->port = port;
+		/* It has a cache line of its own, and matters to hand-offs alone. */
+		if (several)
+			pkt_priv(m)->hops = 0;
 		r = parse(m, pm);
 		if (likely(r == REASON_NONE))
 			r = accept_link(nif, m, pm);
-		if (likely(r == REASON_NONE))
+		/* Bad and none have a bit in common; good and unknown are for the end host. */
+		if (likely(r == REASON_NONE) &&
+			unlikely(nif->trust_partial ||
+				 (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_BAD) != 0))
 			r = cksum_forward_rx(m, pm, nif->trust_partial);
 		if (unlikely(r != REASON_NONE)) {
 			worker_drop(p->w, m, r);
 			continue;
 		}
-		steer_check_rss(p, port, m, pm);
+		if (unlikely(p->rss_checks_left[port] > 0))
+			steer_check_rss(p, port, m, pm);
 		b.pkts[b.n] = m;
-		if (sort_frame(p, m, pm))
+		if (sort_frame(p, m, pm, &b.lookups[b.n]))
 			b.n++;
 	}
 	if (b.n > 0)
-		forward_burst(p, b.pkts, b.metas, b.n);
+		forward_burst(p, b.pkts, b.metas, b.lookups, b.n);
 }
 
 void pipeline_handed(void *ctx, struct rte_mbuf **pkts, uint32_t n, uint64_t now_ns)
@@ -233,15 +253,15 @@ void pipeline_handed(void *ctx, struct rte_mbuf **pkts, uint32_t n, uint64_t now
 			pm->sport = priv->sport;
 			pm->dport = priv->dport;
 			pm->flags |= PKT_F_PORTS;
-			if (sort_ip(p, m, pm))
+			if (sort_ip(p, m, pm, &b.lookups[b.n]))
 				b.n++;
 			break;
 		default:
-			if (sort_frame(p, m, pm))
+			if (sort_frame(p, m, pm, &b.lookups[b.n]))
 				b.n++;
 			break;
 		}
 	}
 	if (b.n > 0)
-		forward_burst(p, b.pkts, b.metas, b.n);
+		forward_burst(p, b.pkts, b.metas, b.lookups, b.n);
 }

@@ -3,7 +3,7 @@
 #include "lb/l4/reply.h"
 #include "lb/pipeline/pipeline_pvt.h"
 
-static struct hop_ref *hop_ref(struct pipeline *p, const struct route_hop *hop)
+struct neigh_ref *output_ref(struct pipeline *p, const struct route_hop *hop)
 {
 	uint64_t h = mix_fold(hop->addr.d[1] ^ hop->port, UINT64_C(0x9e3779b97f4a7c15));
 	struct hop_ref *r = &p->hops[(h ^ hop->addr.d[0]) % HOP_REFS];
@@ -13,13 +13,13 @@ static struct hop_ref *hop_ref(struct pipeline *p, const struct route_hop *hop)
 		r->port = hop->port;
 		r->ref = (struct neigh_ref){0, 0};
 	}
-	return r;
+	return &r->ref;
 }
 
 void output_hop(
 	struct pipeline *p, const struct route_hop *hop, struct rte_mbuf *m, uint16_t l3_off)
 {
-	neigh_send(p->neigh, hop->port, &hop->addr, &hop_ref(p, hop)->ref, m, l3_off, p->now_ns);
+	neigh_send(p->neigh, hop->port, &hop->addr, output_ref(p, hop), m, l3_off, p->now_ns);
 }
 
 void output_routed(

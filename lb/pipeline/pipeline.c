@@ -61,8 +61,11 @@ static int create_l4(struct pipeline *p, const struct config *cfg, uint64_t now_
 		.flows = cfg->memory.flows,
 		.nat_flows = cfg->memory.nat_flows,
 		.flood_new_per_sec = cfg->l4.flood_new_per_sec};
-	int rc = l4_worker_create(&conf, &p->l4);
+	int rc;
 
+	if (p->placer != NULL)
+		conf.port_filter = (struct l4_port_filter){steer_port_ok, p};
+	rc = l4_worker_create(&conf, &p->l4);
 	if (rc == 0)
 		l4_worker_set_table(p->l4, p->gen->l4, now_ns);
 	return rc;
@@ -109,6 +112,7 @@ struct pipeline *pipeline_create(const struct pipeline_params *params)
 	p->pool = params->pool;
 	p->taps = params->taps;
 	p->now_ns = params->now_ns;
+	steer_init(p);
 	icmp_limiter_init(&p->icmp, params->cfg->l4.icmp_rate);
 	rc = create_neigh(p, params);
 	if (rc == 0)
@@ -146,6 +150,7 @@ static void adopt(void *ctx, void *msg, uint64_t now_ns)
 	l4_worker_set_table(p->l4, gen->l4, now_ns);
 	l4_worker_set_draining(p->l4, gen->draining);
 	memcpy(p->ifs, gen->ifs, sizeof(p->ifs));
+	memset(p->ways, 0, sizeof(p->ways));
 	if (p->health != NULL && p->plan != gen->health) {
 		health_engine_apply(p->health, gen->health, now_ns);
 		p->plan = gen->health;

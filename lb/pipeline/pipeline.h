@@ -58,7 +58,6 @@ struct l4_worker *pipeline_l4(const struct pipeline *p);
 struct health_engine *pipeline_health(struct pipeline *p);
 
 struct pipeline_stats {
-	uint64_t missteered;  /* packets that RSS should have brought here, and did not */
 	uint64_t rss_checked; /* packets on which the NIC's hash was compared */
 	uint64_t rss_wrong;
 	uint64_t addr_conflicts; /* somebody else claims an address of ours */

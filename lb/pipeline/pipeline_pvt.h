@@ -28,6 +28,17 @@ struct hop_ref {
 	uint16_t port;
 };
 
+/* How packets to a backend leave, by backend number: all that two lookups would find, as long as
+ * one generation lasts. Only for destinations with a single next hop. */
+#define WAYS 1024
+struct way {
+	struct ip_addr to; /* zero: empty */
+	struct route_hop hop;
+	struct neigh_ref ref;
+	const struct ip_addr *own; /* the port's address towards it, NULL: none of its family */
+} CACHE_ALIGNED;
+_Static_assert(sizeof(struct way) == CACHE_LINE, "one line a packet");
+
 struct pipeline {
 	struct worker *w;
 	const struct pipeline_gen *gen;
@@ -47,9 +58,11 @@ struct pipeline {
 	struct hop_ref hops[HOP_REFS];
 	uint32_t announce_next; /* VIPs below this were announced */
 
-	bool rss_broken[LIMIT_PORTS];
-	uint32_t rss_checks[LIMIT_PORTS];
+	const struct port *placer; /* whose hash places flows; NULL: l4_owner() does (steer.c) */
+	bool follows[LIMIT_PORTS]; /* the port's hash and table are the plan's */
+	uint32_t rss_checks_left[LIMIT_PORTS];
 	struct pipeline_stats stats;
+	struct way ways[WAYS];
 };
 
 ALWAYS_INLINE struct pkt_priv *pkt_priv(struct rte_mbuf *m)
@@ -62,8 +75,9 @@ ALWAYS_INLINE uint8_t *l3_at(struct rte_mbuf *m, const struct pkt_meta *pm)
 	return rte_pktmbuf_mtod_offset(m, uint8_t *, pm->l3_off);
 }
 
-/* forward.c: packets of L4 services on the worker that owns them. */
-void forward_burst(struct pipeline *p, struct rte_mbuf **pkts, struct pkt_meta *metas, uint32_t n);
+/* forward.c: packets of L4 services on the worker that owns them; lookups are started. */
+void forward_burst(struct pipeline *p, struct rte_mbuf **pkts, struct pkt_meta *metas,
+	struct l4_lookup *lookups, uint32_t n);
 
 /* local.c: own addresses (on LOCAL_WORKER), ARP and ND, echo of own and virtual addresses. */
 void local_input(struct pipeline *p, struct rte_mbuf *m, struct pkt_meta *pm);
@@ -83,7 +97,9 @@ bool local_probe_source(void *ctx, const struct health_target *t, struct ip_addr
 /* Announce the next few VIPs after a new configuration. */
 void local_announce(struct pipeline *p);
 
-/* output.c: an IP packet at l3_off to its next hop. */
+/* output.c: the neighbour entry found last for a next hop, to be used at once. */
+struct neigh_ref *output_ref(struct pipeline *p, const struct route_hop *hop);
+/* An IP packet at l3_off to its next hop. */
 void output_hop(
 	struct pipeline *p, const struct route_hop *hop, struct rte_mbuf *m, uint16_t l3_off);
 /* The same by destination, for packets made here. */
@@ -97,12 +113,16 @@ void output_icmp_error(struct pipeline *p, const struct rte_mbuf *m, const struc
 /* The TCP reset that answers m; m stays the caller's. */
 void output_reset(struct pipeline *p, const struct rte_mbuf *m, const struct pkt_meta *pm);
 
-/* steer.c: the worker that must handle an IP packet, or LOCAL for own addresses. */
+/* steer.c: the worker that must handle an IP packet, or LOCAL for own addresses; *lk is what the
+ * balancer knows of it. */
 enum steer_to { STEER_TO_FORWARD, STEER_TO_LOCAL, STEER_TO_NOBODY };
-enum steer_to steer(
-	struct pipeline *p, const struct rte_mbuf *m, const struct pkt_meta *pm, uint32_t *worker);
+enum steer_to steer(const struct pipeline *p, const struct rte_mbuf *m, const struct pkt_meta *pm,
+	struct l4_lookup *lk, uint32_t *worker);
+void steer_init(struct pipeline *p);
+/* The l4_port_filter under a plan; ctx is the pipeline. */
+bool steer_port_ok(void *ctx, const struct l4_tuple *reply);
 uint32_t steer_fragment(const struct pipeline *p, const struct pkt_meta *pm);
-/* Compare the NIC's hash with ours on the first packets of a port. */
+/* Compare the NIC's hash with ours; while rss_checks_left. */
 void steer_check_rss(
 	struct pipeline *p, uint16_t port, const struct rte_mbuf *m, const struct pkt_meta *pm);
 

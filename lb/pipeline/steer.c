@@ -1,29 +1,98 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Two answers to "whose packet is this?" must agree: what the NIC did (RSS) and what l4_owner()
- * says. l4_owner() hashes the client's address and port, which no NIC does alone; so where RSS
- * works, the worker that received a packet for a VIP owns the flow, and only what RSS cannot place
- * (fragments, ICMP errors) is placed by the same Toeplitz hash in software. Services in NAT mode
- * are the exception: their replies carry another tuple, so both directions go by l4_owner(). */
+ * All workers must give one answer to "whose packet is this?".
+ *
+ * Without a NIC that spreads by hash, l4_lookup_owner() is the answer. With one, the Toeplitz hash
+ * of the arriving tuple is, under the key and table of the first such port (the plan), wherever
+ * l4_tuple_places() allows it; full NAT takes only local ports whose replies the plan brings to the
+ * same worker. The plan never changes while the process runs. What changes is trust: a packet of a
+ * kind that a port's NIC hashes, on a port with the plan's table, is taken to be where the plan
+ * wants it; of anything else (fragments, ICMP errors, options, ports in software mode, a NIC that
+ * was caught hashing otherwise) the hash is computed here. So a NIC found wrong moves none of the
+ * flows that came through other ports. */
+#include <string.h>
+
 #include "dataplane/base/log.h"
-#include "lb/l4/rss.h"
+#include "lb/l4/owner.h"
 #include "lb/pipeline/pipeline_pvt.h"
 
-/* The queue, and so the worker, to which RSS brings this tuple on a port. */
-static uint32_t rss_worker(const struct port *port, const struct ip_addr *src,
+static uint32_t tuple_hash(const struct port *port, const struct ip_addr *src,
 	const struct ip_addr *dst, uint16_t sport, uint16_t dport)
 {
-	uint32_t hash;
-
-	if (ip_addr_is4(src))
-		hash = port_rss_hash(port, &src->w[3], &dst->w[3], 4, sport, dport, true);
-	else
-		hash = port_rss_hash(port, src, dst, 16, sport, dport, true);
-	return port_rss_queue(port, hash);
+	if (ip_addr_is4(src) && ip_addr_is4(dst))
+		return port_rss_hash(port, &src->w[3], &dst->w[3], 4, sport, dport, true);
+	return port_rss_hash(port, src, dst, 16, sport, dport, true);
 }
 
-static bool rss_works(const struct pipeline *p, uint16_t port)
+/* Are both tables the same function of a hash? */
+static bool same_table(const struct port *a, const struct port *b)
 {
-	return p->ports[port].steering == PORT_STEER_RSS && !p->rss_broken[port];
+	uint32_t size = a->reta_size > b->reta_size ? a->reta_size : b->reta_size;
+
+	for (uint32_t i = 0; i < size; i++)
+		if (port_rss_queue(a, i) != port_rss_queue(b, i))
+			return false;
+	return memcmp(a->rss_key, b->rss_key, sizeof(a->rss_key)) == 0;
+}
+
+void steer_init(struct pipeline *p)
+{
+	p->placer = NULL;
+	for (uint32_t i = 0; i < p->gen->if_cnt && p->w->worker_cnt > 1; i++) {
+		const struct port *port = &p->ports[i];
+
+		if (port->steering != PORT_STEER_RSS)
+			continue;
+		if (p->placer == NULL)
+			p->placer = port;
+		p->follows[i] = same_table(p->placer, port);
+		p->rss_checks_left[i] = p->follows[i] ? RSS_CHECKS : 0;
+		if (!p->follows[i] && p->w->id == 0)
+			LOG_WRN("the port's hash table differs from the first one's: its flows are "
+				"handed over in software",
+				"port=%s as=%s", port->name, p->placer->name);
+	}
+}
+
+bool steer_port_ok(void *ctx, const struct l4_tuple *reply)
+{
+	const struct pipeline *p = ctx;
+
+	return port_rss_queue(p->placer, tuple_hash(p->placer, &reply->src, &reply->dst,
+						 reply->sport, reply->dport)) == p->w->id;
+}
+
+static uint8_t kind_of(const struct pkt_meta *pm)
+{
+	if (pm->proto == 6)
+		return pm->ip_ver == 4 ? PORT_RSS_TCP4 : PORT_RSS_TCP6;
+	if (pm->proto == 17)
+		return pm->ip_ver == 4 ? PORT_RSS_UDP4 : PORT_RSS_UDP6;
+	return 0;
+}
+
+/* Has the NIC put the packet where the plan wants it? */
+static bool placed(const struct pipeline *p, uint16_t port, const struct pkt_meta *pm)
+{
+	const struct port *pt = &p->ports[port];
+
+	return p->follows[port] && (pt->rss_kinds & kind_of(pm)) != 0 &&
+	       (pm->flags & (PKT_F_FRAG | PKT_F_OPTIONS)) == 0 &&
+	       !atomic_load_explicit(&pt->rss_bad, memory_order_relaxed);
+}
+
+static uint32_t owner_of(const struct pipeline *p, const struct rte_mbuf *m,
+	const struct pkt_meta *pm, const struct l4_lookup *lk)
+{
+	const struct l4_table *t = p->gen->l4;
+	struct l4_tuple tuple;
+
+	if (p->placer == NULL || !l4_tuple_places(lk))
+		return l4_lookup_owner(t, lk, p->w->worker_cnt);
+	if (likely(!lk->error && m->port < LIMIT_PORTS && placed(p, m->port, pm)))
+		return p->w->id;
+	l4_lookup_tuple(t, lk, &tuple);
+	return port_rss_queue(
+		p->placer, tuple_hash(p->placer, &tuple.src, &tuple.dst, tuple.sport, tuple.dport));
 }
 
 uint32_t steer_fragment(const struct pipeline *p, const struct pkt_meta *pm)
@@ -35,26 +104,14 @@ uint32_t steer_fragment(const struct pipeline *p, const struct pkt_meta *pm)
 	return (uint32_t)(((h >> 32) * p->w->worker_cnt) >> 32);
 }
 
-enum steer_to steer(
-	struct pipeline *p, const struct rte_mbuf *m, const struct pkt_meta *pm, uint32_t *worker)
+enum steer_to steer(const struct pipeline *p, const struct rte_mbuf *m, const struct pkt_meta *pm,
+	struct l4_lookup *lk, uint32_t *worker)
 {
 	uint16_t port = m->port < LIMIT_PORTS ? m->port : 0;
-	uint32_t owner = l4_owner(p->gen->l4, pm, p->w->worker_cnt);
 
-	if (owner != L4_NONE32) {
-		*worker = owner;
-		if (p->w->worker_cnt > 1 && rss_works(p, port) &&
-			l4_rss_places(p->gen->l4, &pm->dst)) {
-			if (pm->flags & PKT_F_ICMP_ERROR)
-				/* The inner packet went from the VIP to the client. */
-				*worker = rss_worker(&p->ports[port], &pm->inner.dst,
-					&pm->inner.src, pm->inner.dport, pm->inner.sport);
-			else if (pm->flags & PKT_F_FRAG)
-				*worker = rss_worker(
-					&p->ports[port], &pm->src, &pm->dst, pm->sport, pm->dport);
-			else
-				*worker = p->w->id;
-		}
+	l4_classify(p->gen->l4, pm, lk);
+	if (likely(lk->dir != L4_DIR_NONE)) {
+		*worker = p->w->worker_cnt == 1 ? p->w->id : owner_of(p, m, pm, lk);
 		return STEER_TO_FORWARD;
 	}
 	*worker = LOCAL_WORKER;
@@ -64,30 +121,28 @@ enum steer_to steer(
 	return STEER_TO_NOBODY;
 }
 
-void steer_check_rss(
+COLD void steer_check_rss(
 	struct pipeline *p, uint16_t port, const struct rte_mbuf *m, const struct pkt_meta *pm)
 {
-	const struct port *pt = &p->ports[port];
+	struct port *pt = &p->ports[port];
 	uint32_t hash;
 
-	if (!rss_works(p, port) || p->rss_checks[port] >= RSS_CHECKS ||
-		(m->ol_flags & RTE_MBUF_F_RX_RSS_HASH) == 0 || (pm->flags & PKT_F_FRAG) != 0 ||
-		(pm->proto != 6 && pm->proto != 17))
+	if ((m->ol_flags & RTE_MBUF_F_RX_RSS_HASH) == 0 || !placed(p, port, pm))
 		return;
-	p->rss_checks[port]++;
+	p->rss_checks_left[port]--;
 	p->stats.rss_checked++;
-	hash = ip_addr_is4(&pm->src)
-		       ? port_rss_hash(
-				 pt, &pm->src.w[3], &pm->dst.w[3], 4, pm->sport, pm->dport, true)
-		       : port_rss_hash(pt, &pm->src, &pm->dst, 16, pm->sport, pm->dport, true);
+	hash = tuple_hash(pt, &pm->src, &pm->dst, pm->sport, pm->dport);
 	if (hash == m->hash.rss && port_rss_queue(pt, hash) == p->w->id) {
-		if (p->rss_checks[port] == RSS_CHECKS)
+		if (p->rss_checks_left[port] == 0)
 			LOG_INF("receive-side scaling verified", "port=%s worker=%u packets=%u",
 				pt->name, p->w->id, RSS_CHECKS);
 		return;
 	}
 	p->stats.rss_wrong++;
-	p->rss_broken[port] = true;
-	LOG_WRN("the NIC's hash is not the one it was given: flows are handed over in software",
-		"port=%s worker=%u nic=%#x expected=%#x", pt->name, p->w->id, m->hash.rss, hash);
+	p->rss_checks_left[port] = 0;
+	if (!atomic_exchange_explicit(&pt->rss_bad, true, memory_order_relaxed))
+		LOG_WRN("the NIC's hash is not the one it was given: flows are handed over in "
+			"software",
+			"port=%s worker=%u nic=%#x expected=%#x", pt->name, p->w->id, m->hash.rss,
+			hash);
 }

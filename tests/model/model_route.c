@@ -47,7 +47,7 @@ static bool naive(const struct route_spec *s, uint32_t n, const struct ip_addr *
 			cnt++;
 			if (!on_link && ip_addr_is_zero(&s[i].via)) {
 				on_link = true;
-				*out = (struct route_hop){*dst, s[i].port, s[i].mtu};
+				*out = (struct route_hop){*dst, s[i].port, s[i].mtu, 1};
 			}
 		}
 	if (on_link)
@@ -55,7 +55,7 @@ static bool naive(const struct route_spec *s, uint32_t n, const struct ip_addr *
 	pick = (uint32_t)((uint64_t)hash * cnt >> 32);
 	for (uint32_t i = 0; i < n; i++)
 		if (ip_prefix_match(&s[i].to, dst) && s[i].to.len == best && pick-- == 0) {
-			*out = (struct route_hop){s[i].via, s[i].port, s[i].mtu};
+			*out = (struct route_hop){s[i].via, s[i].port, s[i].mtu, cnt};
 			break;
 		}
 	return true;

@@ -365,8 +365,8 @@ def stop_drain(s):
 
 @scenario()
 def vip_added_and_removed(s):
-    """A reload adds a virtual address and removes another: the new one answers at once, and nothing is
-    taken for the old one any more."""
+    """A reload adds a virtual address and removes another: the new one answers at once; connections to
+    the old one go on, and nothing new is taken for it."""
     s.service(VIP4, [B1.ip4], name="a")
     s.first_config = s.dump_config()
     s.meet(C, B1, v=(4,))
@@ -376,8 +376,26 @@ def vip_added_and_removed(s):
     s.reload()
     s.send(C, ip(C.ip4, "203.0.113.81") / tcp(40001, 80))
     s.expect(B1, ip(C.ip4, B1.ip4, 63) / tcp(40001, 80))
-    s.send(C, ip(C.ip4, VIP4) / tcp(40000, 80, "A", 1001, 5001), "not_local")
-    s.send(C, ip(C.ip4, VIP4) / tcp(40002, 80), "not_local")
+    nat(s, 40000, n=1)
+    back(s, 40000, n=1)
+    s.send(C, ip(C.ip4, VIP4) / tcp(40002, 80), "l4_no_service")
+
+
+@scenario()
+def vip_removed_reset(s):
+    """The same where removal resets: the connection's next packet is answered with a reset, and the
+    address is then nobody's connection's."""
+    s.service(VIP4, [B1.ip4], name="a", on_removal="reset")
+    s.first_config = s.dump_config()
+    s.meet(C, B1, v=(4,))
+    nat(s, 40000)
+    s.config["services"] = []
+    s.service("203.0.113.81", [B1.ip4], name="b")
+    s.reload()
+    p = ip(C.ip4, VIP4) / tcp(40000, 80, "A", 1001, 5001)
+    s.send(C, p, "l4_backend_gone")
+    s.expect(C, oracle.reset_for(p, 4))
+    s.send(C, p, "l4_no_service")
 
 
 @scenario()

@@ -649,6 +649,67 @@ static void a_drain_has_a_deadline(void **state)
 	}
 }
 
+/* One of a service's addresses goes; its backends stay. */
+static void flows_of_a_removed_address_end_by_the_deadline(void **state)
+{
+	struct l4_rig rig;
+	struct config_service *s;
+	struct l4_verdict v;
+	struct ip_addr old = ip("198.51.100.9");
+
+	(void)state;
+	for (int removal = L4_REMOVE_GENTLE; removal <= L4_REMOVE_RESET; removal++) {
+		struct pkt_meta syn = tcp(1, TCP_SYN), ack = tcp(1, TCP_ACK),
+				other = tcp(2, TCP_SYN);
+
+		syn.dst = ack.dst = other.dst = old;
+		rig_init(&rig, 1, 16);
+		s = service(&rig, L4_TCP, L4_DSR, 2);
+		s->removal = (enum l4_removal)removal;
+		s->drain_ns = 60 * NS_PER_SEC;
+		l4_cfg_vip(s, "198.51.100.9");
+		rig_apply(&rig);
+		backend(&rig, syn);
+		backend(&rig, ack);
+		backend(&rig, tcp(3, TCP_SYN)); /* on the address that stays */
+		s->vip_cnt--;
+		rig_apply(&rig);
+		assert_int_equal(rig_decide(&rig, &other, &v), REASON_L4_NO_SERVICE);
+		if (removal == L4_REMOVE_RESET) {
+			l4_sweep_all(rig.workers[0], rig.now_ns);
+			assert_int_equal(rig_decide(&rig, &ack, &v), REASON_L4_BACKEND_GONE);
+			assert_int_equal(v.reply, L4_REPLY_RST);
+		} else {
+			rig.now_ns += 40 * NS_PER_SEC;
+			rig_apply(&rig); /* a reload does not prolong it */
+			assert_int_equal(rig_decide(&rig, &ack, &v), REASON_NONE);
+			assert_int_equal(rig_reap(&rig), 0);
+			rig.now_ns += 21 * NS_PER_SEC;
+		}
+		assert_int_equal(rig_decide(&rig, &ack, &v), REASON_L4_NO_SERVICE);
+		assert_int_equal(flows(&rig), 1);
+		assert_int_equal(rig_reap(&rig), 1);
+		rig_apply(&rig);
+		assert_int_equal(rig_decide(&rig, &ack, &v), REASON_NONE);
+		assert_int_equal(v.op, L4_OP_NONE);
+		backend(&rig, tcp(3, TCP_ACK));
+		/* The address comes back. */
+		l4_cfg_vip(s, "198.51.100.9");
+		rig_apply(&rig);
+		backend(&rig, other);
+		other.tcp_flags = TCP_ACK;
+		backend(&rig, other);
+		s->vip_cnt--;
+		rig_apply(&rig);
+		s->vip_cnt++;
+		rig_apply(&rig);
+		rig.now_ns += 61 * NS_PER_SEC;
+		l4_sweep_all(rig.workers[0], rig.now_ns);
+		assert_int_equal(flows(&rig), 2);
+		finish(&rig);
+	}
+}
+
 static void removal_is_gentle_or_a_reset(void **state)
 {
 	struct l4_rig rig;
@@ -976,6 +1037,7 @@ int main(void)
 		cmocka_unit_test(all_down_is_a_setting),
 		cmocka_unit_test(a_dead_backend_loses_udp_and_half_open_flows_only),
 		cmocka_unit_test(a_drain_has_a_deadline),
+		cmocka_unit_test(flows_of_a_removed_address_end_by_the_deadline),
 		cmocka_unit_test(removal_is_gentle_or_a_reset),
 		cmocka_unit_test(full_nat_translates_both_ways),
 		cmocka_unit_test(nat_replies_find_the_client),

@@ -60,8 +60,14 @@ static void vips_are_owned_and_listed(void **state)
 	assert_int_equal(cnt, 2);
 	assert_int_equal(seen, 3);
 	assert_int_equal(rig.report.vips, 2);
-	/* Gone from the configuration, gone from ARP. */
+	/* Gone from the configuration, not listed; gone from ARP when no worker has a flow on it.
+	 */
 	s->vip_cnt = 1;
+	rig_apply(&rig);
+	assert_true(l4_owns_vip(rig.table, &b));
+	assert_true(l4_vip_at(rig.table, 0, &out) && ip_addr_eq(&out, &a));
+	assert_false(l4_vip_at(rig.table, 1, &out));
+	assert_int_equal(rig_reap(&rig), 1);
 	rig_apply(&rig);
 	assert_false(l4_owns_vip(rig.table, &b));
 	rig_fini(&rig);
