@@ -6,9 +6,10 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <errno.h>
 
 #include "lb/l4/maglev.h"
 #include "tests/support/l4.h"
@@ -234,69 +235,131 @@ static double moved(const uint16_t *a, const uint16_t *b, uint32_t size, const u
 	return 100.0 * moves / base;
 }
 
+/* The paper's own algorithm (section 3.4, pseudocode 1): nodes in the order they are given, one
+ * slot a turn; a node of weight 50 among nodes of 100 sits out every other round, as its section on
+ * heterogeneous backends has it. */
+static void paper_build(const struct siphash_key *k, const struct maglev_node *n, uint32_t cnt,
+	uint32_t size, uint16_t *slots)
+{
+	uint32_t *at = malloc(cnt * sizeof(*at)), *skip = malloc(cnt * sizeof(*skip));
+	uint32_t left = size;
+
+	for (uint32_t i = 0; i < cnt; i++) {
+		at[i] = (uint32_t)(siphash24(k, &n[i], 18) % size);
+		skip[i] = (uint32_t)(siphash24(k, &n[i], 17) % (size - 1)) + 1;
+	}
+	memset(slots, 0xff, size * sizeof(*slots));
+	for (uint32_t round = 0; left > 0; round++) {
+		for (uint32_t i = 0; i < cnt && left > 0; i++) {
+			if (n[i].weight == 0 || (n[i].weight == 50 && round % 2 == 0))
+				continue;
+			while (slots[at[i]] != MAGLEV_NONE)
+				at[i] = at[i] + skip[i] >= size ? at[i] + skip[i] - size
+								: at[i] + skip[i];
+			slots[at[i]] = (uint16_t)i;
+			left--;
+		}
+	}
+	free(at);
+	free(skip);
+}
+
+enum { REMOVED, REMOVED_PCT, HALVED, CHANGES };
+
 struct figure {
 	uint32_t size, cnt;
-	double removed, removed_pct, halved; /* published for one seed; per cent */
-	double spread;
+	double published[CHANGES]; /* of one seed; per cent */
 };
 
-/* Mean over seeds and victims. The figures are means of ten removals under one seed; seeds differ
- * by a third where a table has few slots, and by an eighth at the default size. */
-static void disruption_is_as_low_as_published(void **state)
+struct sums {
+	double sum[CHANGES], sq[CHANGES];
+};
+
+typedef void build_fn(const struct siphash_key *k, const struct maglev_node *n, uint32_t cnt,
+	uint32_t size, uint16_t *slots);
+
+static void our_build(const struct siphash_key *k, const struct maglev_node *n, uint32_t cnt,
+	uint32_t size, uint16_t *slots)
+{
+	assert_int_equal(maglev_build(k, n, cnt, size, slots), 0);
+}
+
+/* Adds one seed: the mean over some victims of what moves though it need not. */
+static void disrupt(build_fn *fn, const struct figure *f, uint64_t seed, struct maglev_node *n,
+	struct sums *out)
+{
+	enum { VICTIMS = 3 };
+	struct siphash_key k = {seed, 99};
+	uint16_t *base = malloc(f->size * sizeof(*base)), *next = malloc(f->size * sizeof(*next));
+	uint8_t *touched = malloc(f->cnt);
+	double mean[CHANGES] = {0};
+
+	fn(&k, n, f->cnt, f->size, base);
+	for (uint32_t v = 0; v < VICTIMS; v++) {
+		uint32_t victim = (uint32_t)((v * 7919 + seed * 31 + 1) % f->cnt);
+
+		memset(touched, 0, f->cnt);
+		touched[victim] = 1;
+		n[victim].weight = 50;
+		fn(&k, n, f->cnt, f->size, next);
+		mean[HALVED] += moved(base, next, f->size, touched) / VICTIMS;
+		n[victim].weight = 0;
+		fn(&k, n, f->cnt, f->size, next);
+		mean[REMOVED] += moved(base, next, f->size, touched) / VICTIMS;
+		for (uint32_t q = 1; q < f->cnt / 100; q++) {
+			n[(victim + q) % f->cnt].weight = 0;
+			touched[(victim + q) % f->cnt] = 1;
+		}
+		if (f->cnt >= 200)
+			fn(&k, n, f->cnt, f->size, next);
+		mean[REMOVED_PCT] += moved(base, next, f->size, touched) / VICTIMS;
+		for (uint32_t q = 0; q < f->cnt; q++)
+			n[q].weight = 100;
+	}
+	for (int c = 0; c < CHANGES; c++) {
+		out->sum[c] += mean[c];
+		out->sq[c] += mean[c] * mean[c];
+	}
+	free(touched);
+	free(base);
+	free(next);
+}
+
+/* Means over seeds, against the paper's algorithm under the same number of seeds: no more moves,
+ * but for the error of the two means. Figures that were published for one seed are printed beside;
+ * docs/perf/l4.md tells how far seeds lie apart. */
+static void moves_no_more_than_the_paper(void **state)
 {
 	static const struct figure f[] = {
-		{4093, 10, 1.25, 1.66, 0.90, 1.33},
-		{4093, 100, 2.88, 2.96, 1.93, 1.33},
-		{4093, 1000, 0.64, 4.10, 0.39, 1.33},
-		{65537, 10, 0.28, 0.28, 0.18, 1.125},
-		{65537, 100, 0.54, 0.54, 0.45, 1.125},
-		{65537, 1000, 0.57, 2.34, 0.30, 1.125},
+		{4093, 10, {1.25, 1.66, 0.90}},
+		{4093, 100, {2.88, 2.96, 1.93}},
+		{4093, 1000, {0.64, 4.10, 0.39}},
+		{65537, 10, {0.28, 0.28, 0.18}},
+		{65537, 100, {0.54, 0.51, 0.45}},
+		{65537, 1000, {0.57, 2.34, 0.30}},
 	};
-	enum { SEEDS = 5, VICTIMS = 4 };
+	static const char *const what[CHANGES] = {"one removed", "1 % removed", "one halved"};
+	enum { SEEDS = 24 };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(f); i++) {
 		struct maglev_node *n = nodes_create(f[i].cnt, 100);
-		double one = 0, pct = 0, half = 0;
-		uint8_t *touched = calloc(f[i].cnt, 1);
+		struct sums ours = {{0}, {0}}, paper = {{0}, {0}};
 
-		for (uint32_t s = 0; s < SEEDS; s++) {
-			struct siphash_key k = {s, 99};
-			uint16_t *base = build(&k, n, f[i].cnt, f[i].size), *next;
-
-			for (uint32_t v = 0; v < VICTIMS; v++) {
-				uint32_t victim = (v * 7919 + 1) % f[i].cnt;
-
-				memset(touched, 0, f[i].cnt);
-				touched[victim] = 1;
-				n[victim].weight = 50;
-				next = build(&k, n, f[i].cnt, f[i].size);
-				half += moved(base, next, f[i].size, touched);
-				free(next);
-				n[victim].weight = 0;
-				next = build(&k, n, f[i].cnt, f[i].size);
-				one += moved(base, next, f[i].size, touched);
-				free(next);
-				for (uint32_t q = 1; q < f[i].cnt / 100; q++) {
-					n[(victim + q) % f[i].cnt].weight = 0;
-					touched[(victim + q) % f[i].cnt] = 1;
-				}
-				next = build(&k, n, f[i].cnt, f[i].size);
-				pct += moved(base, next, f[i].size, touched);
-				free(next);
-				for (uint32_t q = 0; q < f[i].cnt; q++)
-					n[q].weight = 100;
-			}
-			free(base);
+		for (uint64_t s = 0; s < SEEDS; s++) {
+			disrupt(our_build, &f[i], s, n, &ours);
+			disrupt(paper_build, &f[i], s, n, &paper);
 		}
-		print_message(
-			"%u slots, %u nodes: removed %.2f%% 1%% removed %.2f%% halved %.2f%%\n",
-			f[i].size, f[i].cnt, one / (SEEDS * VICTIMS), pct / (SEEDS * VICTIMS),
-			half / (SEEDS * VICTIMS));
-		assert_true(one / (SEEDS * VICTIMS) <= f[i].removed * f[i].spread);
-		assert_true(pct / (SEEDS * VICTIMS) <= f[i].removed_pct * f[i].spread);
-		assert_true(half / (SEEDS * VICTIMS) <= f[i].halved * f[i].spread);
-		free(touched);
+		for (int c = 0; c < CHANGES; c++) {
+			double a = ours.sum[c] / SEEDS, b = paper.sum[c] / SEEDS;
+			double va = ours.sq[c] / SEEDS - a * a, vb = paper.sq[c] / SEEDS - b * b;
+			double error = sqrt((va + vb) / (SEEDS - 1));
+
+			print_message("%u slots, %u nodes, %s: %.3f (paper's algorithm %.3f, "
+				      "of one seed +-%.3f; published %.2f)\n",
+				f[i].size, f[i].cnt, what[c], a, b, sqrt(vb), f[i].published[c]);
+			assert_true(a <= b + 3 * error);
+		}
 		free(n);
 	}
 }
@@ -311,7 +374,7 @@ int main(void)
 		cmocka_unit_test(no_weight_is_no_owner),
 		cmocka_unit_test(twins_are_refused),
 		cmocka_unit_test(balance_is_near_perfect),
-		cmocka_unit_test(disruption_is_as_low_as_published),
+		cmocka_unit_test(moves_no_more_than_the_paper),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
