@@ -19,7 +19,7 @@ struct config_mark {
 };
 
 enum config_poll { POLL_AUTO, POLL_BUSY, POLL_ADAPTIVE }; /* auto: busy on a PCI NIC */
-enum config_steering { STEER_AUTO, STEER_RSS, STEER_FLOW_RULES, STEER_SOFTWARE };
+enum config_steering { STEER_AUTO, STEER_RSS, STEER_SOFTWARE };
 
 struct config_route {
 	struct ip_prefix to;

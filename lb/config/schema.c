@@ -42,7 +42,6 @@ static const struct schema_map route_map = {
 static const struct schema_enum steering_words[] = {
 	{"auto", STEER_AUTO, "the first of the others that passes its self-test"},
 	{"rss", STEER_RSS, "key and table of the NIC are set by weir"},
-	{"flow_rules", STEER_FLOW_RULES, "rules in the NIC"},
 	{"software", STEER_SOFTWARE, "workers hand packets to each other"},
 	{NULL, 0, NULL},
 };
