@@ -348,7 +348,6 @@ static void ecn_on_ack(
 	cc_on_congestion(e, c, acked);
 	c->cwnd = c->ssthresh;
 	c->recover = c->snd_nxt;
-	c->flags |= CF_CWR_OUT;
 }
 
 static void recovery_on_ack(

@@ -94,6 +94,9 @@ void cc_on_congestion(struct tcp_engine *e, struct tcp_conn *c, uint32_t acked)
 	uint32_t flight = c->snd_nxt - c->snd_una + acked, w = u32_min(c->cwnd, flight);
 
 	(void)e;
+	/* RFC 3168 6.1.2: whatever the reason is, or the peer's echo goes on. */
+	if (c->flags & CF_ECN)
+		c->flags |= CF_CWR_OUT;
 	if (c->cc == TCP_CC_CUBIC) {
 		/* Fast convergence (RFC 9438 4.7), beta 0.7. */
 		c->w_max = w < c->w_max ? (uint32_t)((uint64_t)w * 85 / 100) : w;
