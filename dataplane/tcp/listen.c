@@ -413,10 +413,14 @@ struct tcp_conn *listen_ack(struct tcp_engine *e, uint32_t idx, uint64_t hash, s
 		return NULL;
 	}
 	if (h->flags & TCP_SYN) {
-		if (h->seq == s->t.own && !(h->flags & TCP_ACK))
-			resend_synack(e, s);
-		else
+		if (h->seq != s->t.own || h->flags & TCP_ACK) {
 			syn_challenge(e, s);
+			return NULL;
+		}
+		/* RFC 3168 6.1.1: one SYN without the question takes it back. */
+		if ((h->flags & (TCP_ECE | TCP_CWR)) != (TCP_ECE | TCP_CWR))
+			s->opts &= (uint8_t)~SYN_OPT_ECN;
+		resend_synack(e, s);
 		return NULL;
 	}
 	if (!(h->flags & TCP_ACK))
