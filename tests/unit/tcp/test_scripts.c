@@ -514,7 +514,8 @@ static uint64_t lookup(struct script *t, const char *name)
 	U(conns)
 	U(syns)
 	U(timewaits)
-	U(segs) U(timers)
+	U(segs)
+	U(timers)
 #undef U
 		for (unsigned r = 0; r < tcp_counter_cnt;
 			r++) if (strcmp(tcp_counter_rows[r].name, name) ==
@@ -530,12 +531,12 @@ static uint64_t lookup(struct script *t, const char *name)
 	I(recovery)
 	I(backoff)
 	I(mss)
-	I(path_mtu) I(srtt_us) I(rttvar_us) I(min_rtt_us) I(rto_ms) I(cwnd) I(ssthresh) I(snd_wnd)
-		I(rcv_wnd) I(queued) I(inflight) I(unread) I(ooo_bytes) I(bytes_acked)
-			I(retransmits) I(ecn) I(sack) I(timestamps) I(snd_wscale) I(rcv_wscale)
-				I(orphan)
+	I(path_mtu)
+	I(srtt_us) I(rttvar_us) I(min_rtt_us) I(rto_ms) I(cwnd) I(ssthresh) I(snd_wnd) I(rcv_wnd)
+		I(queued) I(inflight) I(unread) I(ooo_bytes) I(bytes_acked) I(retransmits) I(ecn)
+			I(sack) I(timestamps) I(snd_wscale) I(rcv_wscale) I(orphan)
 #undef I
-					die(t, "unknown value: %s", name);
+				die(t, "unknown value: %s", name);
 }
 
 /* "is NAME OP NUMBER" */
@@ -807,9 +808,10 @@ static void run_words(struct script *t, char **w, int n, const char *rest)
 		return;
 	}
 	start(t);
-	if (c[0] == '+')
+	if (c[0] == '+') {
 		sim_run(t->s, sim_now(t->s) + (uint64_t)(strtod(c + 1, NULL) * 1e6));
-	else if (strcmp(c, "<") == 0 && n > 1)
+		kick(t); /* a worker looks at the clock all the time */
+	} else if (strcmp(c, "<") == 0 && n > 1)
 		inject(t, w, n);
 	else if (strcmp(c, ">") == 0 && n > 1)
 		expect(t, w, n);
