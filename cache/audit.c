@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Walks index, segments and queues while the workers rest, and compares everything with everything:
  *   index     each published slot holds an item of its bucket, with its tag, in a segment in use
- * and below its used bytes; no key twice; nothing reserved, dead or swept is left over; overflow
- *             buckets are used exactly by those that link them
+ *             and below its used bytes; no key twice; nothing reserved, dead or swept is left;
+ *             overflow buckets are used exactly by those that link them
  *   segments  each is in one place, the place its state says (AR1, CA3)
  *   counts    items, bytes and segments by namespace are what the walk found */
 #include <errno.h>

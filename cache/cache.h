@@ -14,10 +14,10 @@
  * Units:      times in ns on the monotonic clock of `now_ns`, kept in ticks of 2^20 ns: an item
  *             expires never early and at most 1.05 ms late. Sizes in bytes. 0 as expiry: never.
  * Errors:     -EAGAIN no memory at this moment (all is in use, or waits for a worker to report
- *             quiescent): go on without the cache. Everything an answer depends on is in the
- * result. Limits:     CACHE_*_MAX below; a plain item takes at most half a segment, objects are
- * larger. Cost:       a hit touches one or two index lines and the item; a put adds two CAS.
- * Readers write no shared line but an item's frequency, and that at most three times an item.
+ *             quiescent): go on without the cache. A value that was there before still is.
+ * Limits:     CACHE_*_MAX below; a plain item takes half a segment at most, objects are larger.
+ * Cost:       a hit touches one or two index lines and the item; a put adds two CAS. Readers write
+ *             no shared line but an item's frequency, and that at most three times an item.
  *
  * A worker's turn: cache_online() once; then in each loop any number of operations, and at its end
  * cache_poll(), which wakes waiters, evicts within a budget and reports quiescent. Views die there;

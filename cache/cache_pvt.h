@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * cache_pvt - layout of the zones and what the files of this folder share.
  * Owner:      the cache. Zones hold numbers and offsets only, never a pointer; pointers stand in
- * struct cache and struct cache_worker, which are made anew by each process. Invariants: numbered
- * in cache.h and at the top of each .c. Units:      item places are offsets into the arena,
- * multiples of 8; ticks are 2^20 ns. */
+ *             struct cache and struct cache_worker, which each process makes anew.
+ * Invariants: numbered in cache.h and at the top of each .c.
+ * Units:      item places are offsets into the arena, multiples of 8; ticks are 2^20 ns. */
 #ifndef CACHE_CACHE_PVT_H
 #define CACHE_CACHE_PVT_H
 
@@ -131,8 +131,8 @@ struct fill {
 	CACHE_ALIGNED _Atomic uint64_t state; /* generation << 8 | enum fill_status */
 	_Atomic uint64_t filled;              /* bytes of the stream that may be read */
 	_Atomic uint64_t total_len;
-	_Atomic uint64_t waiting; /* workers that have waiters here */
-	uint64_t deadline_ns;     /* owner's */
+	_Atomic uint64_t waiting;     /* workers that have waiters here */
+	_Atomic uint64_t deadline_ns; /* of a lease */
 };
 
 /* A fill as others name it: generation << 32 | number + 1. */

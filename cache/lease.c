@@ -2,13 +2,15 @@
  * Leases, streams and those who wait for them.
  *
  * A fill is one fetch under way; a worker owns a fixed number of them. Its state word is generation
- * << 8 | status, written by the owner, but for lease -> lost: idle     never used lease    a
- * placeholder in the index names it; its owner fetches overdue  the same beyond its deadline:
- * another miss may put its own placeholder there stream   an object's head names it; `filled` bytes
- * may be read done, failed   over; the words stay readable until the fill is used again, as
- * generation + 1 lease -> stream, done, failed; overdue -> the same; stream -> done, failed; then
- * lease or stream of the next generation. A name (STREAM_OF) has the generation, so an old one
- * never means a later fill.
+ * << 8 | status, written by the owner, but for lease -> lost, which is anybody's CAS:
+ *   idle          never used, or just between two generations
+ *   lease         a placeholder in the index names it; its owner fetches
+ *   lost          a lease beyond its deadline, or whose placeholder was replaced: nobody waits for
+ *                 it, and if the placeholder is still there another miss may put its own there
+ *   stream        an object's head names it; `filled` bytes may be read
+ *   done, failed  over; the words stay readable until the fill is used again
+ * lease or lost -> stream, done, failed; stream -> done, failed; then lease or stream of the next
+ * generation. A name (STREAM_OF) has the generation, so an old one never means a later fill.
  *
  * CA5: cache_fill() replaces the placeholder by CAS of its slot, after it found a placeholder with
  * the lease's own seq there. Whoever set, deleted or took over the key replaced that word before;
@@ -19,10 +21,11 @@
  * Waiters. Lists are the worker's own. A worker that waits sets its bit in the fill's `waiting`;
  * who changes the fill takes the bits and drops the fill's number into the mailbox of each of these
  * workers; their cache_poll() runs all waiters of that number, which look again. No wake-up is
- * lost: waiter: W1 set bit in `waiting`    then  W2 read state and filled filler: W2 write state or
- * filled   then  W1 take `waiting` all four sequentially consistent: either the filler takes the
- * bit, or the waiter sees the change and does not wait. The bit may belong to an earlier
- * generation: a wake-up too many is harmless.
+ * lost, since these are sequentially consistent:
+ *   waiter: set bit in `waiting` (W1), then read state and `filled` (W2)
+ *   filler: write state or `filled` (W2), then take `waiting` (W1)
+ * Either the filler takes the bit, or the waiter sees the change and does not wait. The bit may
+ * belong to an earlier generation: a wake-up too many is harmless.
  *
  * Linearization of the lease: the publish (or the CAS of an expired or lost word) of the
  * placeholder. Reclamation: fills are never freed. */
@@ -108,7 +111,7 @@ uint64_t fill_begin(struct cache_worker *w, enum fill_status status, uint64_t no
 	idx = w->id * c->geo.fills + own;
 	f = &c->fill[idx];
 	gen = ((atomic_load_explicit(&f->state, memory_order_relaxed) >> 8) + 1) & UINT32_MAX;
-	f->deadline_ns = now_ns + c->geo.lease_ns;
+	atomic_store_explicit(&f->deadline_ns, now_ns + c->geo.lease_ns, memory_order_relaxed);
 	/* The old name ends first: fill_read() that sees a word below sees this (X3). */
 	atomic_store_explicit(&f->state, gen << 8 | FILL_IDLE, memory_order_relaxed);
 	atomic_store_explicit(&f->filled, 0, memory_order_release);
@@ -195,12 +198,20 @@ static void fill_lose(struct cache *c, uint64_t stream)
 	fill_notify(c, stream);
 }
 
+/* A deadline read from a later generation is later: then the answer is no, and the lease is over
+ * anyway. */
+static bool fill_overdue(const struct cache *c, uint64_t stream, uint64_t now_ns)
+{
+	return atomic_load_explicit(&fill_at(c, stream)->deadline_ns, memory_order_relaxed) <=
+	       now_ns;
+}
+
 static void end_overdue(struct cache_worker *w, uint64_t now_ns)
 {
 	while (!list_empty(&w->leases)) {
 		struct fill_local *l = container_of(w->leases.next, struct fill_local, active);
 
-		if (fill_at(w->c, l->stream)->deadline_ns > now_ns)
+		if (!fill_overdue(w->c, l->stream, now_ns))
 			return;
 		list_remove(&l->active);
 		stat_add(w, STAT_lease_expired, 1);
@@ -413,6 +424,10 @@ enum cache_found cache_lookup(struct cache_worker *w, const struct cache_key *k,
 			if (item_kind(old) == ITEM_PENDING) {
 				stream = load64(item_val(old));
 				v->found = CACHE_PENDING;
+				/* The owner may sleep, or be stuck. */
+				if (fill_overdue(w->c, stream, now_ns))
+					fill_lose(w->c, stream);
+
 				if (fill_alive(w->c, stream, false)) {
 					if (waiter != NULL &&
 						fill_wait(w, stream, FILL_UNTIL_OVER, waiter)) {

@@ -8,11 +8,11 @@
  *
  * A stream writes into its last extent while others read. The extent is published open (it must not
  * be copied: eviction drops it), its segment pinned by the stream, and readers look at no byte
- * beyond the fill's `filled`: writer: bytes, then filled (X1, release)      reader: filled
- * (acquire), then bytes writer: last bytes, then kind = extent (X2)   evictor: kind (acquire), then
- * copies When it ends, a new head without a stream replaces the first one, by CAS like every
- * change; then the fill's state says how it ended, for readers that still hold a view of the first
- * head. */
+ * beyond the fill's `filled`:
+ *   writer: bytes, then filled (X1, release); reader: filled (acquire), then bytes
+ *   writer: last bytes, then kind = extent (X2); evictor: kind (acquire), then copies
+ * When it ends, a new head without a stream replaces the first one, by CAS like every change; then
+ * the fill's state says how it ended, for readers that still hold a view of the first head. */
 #include <errno.h>
 
 #include "cache/cache_pvt.h"

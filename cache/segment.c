@@ -6,12 +6,13 @@
  *   open      one worker's; he alone allocates in it
  *   sealed    in the queue of its namespace, tier and TTL class
  *   evicting  one worker's, who takes its items out of the index
- *   limbo     in the limbo queue, with a token: nothing leads to it, but readers and pins may be in
- * it free -> open by pop; open -> sealed by push; sealed -> evicting by pop; evicting -> limbo by
- * push; limbo -> free by pop and push, when the token has passed and no pin is left. AR1 a segment
- * is in one queue or in one worker's hands, so CA3 holds. AR2 a worker allocates one item at a time
- * and publishes or wastes it before it allocates again; so all items of a sealed segment are
- * published or never will be (IX1 of the index relies on it).
+ *   limbo     in the limbo queue, with a token: nothing leads to it, but readers may be in it
+ * free -> open by pop; open -> sealed by push; sealed -> evicting by pop; evicting -> limbo by
+ * push; limbo -> free by pop and push, when the token has passed and no pin is left.
+ *
+ * AR1 a segment is in one queue or in one worker's hands, so CA3 holds.
+ * AR2 a worker allocates one item at a time and publishes or wastes it before it allocates again;
+ * so all items of a sealed segment are published or never will be (IX1 of the index needs it).
  *
  * Reclamation (CA4). Memory of a segment is reused after: (1) the evictor removed or replaced every
  * item of it in the index; (2) epoch_retire(), and its token passed: no worker has a view of it

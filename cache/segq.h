@@ -2,8 +2,9 @@
  * segq - FIFO of segment numbers for any number of producers and consumers, lock-free.
  * Owner:      the cache; in the control zone.      Lifetime: the zone's.
  * Invariants: SQ1 a segment is in at most one queue, once; so a queue with as many cells as there
- * are segments is never full.  SQ2 tail moves from t to t+1 only when cell t is filled, head from h
- * to h+1 only when cell h is filled. Cost:       one CAS to take, two to add. */
+ *             are segments is never full.  SQ2 tail moves from t to t+1 only when cell t is
+ *             filled, head from h to h+1 only when cell h is filled.
+ * Cost:       one CAS to take, two to add. */
 #ifndef CACHE_SEGQ_H
 #define CACHE_SEGQ_H
 

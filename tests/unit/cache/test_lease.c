@@ -191,6 +191,24 @@ static void an_overdue_lease_is_taken_over(void **state)
 	assert_memory_equal(v.val, "second", 6);
 }
 
+/* Its owner does not even run. */
+static void a_stuck_owner_loses_its_lease(void **state)
+{
+	struct reader r = reader();
+	struct cache_lease lease, second;
+
+	(void)state;
+	assert_int_equal(lookup(0, &lease, NULL, SEC), CACHE_LEASED);
+	assert_int_equal(lookup(1, &second, &r, 2 * SEC), CACHE_WAITING);
+	assert_int_equal(lookup(2, &second, NULL, 6 * SEC - 1), CACHE_PENDING);
+	assert_int_equal(lookup(2, &second, NULL, 6 * SEC), CACHE_LEASED);
+	assert_int_equal(cache_poll(w(1), 6 * SEC), 1);
+	assert_int_equal(fill(0, &lease, "late", 7 * SEC), -ESTALE);
+	assert_int_equal(fill(2, &second, "good", 7 * SEC), 0);
+	assert_int_equal(cache_get(w(1), &k, 7 * SEC, &v), CACHE_HIT);
+	assert_memory_equal(v.val, "good", 4);
+}
+
 /* Late, but nobody took over: the placeholder is its own. */
 static void an_overdue_lease_may_still_fill(void **state)
 {
@@ -368,6 +386,7 @@ int main(void)
 		TEST(a_delete_kills_the_fill),
 		TEST(an_abort_lets_the_next_one_fetch),
 		TEST(an_overdue_lease_is_taken_over),
+		TEST(a_stuck_owner_loses_its_lease),
 		TEST(an_overdue_lease_may_still_fill),
 		TEST(an_expired_item_is_leased_again),
 		TEST(a_cancelled_waiter_is_not_woken),
