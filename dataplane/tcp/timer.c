@@ -236,16 +236,23 @@ static void rtx_fire(struct tcp_engine *e, struct tcp_conn *c)
 	}
 }
 
+/* Probe k is due k intervals after the idle time. The slow timer may come early for other reasons.
+ */
 static void keepalive(struct tcp_engine *e, struct tcp_conn *c)
 {
 	uint32_t idle = e->now_ms - c->last_rx_ms,
 		 after = (uint32_t)c->keepalive * TCP_SLOW_UNIT_MS;
+	uint32_t due = after + c->ka_probes * e->cfg.keepalive_intvl_ms;
 
 	if (after == 0 || c->state < TCP_ESTABLISHED)
 		return;
+	if (idle < due) {
+		timer_set_slow(e, c, due - idle);
+		return;
+	}
 	/* Data in flight has its own timer. */
-	if (c->snd_una != c->snd_nxt || c->rtx_kind == RTX_PERSIST || idle < after) {
-		timer_set_slow(e, c, idle < after ? after - idle : after);
+	if (c->snd_una != c->snd_nxt || c->rtx_kind == RTX_PERSIST) {
+		timer_set_slow(e, c, after);
 		return;
 	}
 	if (c->ka_probes >= e->cfg.keepalive_probes) {
@@ -255,7 +262,7 @@ static void keepalive(struct tcp_engine *e, struct tcp_conn *c)
 	c->ka_probes++;
 	CNT(e, keepalives);
 	emit_ack(e, c, c->snd_una - 1);
-	timer_set_slow(e, c, e->cfg.keepalive_intvl_ms);
+	timer_set_slow(e, c, due + e->cfg.keepalive_intvl_ms - idle);
 }
 
 static void slow_fire(struct tcp_engine *e, struct tcp_conn *c)

@@ -40,6 +40,7 @@ struct flow {
 	uint32_t edge, fin_seq;
 	uint8_t wscale;
 	bool used, has_edge, has_fin, offered;
+	bool known; /* its SYN was seen: with very many connections, older ones are forgotten */
 };
 
 struct record {
@@ -293,9 +294,10 @@ static void check_edges(
 {
 	const struct flow *back = flow_back(s, p);
 	bool scaled = !(h->flags & TCP_SYN) && f->offered && back != NULL && back->offered;
+	bool sure = f->known && (h->flags & TCP_SYN || (back != NULL && back->known));
 	uint32_t edge = h->ack + ((uint32_t)h->wnd << (scaled ? f->wscale : 0));
 
-	if (h->flags & TCP_RST || !(h->flags & TCP_ACK))
+	if (h->flags & TCP_RST || !(h->flags & TCP_ACK) || !sure)
 		return;
 	/* A TIME_WAIT record answers with a shut window; nothing is left to receive then. */
 	if (f->has_edge && seq_lt(edge, f->edge) && h->wnd != 0)
@@ -324,6 +326,7 @@ static void check_segment(struct sim *s, const uint8_t *ip, uint32_t len)
 		sim_fail(s, "strange SYN sent");
 	f = flow_of(s, &p, h.flags & TCP_SYN);
 	if (h.flags & TCP_SYN) {
+		f->known = true;
 		f->offered = h.opts & TCP_HAS_WSCALE;
 		f->wscale = h.wscale;
 	}
@@ -741,11 +744,11 @@ static void host_setup(struct sim *s, int id, const struct sim_host_config *cfg)
 	h->route_mtu = cfg->mtu != 0 ? cfg->mtu : 1500;
 	h->addr4 = ip_addr_from4(BE32(0x0a000001u + (uint32_t)id));
 	h->addr6 = ip_addr_from6(a6);
-	h->rx = pool_of("rx", id, 3072, RTE_PKTMBUF_HEADROOM + TEST_MBUF_ROOM);
+	h->rx = pool_of("rx", id, 2048, RTE_PKTMBUF_HEADROOM + TEST_MBUF_ROOM);
 	h->hdr = pool_of("hdr", id, 4096, RTE_PKTMBUF_HEADROOM + 384);
 	h->ref = pool_of("ref", id, 4096, 0);
 	h->data = pool_of("dat", id, 1024, RTE_PKTMBUF_HEADROOM + 512);
-	h->app = pool_of("app", id, 1536, RTE_PKTMBUF_HEADROOM + TEST_MBUF_ROOM);
+	h->app = pool_of("app", id, 1024, RTE_PKTMBUF_HEADROOM + TEST_MBUF_ROOM);
 	if (c->max_conns == 0)
 		c->max_conns = 256;
 	if (c->max_syns == 0)

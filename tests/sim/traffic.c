@@ -8,7 +8,7 @@
 #include "dataplane/net/hdr.h"
 #include "tests/support/eal.h"
 
-#define PORT 80 /* of the first pair; each has its own */
+#define PORT 80 /* of the first pair unless told; each pair has its own */
 
 static void tick(void *arg);
 
@@ -280,19 +280,21 @@ static void side_init(struct traffic *t, struct traffic_side *a, struct sim_host
 	a->end_at = rng_below(r, a->to_send + 1);
 }
 
-void traffic_init(
-	struct traffic *t, struct sim *s, int from, int to, int pairs, bool v6, uint64_t max_bytes)
+static void start(struct traffic *t, struct sim *s, int from, int via, int to, int pairs, bool v6,
+	uint64_t max_bytes)
 {
-	struct sim_host *hf = sim_host(s, from), *ht = sim_host(s, to);
+	struct sim_host *hf = sim_host(s, from), *ht = sim_host(s, to), *hv = sim_host(s, via);
 	struct ip_addr any = {0};
 
 	ASSERT(pairs <= TRAFFIC_CONNS);
 	t->s = s;
 	t->pairs = pairs;
+	if (t->port == 0)
+		t->port = PORT;
 	for (int p = 0; p < pairs; p++) {
 		struct traffic_side *c = &t->side[p][0], *a = &t->side[p][1];
-		struct tcp_connect_args args = {.raddr = v6 ? ht->addr6 : ht->addr4,
-			.rport = BE16(PORT + p),
+		struct tcp_connect_args args = {.raddr = v6 ? hv->addr6 : hv->addr4,
+			.rport = BE16(t->port + p),
 			.ops = &ops,
 			.user = c};
 
@@ -302,6 +304,17 @@ void traffic_init(
 		ASSERT(tcp_connect(hf->e, &args, &c->conn) == 0);
 	}
 	sim_kick(s, from);
+}
+
+void traffic_init(
+	struct traffic *t, struct sim *s, int from, int to, int pairs, bool v6, uint64_t max_bytes)
+{
+	start(t, s, from, to, to, pairs, v6, max_bytes);
+}
+
+void traffic_relay(struct traffic *t, struct sim *s, int from, int via, int to, uint64_t max_bytes)
+{
+	start(t, s, from, via, to, 1, false, max_bytes);
 }
 
 bool traffic_done(const struct traffic *t)

@@ -36,6 +36,7 @@ struct traffic_side {
 struct traffic {
 	struct sim *s;
 	int pairs;
+	uint16_t port;                              /* of the first pair; 0 takes 80 */
 	struct traffic_side side[TRAFFIC_CONNS][2]; /* [0] connects, [1] accepts */
 };
 
@@ -43,6 +44,8 @@ struct traffic {
  */
 void traffic_init(
 	struct traffic *t, struct sim *s, int from, int to, int pairs, bool v6, uint64_t max_bytes);
+/* One connection from `from` to a relay on host `via`, which connects to host `to`, port 80. */
+void traffic_relay(struct traffic *t, struct sim *s, int from, int via, int to, uint64_t max_bytes);
 /* Are all of them over on both sides? */
 bool traffic_done(const struct traffic *t);
 /* For a failure's report. */
