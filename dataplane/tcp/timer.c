@@ -259,10 +259,12 @@ static void keepalive(struct tcp_engine *e, struct tcp_conn *c)
 		give_up(e, c);
 		return;
 	}
+	/* Late, because other work held the timer: the rest of the schedule moves along. */
+	c->last_rx_ms = e->now_ms - due;
 	c->ka_probes++;
 	CNT(e, keepalives);
 	emit_ack(e, c, c->snd_una - 1);
-	timer_set_slow(e, c, due + e->cfg.keepalive_intvl_ms - idle);
+	timer_set_slow(e, c, e->cfg.keepalive_intvl_ms);
 }
 
 static void slow_fire(struct tcp_engine *e, struct tcp_conn *c)
