@@ -744,11 +744,11 @@ static void host_setup(struct sim *s, int id, const struct sim_host_config *cfg)
 	h->route_mtu = cfg->mtu != 0 ? cfg->mtu : 1500;
 	h->addr4 = ip_addr_from4(BE32(0x0a000001u + (uint32_t)id));
 	h->addr6 = ip_addr_from6(a6);
-	h->rx = pool_of("rx", id, 2048, RTE_PKTMBUF_HEADROOM + TEST_MBUF_ROOM);
+	h->rx = pool_of("rx", id, 3072, RTE_PKTMBUF_HEADROOM + TEST_MBUF_ROOM);
 	h->hdr = pool_of("hdr", id, 4096, RTE_PKTMBUF_HEADROOM + 384);
 	h->ref = pool_of("ref", id, 4096, 0);
 	h->data = pool_of("dat", id, 1024, RTE_PKTMBUF_HEADROOM + 512);
-	h->app = pool_of("app", id, 1024, RTE_PKTMBUF_HEADROOM + TEST_MBUF_ROOM);
+	h->app = pool_of("app", id, 1536, RTE_PKTMBUF_HEADROOM + TEST_MBUF_ROOM);
 	if (c->max_conns == 0)
 		c->max_conns = 256;
 	if (c->max_syns == 0)

@@ -20,7 +20,7 @@ void test_eal_init_vdevs(const char *const *vdevs, int n)
 {
 	static char prefix[64], core[32];
 	char *argv[EAL_ARGS_MAX] = {(char *)(uintptr_t) "test", (char *)(uintptr_t) "--no-huge",
-		(char *)(uintptr_t) "-m", (char *)(uintptr_t) "64", (char *)(uintptr_t) "--no-pci",
+		(char *)(uintptr_t) "-m", (char *)(uintptr_t) "96", (char *)(uintptr_t) "--no-pci",
 		(char *)(uintptr_t) "--no-shconf", (char *)(uintptr_t) "--no-telemetry",
 		(char *)(uintptr_t) "--no-hpet", (char *)(uintptr_t) "--iova-mode=va",
 		(char *)(uintptr_t) "--log-level=lib.*:4", prefix, (char *)(uintptr_t) "-l", core};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * eal - DPDK memory and packet buffers for tests: no hugepages, no devices, no files left behind.
  * Owner:      the test program; one EAL per process, started by the first test_eal_init().
- * Limits:     64 MB of memory over all pools.
+ * Limits:     96 MB of memory over all pools.
  * Errors:     every failure aborts with a message: a test without memory tells nothing. */
 #ifndef TESTS_SUPPORT_EAL_H
 #define TESTS_SUPPORT_EAL_H
