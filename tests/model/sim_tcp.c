@@ -13,7 +13,7 @@
 #include "tests/sim/traffic.h"
 #include "tests/support/seed.h"
 
-#define SHORT_RUNS 120
+#define SHORT_RUNS 200
 #define LIMIT_NS   (7200 * UINT64_C(1000000000)) /* of virtual time: longer is a deadlock */
 #define LIMIT_STEP 3000000
 

@@ -17,8 +17,8 @@
 
 #define RECORD_MAX   40000 /* packets kept for the pcap of a failure */
 #define FLOW_MAX     64
-#define CHECK_ALL    3000
-#define CHECK_EVERY  8
+#define CHECK_ALL    500
+#define CHECK_EVERY  16
 #define BURST_MAX_NS UINT64_C(1000000000)
 #define PKT_MAX      65600
 

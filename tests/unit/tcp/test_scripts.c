@@ -517,9 +517,9 @@ static uint64_t lookup(struct script *t, const char *name)
 	U(segs)
 	U(timers)
 #undef U
-		for (unsigned r = 0; r < tcp_counter_cnt;
-			r++) if (strcmp(tcp_counter_rows[r].name, name) ==
-				 0) return tcp_counter_get(tcp_counters(t->h->e), r);
+	for (unsigned r = 0; r < tcp_counter_cnt; r++)
+		if (strcmp(tcp_counter_rows[r].name, name) == 0)
+			return tcp_counter_get(tcp_counters(t->h->e), r);
 	/* A closing connection without an application still has its block. */
 	if (!have)
 		have = tcp_next(t->h->e, 0, &i) != UINT32_MAX;
@@ -532,9 +532,10 @@ static uint64_t lookup(struct script *t, const char *name)
 	I(backoff)
 	I(mss)
 	I(path_mtu)
-	I(srtt_us) I(rttvar_us) I(min_rtt_us) I(rto_ms) I(cwnd) I(ssthresh) I(snd_wnd) I(rcv_wnd)
-		I(queued) I(inflight) I(unread) I(ooo_bytes) I(bytes_acked) I(retransmits) I(ecn)
-			I(sack) I(timestamps) I(snd_wscale) I(rcv_wscale) I(orphan)
+	I(srtt_us)
+	I(rttvar_us) I(min_rtt_us) I(rto_ms) I(cwnd) I(ssthresh) I(snd_wnd) I(rcv_wnd) I(queued)
+		I(inflight) I(unread) I(ooo_bytes) I(bytes_acked) I(retransmits) I(ecn) I(sack)
+			I(timestamps) I(snd_wscale) I(rcv_wscale) I(orphan)
 #undef I
 				die(t, "unknown value: %s", name);
 }
