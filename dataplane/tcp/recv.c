@@ -329,6 +329,19 @@ static struct tcp_run *run_insert(struct tcp_engine *e, struct tcp_conn *c, uint
 	return r;
 }
 
+/* RFC 2883 4: of what arrived now, the first bytes that a run holds already. */
+static void note_overlap(
+	struct tcp_engine *e, struct tcp_conn *c, uint32_t run, uint32_t seq, uint32_t end)
+{
+	const struct tcp_run *r;
+
+	if (run == POOL_NONE)
+		return;
+	r = run_at(e, run);
+	if (seq_lt(r->seq, end) && seq_ge(r->seq, seq))
+		note_dsack(c, r->seq, seq_min(r->end, end));
+}
+
 /* Queue [seq, end) with chain m (NULL: a bare FIN). Takes m. */
 static void ooo_insert(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq, uint32_t end,
 	bool fin, struct rte_mbuf *m)
@@ -367,6 +380,7 @@ static void ooo_insert(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq, u
 			CNT(e, ooo_queued);
 		}
 	} else {
+		note_overlap(e, c, i, seq, end);
 		r = run_insert(e, c, prev, seq, end, m);
 		if (r == NULL) {
 			CNT(e, ooo_dropped);
@@ -427,6 +441,8 @@ void recv_data(struct tcp_engine *e, struct tcp_conn *c, struct tcp_in *h, struc
 		return;
 	}
 	gap = c->ooo_head != POOL_NONE;
+	if (seq == h->seq)
+		note_overlap(e, c, c->ooo_head, seq, seq + len);
 	if (len != 0)
 		take_in_order(e, c, m, len);
 	if (gap)
