@@ -228,7 +228,7 @@ void enter_recovery(struct tcp_engine *e, struct tcp_conn *c, uint32_t acked)
 	if (seq_ge(c->snd_una, c->recover))
 		cc_on_congestion(e, c, acked);
 	c->flags |= CF_RECOVERY;
-	c->flags &= ~(uint32_t)CF_TLP_OUT;
+	c->flags &= ~(uint32_t)(CF_TLP_OUT | CF_ECN_ROUND);
 	c->recover = c->snd_nxt;
 	c->prr_delivered = c->prr_out = 0;
 	/* The first retransmission does not wait for the rate. */
@@ -331,8 +331,9 @@ static void newreno_on_ack(
 		return;
 	}
 	/* RFC 6582 3.2 step 2: not for duplicates of what was sent before the last recovery ended;
-	 * they come from our own retransmissions. */
-	if (dup && c->dupacks == TCP_DUP_THRESH && seq_gt(c->snd_una, c->recover)) {
+	 * they come from our own retransmissions. An echo of congestion sent nothing again. */
+	if (dup && c->dupacks == TCP_DUP_THRESH &&
+		(seq_gt(c->snd_una, c->recover) || c->flags & CF_ECN_ROUND)) {
 		newreno_mark_head(e, c);
 		enter_recovery(e, c, 0);
 	}
@@ -348,6 +349,7 @@ static void ecn_on_ack(
 	cc_on_congestion(e, c, acked);
 	c->cwnd = c->ssthresh;
 	c->recover = c->snd_nxt;
+	c->flags |= CF_ECN_ROUND;
 }
 
 static void recovery_on_ack(

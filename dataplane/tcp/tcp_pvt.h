@@ -140,7 +140,7 @@ enum conn_flag {
 	CF_SLOW = 1 << 24, /* slow_ms runs */
 	CF_PASSIVE = 1 << 25,
 	CF_CWND_LIMITED = 1 << 26, /* the window was used up since the last ACK */
-	CF_PROBE_ACKED = 1 << 27,  /* peer answered while its window is shut */
+	CF_ECN_ROUND = 1 << 27,    /* recover was set by an echo of congestion, not by a loss */
 	CF_WUPDATE = 1 << 28,      /* consumed since the last ACK: window may be worth an update */
 	CF_CSUM_OFF = 1 << 29,     /* route: checksum offload */
 	CF_SINGLE = 1 << 30,       /* route: one mbuf a frame */

@@ -155,7 +155,8 @@ static void rto_fire(struct tcp_engine *e, struct tcp_conn *c)
 		c->backoff++;
 	if (!(c->flags & CF_LOSS) && !shut)
 		cc_on_congestion(e, c, 0);
-	c->flags = (c->flags | CF_LOSS) & ~(uint32_t)(CF_RECOVERY | CF_TLP_OUT | CF_DSACK_ROUND);
+	c->flags = (c->flags | CF_LOSS) &
+		   ~(uint32_t)(CF_RECOVERY | CF_TLP_OUT | CF_DSACK_ROUND | CF_ECN_ROUND);
 	c->recover = c->snd_nxt;
 	c->dupacks = 0;
 	if (!shut)
