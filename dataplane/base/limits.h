@@ -21,6 +21,9 @@
 #define LIMIT_PREFIXES         65536 /* allow and deny prefixes of one service */
 #define LIMIT_NAME             64    /* bytes of any configured name, with the NUL */
 
+#define LIMIT_LISTENERS 256 /* layer 7 listeners of one configuration */
+#define LIMIT_BINDS     64  /* addresses and ports of one listener */
+
 #define LIMIT_IPV6_EXT_HDRS 8 /* extension headers walked in one packet */
 #define LIMIT_VLAN_TAGS     2
 #define LIMIT_NEIGHBOURS    4096 /* neighbour entries of one worker */

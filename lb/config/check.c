@@ -130,4 +130,6 @@ void check_all(struct reader *r, const struct reach *reach, const struct config 
 	check_overlaps(&c);
 	if (!c.scratch->failed)
 		check_services(&c);
+	if (!c.scratch->failed)
+		check_listeners(&c);
 }

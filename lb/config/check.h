@@ -31,6 +31,7 @@ void check_machine(struct check *c);  /* workers, memory, l4 */
 void check_overlaps(struct check *c); /* between services; fills vips */
 void check_services(struct check *c);
 void check_health(struct check *c, const struct config_service *s, struct config_tree *t);
+void check_listeners(struct check *c);
 void check_access(struct check *c, const struct config_service *s, struct config_tree *t);
 
 bool check_is_vip(const struct check *c, const struct ip_addr *a);

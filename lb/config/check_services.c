@@ -419,6 +419,6 @@ void check_services(struct check *c)
 		diag_error(c->diag, schema_mark(c->root, "services"),
 			"services: %" PRIu64 " backends are more than %d", backends,
 			LIMIT_BACKENDS);
-	if (n == 0 && !v->bad)
+	if (n == 0 && !v->bad && c->cfg->listener_cnt == 0)
 		diag_warn(c->diag, schema_mark(c->root, "services"), "there are no services");
 }

@@ -132,6 +132,47 @@ struct config_l4 {
 	uint32_t icmp_rate; /* own ICMP errors a second and worker */
 };
 
+enum listener_action { LISTENER_ECHO, LISTENER_DISCARD, LISTENER_SOURCE, LISTENER_TCP_PROXY };
+enum listener_scheduler { LISTENER_MAGLEV, LISTENER_WRR, LISTENER_LEAST_CONN };
+enum proxy_version { PROXY_NONE, PROXY_V1, PROXY_V2 };
+enum listener_proto { LISTENER_TCP };
+
+struct config_bind {
+	struct ip_addr addr;
+	uint16_t port;
+	struct config_mark mark;
+};
+
+/* Connections that end in weir itself. */
+struct config_listener {
+	char name[LIMIT_NAME]; /* default: "192.0.2.1:80" */
+	struct config_bind *binds;
+	uint32_t bind_cnt;
+	enum listener_proto proto;
+	enum listener_action action;
+	bool accept_proxy;     /* connections begin with a PROXY protocol header */
+	uint64_t source_bytes; /* action source: then close; 0: never */
+	struct config_backend *backends;
+	uint32_t backend_cnt;
+	enum listener_scheduler scheduler;
+	enum proxy_version send_proxy;
+	struct ip_addr *local_addrs; /* sources towards backends; empty: the port's own */
+	uint32_t local_addr_cnt;
+	uint64_t connect_timeout_ns, idle_timeout_ns; /* idle 0: none */
+	uint64_t conn_limit;                          /* over all workers; 0: none */
+	struct config_health health;
+	struct config_mark mark;
+};
+
+struct config_tcp {
+	uint32_t max_conns, max_half_open, max_timewaits; /* per worker */
+	uint32_t packet_headers, data_buffers;            /* per worker */
+	uint32_t rcvbuf, sndbuf;
+	int congestion; /* enum tcp_cc */
+	uint64_t keepalive_ns, time_wait_ns, user_timeout_ns;
+	bool ecn;
+};
+
 struct config_admin {
 	char socket[108]; /* Unix socket of the control interface; empty: none */
 };
@@ -143,8 +184,12 @@ struct config {
 	struct config_memory memory;
 	struct config_l4 l4;
 	struct config_admin admin;
+	struct config_tcp tcp;
+	bool tcp_given; /* the section `tcp` is there: listeners may come with a reload */
 	struct config_service *services;
 	uint32_t service_cnt;
+	struct config_listener *listeners;
+	uint32_t listener_cnt;
 	struct config_tree *tree; /* every effective value and where it came from; private */
 };
 

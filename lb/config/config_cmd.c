@@ -25,11 +25,15 @@ int config_cmd_check(const char *file)
 		return 1;
 	for (uint32_t i = 0; i < cfg->service_cnt; i++)
 		backend_cnt += cfg->services[i].backend_cnt;
+	for (uint32_t i = 0; i < cfg->listener_cnt; i++)
+		backend_cnt += cfg->listeners[i].backend_cnt;
 	printf("%s: good: ", file);
 	count(cfg->port_cnt, "port", ", ");
 	count(cfg->workers.count, "worker", ", ");
 	count(cfg->service_cnt, "service", ", ");
-	count(backend_cnt, "backend", "\n");
+	count(backend_cnt, "backend", cfg->listener_cnt > 0 ? ", " : "\n");
+	if (cfg->listener_cnt > 0)
+		count(cfg->listener_cnt, "listener", "\n");
 	config_free(cfg);
 	return flushed();
 }

@@ -203,10 +203,10 @@ const struct schema_custom custom_vip = {
 
 /* ---- backends: [192.0.2.7:80] ---- */
 
-static void backend_set(struct reader *r, const struct schema_field *f,
-	const struct yaml_node *node, struct config_tree *t)
+/* An address, or an address and one port, which then stands for the key `port` as well. */
+static void endpoint_set(struct reader *r, const struct schema_field *f,
+	const struct yaml_node *node, struct config_tree *t, struct ip_addr *addr, uint16_t *port)
 {
-	struct config_backend *b = t->data;
 	struct config_value *v = value_of(t, f);
 	const struct yaml_node *n;
 	uint16_t lo, hi;
@@ -216,7 +216,7 @@ static void backend_set(struct reader *r, const struct schema_field *f,
 	v->bad = true;
 	if (!reader_scalar(r, f, node, &n))
 		return;
-	if (memchr(n->text, 0, n->len) || value_endpoint(n->text, &b->addr, &ports, why) != 0) {
+	if (memchr(n->text, 0, n->len) || value_endpoint(n->text, addr, &ports, why) != 0) {
 		reader_error(r, f, node, "%s", memchr(n->text, 0, n->len) ? "a NUL byte" : why);
 		return;
 	}
@@ -229,16 +229,51 @@ static void backend_set(struct reader *r, const struct schema_field *f,
 			return;
 		}
 		if (lo != hi) {
-			reader_error(r, f, node,
-				"a backend has one port; leave it out to keep the "
-				"client's");
+			if (f->custom == &custom_bind)
+				reader_error(r, f, node, "one port, not a range");
+			else
+				reader_error(r, f, node,
+					"a backend has one port; leave it out to keep the "
+					"client's");
 			return;
 		}
-		b->port = lo;
+		*port = lo;
 		schema_value(t, "port")->bad = false;
 	}
 	v->bad = false;
 }
+
+static void backend_set(struct reader *r, const struct schema_field *f,
+	const struct yaml_node *node, struct config_tree *t)
+{
+	struct config_backend *b = t->data;
+
+	endpoint_set(r, f, node, t, &b->addr, &b->port);
+}
+
+static void bind_set(struct reader *r, const struct schema_field *f, const struct yaml_node *node,
+	struct config_tree *t)
+{
+	struct config_bind *b = t->data;
+
+	endpoint_set(r, f, node, t, &b->addr, &b->port);
+}
+
+static void bind_show(const struct schema_field *f, const void *data, FILE *out)
+{
+	static const struct schema_field addr = {.key = "address", .type = SCHEMA_ADDR};
+	const struct config_bind *b = data;
+
+	(void)f;
+	value_show(&addr, &b->addr, out);
+}
+
+const struct schema_custom custom_bind = {
+	.type = "address, or address and port",
+	.json = "{\"type\": \"string\"}",
+	.set = bind_set,
+	.show = bind_show,
+};
 
 static void backend_show(const struct schema_field *f, const void *data, FILE *out)
 {
@@ -411,6 +446,38 @@ static void service_name(struct config_service *s)
 	snprintf(s->name, sizeof(s->name), is4 ? "%s:%s/%s" : "[%s]:%s/%s", addr, port, proto);
 }
 
+static uint64_t health_timeout(const struct config_health *h)
+{
+	return h->interval_ns < UINT64_C(1000000000) ? h->interval_ns : UINT64_C(1000000000);
+}
+
+static void listener_name(struct config_listener *l)
+{
+	char addr[IP_ADDR_TEXT_MAX];
+
+	if (l->name[0] || !l->bind_cnt)
+		return;
+	snprintf(l->name, sizeof(l->name), ip_addr_is4(&l->binds[0].addr) ? "%s:%u" : "[%s]:%u",
+		ip_addr_format(&l->binds[0].addr, addr), l->binds[0].port);
+}
+
+static void expand_listeners(struct config *cfg, struct config_tree *root)
+{
+	struct config_value *v = schema_value(root, "listeners");
+
+	cfg->tcp_given = schema_given(root, "tcp");
+	for (uint32_t i = 0; i < cfg->listener_cnt; i++) {
+		struct config_listener *l = &cfg->listeners[i];
+
+		listener_name(l);
+		if (!schema_given(schema_value(v->maps[i], "health")->maps[0], "timeout"))
+			l->health.timeout_ns = health_timeout(&l->health);
+		for (uint32_t b = 0; b < l->backend_cnt; b++)
+			if (l->backends[b].port == 0 && l->bind_cnt > 0)
+				l->backends[b].port = l->binds[0].port;
+	}
+}
+
 static void local_add(struct config_service *s, const struct config_port *p, bool is4)
 {
 	for (uint32_t i = 0; i < p->address_cnt && s->local_addr_cnt < LIMIT_LOCAL_ADDRS; i++) {
@@ -455,6 +522,7 @@ void config_expand_services(
 {
 	struct config_value *v = schema_value(root, "services");
 
+	expand_listeners(cfg, root);
 	for (uint32_t i = 0; i < cfg->service_cnt; i++) {
 		struct config_service *s = &cfg->services[i];
 		struct config_tree *t = v->maps[i];
@@ -464,9 +532,7 @@ void config_expand_services(
 			s->mss_clamp =
 				s->proto == L4_TCP && (s->mode == L4_IPIP || s->mode == L4_GUE);
 		if (!schema_given(schema_value(t, "health")->maps[0], "timeout"))
-			s->health.timeout_ns = s->health.interval_ns < UINT64_C(1000000000)
-						       ? s->health.interval_ns
-						       : UINT64_C(1000000000);
+			s->health.timeout_ns = health_timeout(&s->health);
 		if (s->mode == L4_FULLNAT && !schema_given(t, "local_addresses"))
 			local_addresses(r, reach, cfg, s);
 	}

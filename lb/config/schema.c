@@ -403,6 +403,168 @@ static const struct schema_map service_map = {
 	.variant = "mode",
 };
 
+/* ---- tcp and listeners ---- */
+
+static const struct schema_enum congestion_words[] = {
+	{"cubic", 0, "RFC 9438"},
+	{"newreno", 1, "RFC 5681 and 6582"},
+	{NULL, 0, NULL},
+};
+
+static const struct schema_field tcp_fields[] = {
+	{"max_connections", SCHEMA_COUNT, 0, SCHEMA_AT(config_tcp, max_conns), .min = 16,
+		.max = LIMIT_TCP_CONNS, .dflt = "16384",
+		.help = "Connections of each worker, opening ones included; a proxied one takes "
+			"two."},
+	{"max_half_open", SCHEMA_COUNT, 0, SCHEMA_AT(config_tcp, max_half_open), .min = 16,
+		.max = LIMIT_TCP_CONNS, .dflt = "4096",
+		.help = "Handshakes under way of each worker; from half of it on SYN cookies are "
+			"used."},
+	{"max_time_wait", SCHEMA_COUNT, 0, SCHEMA_AT(config_tcp, max_timewaits), .min = 16,
+		.max = LIMIT_TCP_CONNS, .dflt = "65536",
+		.help = "TIME_WAIT records of each worker; the oldest makes room."},
+	{"packet_headers", SCHEMA_COUNT, 0, SCHEMA_AT(config_tcp, packet_headers), .min = 1024,
+		.max = 1 << 22, .dflt = "8192",
+		.help = "Buffers of each worker for frames on their way out."},
+	{"data_buffers", SCHEMA_COUNT, 0, SCHEMA_AT(config_tcp, data_buffers), .min = 1024,
+		.max = 1 << 22, .dflt = "4096",
+		.help = "Buffers of each worker for bytes that weir itself sends."},
+	{"receive_buffer", SCHEMA_SIZE, 0, SCHEMA_AT(config_tcp, rcvbuf), .min = 4096,
+		.max = 1 << 30, .dflt = "256KiB", .help = "Largest receive window."},
+	{"send_buffer", SCHEMA_SIZE, 0, SCHEMA_AT(config_tcp, sndbuf), .min = 4096, .max = 1 << 30,
+		.dflt = "256KiB", .help = "Bytes of one connection that wait to be acknowledged."},
+	{"congestion_control", SCHEMA_ENUM, 0, SCHEMA_AT(config_tcp, congestion), .dflt = "cubic",
+		.words = congestion_words, .help = "How fast is sent."},
+	{"keepalive", SCHEMA_DURATION, 0, SCHEMA_AT(config_tcp, keepalive_ns), .min = 0,
+		.max = 24 * H, .dflt = "2h",
+		.help = "Silence after which the peer is probed; 0: never."},
+	{"time_wait", SCHEMA_DURATION, 0, SCHEMA_AT(config_tcp, time_wait_ns), .min = S,
+		.max = 240 * S, .dflt = "60s", .help = "How long TIME_WAIT lasts."},
+	{"user_timeout", SCHEMA_DURATION, 0, SCHEMA_AT(config_tcp, user_timeout_ns), .min = S,
+		.max = 24 * H, .dflt = "15m",
+		.help = "A peer that acknowledges nothing for so long is gone."},
+	{"ecn", SCHEMA_BOOL, 0, SCHEMA_AT(config_tcp, ecn), .dflt = "true",
+		.help = "Negotiate explicit congestion notification."},
+};
+
+static const struct schema_map tcp_map = {
+	.name = "tcp",
+	.help = "The TCP engine behind `listeners`. It is made at start if there are listeners or "
+		"this section.",
+	FIELDS(tcp_fields),
+};
+
+static const struct schema_field bind_fields[] = {
+	{"address", SCHEMA_CUSTOM, SCHEMA_REQUIRED, SCHEMA_AT(config_bind, addr),
+		.custom = &custom_bind, .help = "Address, or address and port."},
+	{"port", SCHEMA_UINT, 0, SCHEMA_AT(config_bind, port), .min = 1, .max = UINT16_MAX,
+		.dflt_doc = "here or in `address` **required**", .help = "Port."},
+};
+
+static const struct schema_map bind_map = {
+	.name = "bind",
+	.help = "Where clients connect. `192.0.2.10:80` stands for `{address: 192.0.2.10, port: "
+		"80}`.",
+	FIELDS(bind_fields),
+	.size = sizeof(struct config_bind),
+	.mark_offset = offsetof(struct config_bind, mark),
+	.scalar_key = "address",
+};
+
+static const struct schema_enum listener_proto_words[] = {
+	{"tcp", LISTENER_TCP, NULL},
+	{NULL, 0, NULL},
+};
+static const struct schema_enum action_words[] = {
+	{"echo", LISTENER_ECHO, "send back what comes"},
+	{"discard", LISTENER_DISCARD, "take and forget what comes"},
+	{"source", LISTENER_SOURCE, "send a pattern; byte n is n modulo 251"},
+	{"tcp_proxy", LISTENER_TCP_PROXY, "join the connection to one of a backend"},
+	{NULL, 0, NULL},
+};
+static const struct schema_enum listener_scheduler_words[] = {
+	{"maglev", LISTENER_MAGLEV, "consistent hash of the client's address"},
+	{"wrr", LISTENER_WRR, "weighted round robin"},
+	{"least_conn", LISTENER_LEAST_CONN,
+		"fewest connections for their weight, as each worker counts its own"},
+	{NULL, 0, NULL},
+};
+static const struct schema_enum proxy_words[] = {
+	{"none", PROXY_NONE, "nothing"},
+	{"v1", PROXY_V1, "one line of text"},
+	{"v2", PROXY_V2, "binary"},
+	{NULL, 0, NULL},
+};
+
+#define PROXYING BIT(LISTENER_TCP_PROXY)
+
+static const struct schema_field listener_limit_fields[] = {
+	{"connections", SCHEMA_COUNT, 0, SCHEMA_AT(config_listener, conn_limit), .min = 0,
+		.max = UINT64_C(1) << 40, .dflt = "0",
+		.help = "Connections over all workers; 0: no limit. Those above are reset."},
+};
+
+static const struct schema_map listener_limit_map = {
+	.name = "listener limits",
+	.help = "Bounds of one listener.",
+	FIELDS(listener_limit_fields),
+};
+
+static const struct schema_field listener_fields[] = {
+	{"name", SCHEMA_NAME, 0, SCHEMA_AT(config_listener, name),
+		.dflt_doc = "first address and port", .help = "Name in messages and metrics."},
+	{"bind", SCHEMA_MAP, SCHEMA_REQUIRED | SCHEMA_LIST,
+		SCHEMA_LIST_AT(config_listener, binds, bind_cnt), .max_cnt = LIMIT_BINDS,
+		.map = &bind_map, .help = "Addresses and ports, own or virtual ones."},
+	{"protocol", SCHEMA_ENUM, 0, SCHEMA_AT(config_listener, proto), .dflt = "tcp",
+		.words = listener_proto_words, .help = "What is spoken."},
+	{"action", SCHEMA_ENUM, SCHEMA_REQUIRED, SCHEMA_AT(config_listener, action),
+		.words = action_words, .help = "What happens to a connection."},
+	{"accept_proxy_protocol", SCHEMA_BOOL, 0, SCHEMA_AT(config_listener, accept_proxy),
+		.dflt = "false",
+		.help = "Connections begin with a PROXY protocol header, version 1 or 2; others "
+			"are reset. Only for clients that are load balancers."},
+	{"bytes", SCHEMA_SIZE, 0, SCHEMA_AT(config_listener, source_bytes), .min = 0,
+		.max = UINT64_C(1) << 60, .dflt = "0", .only = BIT(LISTENER_SOURCE),
+		.help = "How much is sent before closing; 0: until the client closes."},
+	{"backends", SCHEMA_MAP, SCHEMA_LIST,
+		SCHEMA_LIST_AT(config_listener, backends, backend_cnt),
+		.max_cnt = LIMIT_SERVICE_BACKENDS, .only = PROXYING, .map = &backend_map,
+		.help = "Servers; **required** with tcp_proxy."},
+	{"scheduler", SCHEMA_ENUM, 0, SCHEMA_AT(config_listener, scheduler), .dflt = "maglev",
+		.only = PROXYING, .words = listener_scheduler_words,
+		.help = "How a connection finds its backend."},
+	{"send_proxy_protocol", SCHEMA_ENUM, 0, SCHEMA_AT(config_listener, send_proxy),
+		.dflt = "none", .only = PROXYING, .words = proxy_words,
+		.help = "Tell the backend the client's address in a PROXY protocol header."},
+	{"local_addresses", SCHEMA_ADDR, SCHEMA_LIST,
+		SCHEMA_LIST_AT(config_listener, local_addrs, local_addr_cnt),
+		.max_cnt = LIMIT_LOCAL_ADDRS, .only = PROXYING,
+		.dflt_doc = "address of the port that leads to the backend",
+		.help = "Source addresses towards the backends, used in turn; those that no port "
+			"has must be routed to this machine."},
+	{"connect_timeout", SCHEMA_DURATION, 0, SCHEMA_AT(config_listener, connect_timeout_ns),
+		.min = 10 * MS, .max = 300 * S, .dflt = "3s",
+		.help = "A backend that does not answer for so long counts as failed and another "
+			"one is tried; also the time for a PROXY protocol header to come."},
+	{"idle_timeout", SCHEMA_DURATION, 0, SCHEMA_AT(config_listener, idle_timeout_ns), .min = 0,
+		.max = 30 * 24 * H, .dflt = "1h",
+		.help = "A connection on which nothing moves for so long is reset; 0: never."},
+	{"limits", SCHEMA_MAP, 0, .offset = 0, .map = &listener_limit_map,
+		.help = "Bounds of the listener."},
+	{"health", SCHEMA_MAP, 0, SCHEMA_AT(config_listener, health), .only = PROXYING,
+		.map = &health_map, .help = "Probes of the backends."},
+};
+
+static const struct schema_map listener_map = {
+	.name = "listener",
+	.help = "Addresses at which weir itself ends TCP connections, and what it does with them.",
+	FIELDS(listener_fields),
+	.size = sizeof(struct config_listener),
+	.mark_offset = offsetof(struct config_listener, mark),
+	.variant = "action",
+};
+
 /* ---- the file ---- */
 
 static const struct schema_field root_fields[] = {
@@ -417,8 +579,13 @@ static const struct schema_field root_fields[] = {
 		.help = "What holds for all layer 4 services."},
 	{"admin", SCHEMA_MAP, 0, SCHEMA_AT(config, admin), .map = &admin_map,
 		.help = "Control interface."},
+	{"tcp", SCHEMA_MAP, SCHEMA_RESTART, SCHEMA_AT(config, tcp), .map = &tcp_map,
+		.help = "The TCP engine."},
 	{"services", SCHEMA_MAP, SCHEMA_LIST, SCHEMA_LIST_AT(config, services, service_cnt),
 		.max_cnt = LIMIT_SERVICES, .map = &service_map, .help = "Layer 4 services."},
+	{"listeners", SCHEMA_MAP, SCHEMA_LIST, SCHEMA_LIST_AT(config, listeners, listener_cnt),
+		.max_cnt = LIMIT_LISTENERS, .map = &listener_map,
+		.help = "TCP connections that end here."},
 };
 
 const struct schema_map schema_root = {
