@@ -7,6 +7,7 @@
  * a search takes ten steps on average; it never takes more than TRIES_MAX for each worker that
  * shares the ports: under a port filter, all of them pick from one range, and most are another's.
  */
+#include "lb/l4/decide.h"
 #include "lb/l4/worker_pvt.h"
 
 #define TRIES_MAX 128
@@ -31,13 +32,15 @@ static inline bool usable(const struct l4_worker *w, const struct flow_back *bac
 {
 	struct l4_tuple reply;
 
-	if (w->port_filter.ok != NULL) {
+	if (w->port_filter.ok != NULL || w->port_guard.taken != NULL) {
 		reply = (struct l4_tuple){.src = back->backend,
 			.dst = w->table->locals[back->local],
 			.sport = back->bport,
 			.dport = back->lport,
 			.proto = back->proto};
-		if (!w->port_filter.ok(w->port_filter.ctx, &reply))
+		if (w->port_filter.ok != NULL && !w->port_filter.ok(w->port_filter.ctx, &reply))
+			return false;
+		if (w->port_guard.taken != NULL && w->port_guard.taken(w->port_guard.ctx, &reply))
 			return false;
 	}
 	return flow_find_back(&w->nat, flow_hash_back(&w->nat, back, &back->backend), back,
@@ -67,4 +70,18 @@ bool snat_choose(struct l4_worker *w, const struct l4_service *s, struct flow_ba
 			return true;
 	}
 	return false;
+}
+
+bool l4_worker_expects(const struct l4_worker *w, const struct l4_tuple *t)
+{
+	struct pkt_meta m = {.src = t->src,
+		.dst = t->dst,
+		.sport = t->sport,
+		.dport = t->dport,
+		.proto = t->proto};
+	struct l4_lookup lk;
+
+	l4_classify(w, &m, &lk);
+	return lk.dir == L4_DIR_BACKEND && lk.back.local != L4_NONE16 &&
+	       flow_find_back(&w->nat, lk.hash, &lk.back, &lk.client) != L4_NONE32;
 }

@@ -95,6 +95,7 @@ int l4_worker_create(const struct l4_worker_conf *conf, struct l4_worker **out)
 	w->workers = conf->workers;
 	w->index_frac = ((uint64_t)conf->index << 32) / conf->workers;
 	w->port_filter = conf->port_filter;
+	w->port_guard = conf->port_guard;
 	w->mem = conf->mem.alloc != NULL ? conf->mem
 					 : (struct l4_mem){pages_alloc, pages_release, NULL};
 	if (conf->flood_new_per_sec != 0)

@@ -25,6 +25,13 @@ struct l4_port_filter {
 	void *ctx;
 };
 
+/* Has somebody else on this worker the local port of reply tuple t? Asked before a port of full NAT
+ * is taken. taken == NULL: nobody. */
+struct l4_port_guard {
+	bool (*taken)(void *ctx, const struct l4_tuple *t);
+	void *ctx;
+};
+
 /* Memory for the flow tables, zeroed and aligned to a cache line; `name` is for memory zones.
  * alloc == NULL: anonymous pages, huge ones where the kernel gives them. */
 struct l4_mem {
@@ -38,6 +45,7 @@ struct l4_worker_conf {
 	uint32_t flows, nat_flows;
 	uint32_t flood_new_per_sec; /* 0: off */
 	struct l4_port_filter port_filter;
+	struct l4_port_guard port_guard;
 	struct l4_mem mem;
 };
 
@@ -80,6 +88,9 @@ const struct l4_table *l4_worker_table(const struct l4_worker *w);
  * both sides (under direct return, the client) have closed are forgotten after a second of silence.
  */
 void l4_worker_set_draining(struct l4_worker *w, bool draining);
+
+/* Does a full NAT flow of this worker expect packets of tuple t, as they arrive from a backend? */
+bool l4_worker_expects(const struct l4_worker *w, const struct l4_tuple *t);
 
 /* End flows whose time is over; once a loop. Paces itself: a whole pass takes about a second. The
  * first pass after a new generation also ends flows whose client its lists refuse. */

@@ -65,6 +65,7 @@ struct l4_worker {
 	bool draining;
 	uint16_t ip_id; /* of outer IPv4 headers */
 	struct l4_port_filter port_filter;
+	struct l4_port_guard port_guard;
 	uint16_t port_lo, port_hi; /* own share, host order */
 	struct snat_cursor snat[SNAT_CURSORS];
 	struct l4_worker_stats stats;
