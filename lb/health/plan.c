@@ -135,12 +135,41 @@ static int check_service(const struct config_service *s)
 	return -EINVAL;
 }
 
+static uint32_t group_cnt(const struct config *cfg)
+{
+	return cfg->service_cnt + cfg->listener_cnt;
+}
+
+/* A listener's backends are probed directly, at their own ports. */
+static const struct config_service *group(
+	const struct config *cfg, uint32_t i, struct config_service *tmp)
+{
+	const struct config_listener *l;
+
+	if (i < cfg->service_cnt)
+		return &cfg->services[i];
+	l = &cfg->listeners[i - cfg->service_cnt];
+	*tmp = (struct config_service){.mode = L4_FULLNAT,
+		.proto = L4_TCP,
+		.backends = l->backends,
+		.backend_cnt = l->backend_cnt,
+		.health = l->health};
+	memcpy(tmp->name, l->name, sizeof(tmp->name));
+	if (l->bind_cnt > 0) {
+		tmp->vips = &l->binds[0].addr;
+		tmp->vip_cnt = 1;
+		tmp->port_lo = tmp->port_hi = l->binds[0].port;
+	}
+	return tmp;
+}
+
 static int collect(struct builder *b, const struct config *cfg, struct health_plan *plan)
 {
 	uint32_t entry = 0;
 
-	for (uint32_t s = 0; s < cfg->service_cnt; s++) {
-		const struct config_service *sv = &cfg->services[s];
+	for (uint32_t s = 0; s < group_cnt(cfg); s++) {
+		struct config_service tmp;
+		const struct config_service *sv = group(cfg, s, &tmp);
 
 		plan->service_first[s] = entry;
 		if (sv->health.type != HEALTH_NONE && check_service(sv) < 0)
@@ -159,7 +188,7 @@ static int collect(struct builder *b, const struct config *cfg, struct health_pl
 			b->cand_of[entry] = *slot - 1;
 		}
 	}
-	plan->service_first[cfg->service_cnt] = entry;
+	plan->service_first[group_cnt(cfg)] = entry;
 	return b->cand_cnt > LIMIT_PROBES ? -E2BIG : 0;
 }
 
@@ -339,12 +368,15 @@ int health_plan_create(
 	int err = -ENOMEM;
 
 	*out = NULL;
-	for (uint32_t s = 0; s < cfg->service_cnt; s++)
-		entries += cfg->services[s].backend_cnt;
+	for (uint32_t s = 0; s < group_cnt(cfg); s++) {
+		struct config_service tmp;
+
+		entries += group(cfg, s, &tmp)->backend_cnt;
+	}
 	if (plan == NULL)
 		return -ENOMEM;
-	plan->service_cnt = cfg->service_cnt;
-	plan->service_first = calloc(cfg->service_cnt + (size_t)1, sizeof(uint32_t));
+	plan->service_cnt = group_cnt(cfg);
+	plan->service_first = calloc(group_cnt(cfg) + (size_t)1, sizeof(uint32_t));
 	plan->map = calloc(entries + (size_t)1, sizeof(uint32_t));
 	if (plan->service_first != NULL && plan->map != NULL)
 		err = builder_init(&b, reg, entries);
