@@ -48,7 +48,8 @@ static uint32_t mbuf_count(const struct config *cfg)
 
 uint64_t app_memory_need(const struct config *cfg)
 {
-	return eal_memory_need(mbuf_count(cfg), frame_len(cfg));
+	return eal_memory_need(mbuf_count(cfg), frame_len(cfg)) +
+	       app_tcp_memory(cfg, frame_len(cfg));
 }
 
 static bool is_pci(const char *device)
@@ -203,6 +204,7 @@ static void gen_free(struct pipeline_gen *gen, const struct pipeline_gen *next)
 	if (gen == NULL)
 		return;
 	l4_table_free(gen->l4);
+	l7_table_free(gen->l7);
 	if (next == NULL || next->routes != gen->routes)
 		route_table_destroy(gen->routes);
 	if (next == NULL || next->health != gen->health)
@@ -230,12 +232,15 @@ static int gen_make(struct app *app, struct config *cfg, const struct health_pla
 	for (uint32_t i = 0; i < cfg->port_cnt; i++)
 		fill_if(app, cfg, i, &gen->ifs[i]);
 	rc = build_l4(app, cfg, now_ns, &gen->l4);
+	if (rc == 0 && app->tcp)
+		rc = app_tcp_build(app, cfg, now_ns, &gen->l7);
 	if (rc == 0 && app->cur != NULL && app->cur->cfg == cfg)
 		gen->routes = app->cur->routes;
 	else if (rc == 0)
 		rc = app_build_routes(gen, &gen->routes);
 	if (rc != 0) {
 		l4_table_free(gen->l4);
+		l7_table_free(gen->l7);
 		free(gen);
 		return rc;
 	}
@@ -302,6 +307,8 @@ static int create_workers(struct app *app, uint64_t now_ns)
 			.gen = app->cur,
 			.taps = app->taps,
 			.ports = app->ports,
+			.tcp = app->tcp ? &app->tcp_pools : NULL,
+			.l7_all = app->l7,
 			.now_ns = now_ns};
 
 		app->pipes[i] = pipeline_create(&pp);
@@ -334,6 +341,9 @@ int app_create(struct config *cfg, uint64_t now_ns, struct app **out)
 	rc = l4_registry_create(&app->registry);
 	if (rc == 0)
 		rc = open_pool(app);
+	app->tcp = cfg->tcp_given || cfg->listener_cnt > 0;
+	if (rc == 0 && app->tcp)
+		rc = app_tcp_open(app, frame_len(cfg));
 	for (uint32_t i = 0; rc == 0 && i < cfg->port_cnt; i++)
 		rc = open_port(app, i);
 	if (rc == 0)
@@ -369,6 +379,7 @@ void app_destroy(struct app *app)
 	if (app->registry != NULL)
 		l4_registry_destroy(app->registry);
 	health_view_fini(&app->view);
+	app_tcp_close(app);
 	rte_mempool_free(app->pool);
 	free(app);
 }
@@ -403,13 +414,15 @@ static void log_health(void *ctx, const struct health_target *t, const struct he
 		health_result_name(ev->why), (unsigned long long)ev->rtt_us);
 }
 
-static void reap(struct app *app)
+static void reap(struct app *app, uint64_t now_ns)
 {
 	struct l4_usage use[LIMIT_WORKERS];
 
 	for (uint32_t i = 0; i < app->worker_cnt; i++)
 		l4_worker_usage(pipeline_l4(app->pipes[i]), &use[i]);
 	if (l4_registry_reap(app->registry, use, app->worker_cnt) > 0)
+		app->dirty = true;
+	if (app->tcp && app_tcp_reap(app, now_ns))
 		app->dirty = true;
 }
 
@@ -440,7 +453,7 @@ uint64_t app_control(struct app *app, uint64_t now_ns)
 		if (app->taps[i] != NULL)
 			(void)host_tap_run(app->taps[i]);
 	if (now_ns >= app->next_reap_ns) {
-		reap(app);
+		reap(app, now_ns);
 		app->next_reap_ns = now_ns + REAP_NS;
 	}
 	if (now_ns >= app->next_aggregate_ns) {
@@ -465,6 +478,11 @@ int app_reload(struct app *app, struct config *next, FILE *err, uint64_t now_ns)
 	rc = -EINVAL;
 	if (config_needs_restart(app->cfg, next, err) > 0)
 		goto refuse;
+	if (!app->tcp && next->listener_cnt > 0) {
+		fprintf(err, "listeners: the first one needs a restart; a section `tcp` at start "
+			     "makes room for it\n");
+		goto refuse;
+	}
 	rc = health_plan_create(&app->health_registry, next, &plan);
 	if (rc != 0)
 		goto refuse;
@@ -510,6 +528,8 @@ uint64_t app_flow_count(const struct app *app)
 
 		l4_worker_stats(pipeline_l4(app->pipes[i]), &s);
 		n += s.flows + s.nat_flows;
+		if (app->l7[i] != NULL)
+			n += l7_worker_active(app->l7[i]);
 	}
 	return n;
 }

@@ -6,6 +6,7 @@
 #include "dataplane/core/worker.h"
 #include "lb/app.h"
 #include "lb/health/view.h"
+#include "lb/l7/worker.h"
 #include "lb/pipeline/pipeline.h"
 
 struct host_tap;
@@ -15,6 +16,10 @@ struct rte_mempool;
 struct app {
 	struct config *cfg;
 	struct rte_mempool *pool;
+	struct pipeline_tcp_pools tcp_pools;
+	bool tcp; /* there is a TCP engine on every worker */
+	struct l7_worker *l7[LIMIT_WORKERS];
+	struct l7_registry *l7_registry;
 	uint32_t serial; /* makes names of DPDK objects unique when a process makes several */
 	uint32_t port_cnt, worker_cnt;
 	struct port ports[LIMIT_PORTS];
@@ -36,6 +41,15 @@ struct app {
 
 /* Routes of a generation's configuration: on-link prefixes of its ports, routes and gateways. */
 int app_build_routes(const struct pipeline_gen *gen, struct route_table **out) WARN_UNUSED;
+
+/* The TCP engines' part: bytes of packet memory, pools, the listeners of a generation. */
+uint64_t app_tcp_memory(const struct config *cfg, uint32_t frame_len);
+int app_tcp_open(struct app *app, uint32_t frame_len) WARN_UNUSED;
+void app_tcp_close(struct app *app);
+int app_tcp_build(struct app *app, const struct config *cfg, uint64_t now_ns,
+	struct l7_table **out) WARN_UNUSED;
+/* Addresses that lingered long enough are given up; true: a new generation is due. */
+bool app_tcp_reap(struct app *app, uint64_t now_ns);
 
 /* Sum what workers count and hand the sums back to them (least connections, limits). */
 void app_aggregate(struct app *app);

@@ -88,6 +88,7 @@
 	R(HOST_TAP_FULL, D, "host's TAP queue full")                                           \
 	R(LOCAL_NO_LISTENER, D, "for an own address, and nobody listens")                      \
 	R(TCP_SEGMENT, U, "segment handled by a local TCP connection or listener")             \
+	R(TCP_FRAGMENT, D, "fragment of a segment for a local connection or listener")         \
 	/* resources */                                                                        \
 	R(NO_MBUF, D, "no packet buffer left")                                                 \
 	R(TX_FULL, D, "transmit queue full")                                                   \

@@ -81,7 +81,8 @@ bool l4_worker_expects(const struct l4_worker *w, const struct l4_tuple *t)
 		.proto = t->proto};
 	struct l4_lookup lk;
 
-	l4_classify(w, &m, &lk);
+	l4_classify(w->table, &m, &lk);
+	l4_start(w, &lk);
 	return lk.dir == L4_DIR_BACKEND && lk.back.local != L4_NONE16 &&
 	       flow_find_back(&w->nat, lk.hash, &lk.back, &lk.client) != L4_NONE32;
 }

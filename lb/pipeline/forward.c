@@ -162,7 +162,8 @@ static void send_verdict(
  * packet belongs to no flow: the host may know it. */
 static void not_a_flow(struct pipeline *p, struct rte_mbuf *m, struct pkt_meta *pm)
 {
-	if (m->port < p->gen->if_cnt && !net_if_owns(&p->ifs[m->port], &pm->dst)) {
+	if (m->port < p->gen->if_cnt && !net_if_owns(&p->ifs[m->port], &pm->dst) &&
+		!(p->l7 != NULL && local_owns(p, &pm->dst))) {
 		worker_drop(p->w, m, REASON_L4_NO_FLOW);
 		return;
 	}
@@ -182,6 +183,10 @@ static void forward_one(
 		send_verdict(p, m, pm, &v);
 		return;
 	}
+	if (p->l7 != NULL && lk->dir != L4_DIR_CLIENT &&
+		(r == REASON_NONE || r == REASON_L4_NO_FLOW || r == REASON_ICMP_NO_FLOW) &&
+		tcp_side_take(p, m, pm))
+		return;
 	if (r == REASON_NONE || (r == REASON_L4_NO_FLOW && lk->dir == L4_DIR_BACKEND))
 		not_a_flow(p, m, pm);
 	else

@@ -127,6 +127,11 @@ static bool sort_ip(
 			return true;
 		}
 		to_owner(p, owner, m, pm);
+	} else if (to == STEER_TO_TCP) {
+		if (owner == p->w->id)
+			tcp_side_input(p, m, pm);
+		else
+			to_owner(p, owner, m, pm);
 	} else if (to == STEER_TO_LOCAL) {
 		to_local(p, m, pm);
 	} else {
@@ -222,6 +227,8 @@ void pipeline_input(void *ctx, uint16_t port, struct rte_mbuf **pkts, uint32_t n
 	}
 	if (b.n > 0)
 		forward_burst(p, b.pkts, b.metas, b.lookups, b.n);
+	if (p->tcp_cnt > 0)
+		tcp_side_flush(p);
 }
 
 void pipeline_handed(void *ctx, struct rte_mbuf **pkts, uint32_t n, uint64_t now_ns)
@@ -264,4 +271,6 @@ void pipeline_handed(void *ctx, struct rte_mbuf **pkts, uint32_t n, uint64_t now
 	}
 	if (b.n > 0)
 		forward_burst(p, b.pkts, b.metas, b.lookups, b.n);
+	if (p->tcp_cnt > 0)
+		tcp_side_flush(p);
 }

@@ -20,7 +20,7 @@ bool local_owns(const struct pipeline *p, const struct ip_addr *a)
 	for (uint32_t i = 0; i < p->gen->if_cnt; i++)
 		if (net_if_owns(&p->ifs[i], a))
 			return true;
-	return l4_owns_vip(p->gen->l4, a);
+	return l4_owns_vip(p->gen->l4, a) || (p->gen->l7 != NULL && l7_table_owns(p->gen->l7, a));
 }
 
 /* The host keeps its own neighbour table behind the TAP, so answers are for it too. */
@@ -182,6 +182,23 @@ void local_probe_send(void *ctx, const struct health_target *t, struct rte_mbuf 
 	output_hop(p, &hop, m, 0);
 }
 
+/* Virtual addresses of services, then those of listeners. */
+static bool announce_at(const struct pipeline_gen *gen, uint32_t i, struct ip_addr *out)
+{
+	uint32_t n = 0;
+
+	if (l4_vip_at(gen->l4, i, out))
+		return true;
+	if (gen->l7 == NULL)
+		return false;
+	while (n < i && l4_vip_at(gen->l4, n, out))
+		n++;
+	if (i - n >= gen->l7->endpoint_cnt)
+		return false;
+	*out = gen->l7->endpoints[i - n].addr;
+	return true;
+}
+
 void local_announce(struct pipeline *p)
 {
 	struct ip_addr vips[ANNOUNCE_BATCH];
@@ -189,7 +206,7 @@ void local_announce(struct pipeline *p)
 
 	if (p->w->id != LOCAL_WORKER || p->announce_next == UINT32_MAX || !p->gen->announce)
 		return;
-	while (n < ANNOUNCE_BATCH && l4_vip_at(p->gen->l4, p->announce_next, &vips[n])) {
+	while (n < ANNOUNCE_BATCH && announce_at(p->gen, p->announce_next, &vips[n])) {
 		p->announce_next++;
 		n++;
 	}

@@ -24,7 +24,8 @@ static bool owns(void *ctx, uint16_t port, const struct ip_addr *a)
 {
 	const struct pipeline *p = ctx;
 
-	return net_if_owns(&p->ifs[port], a) || l4_owns_vip(p->gen->l4, a);
+	return net_if_owns(&p->ifs[port], a) || l4_owns_vip(p->gen->l4, a) ||
+	       (p->gen->l7 != NULL && l7_table_owns(p->gen->l7, a));
 }
 
 static void conflict(void *ctx, uint16_t port, const struct ip_addr *a, const uint8_t mac[6])
@@ -62,6 +63,9 @@ static int create_l4(struct pipeline *p, const struct config *cfg, uint64_t now_
 		.nat_flows = cfg->memory.nat_flows,
 		.flood_new_per_sec = cfg->l4.flood_new_per_sec};
 	int rc;
+
+	if (p->l7 != NULL)
+		conf.port_guard = (struct l4_port_guard){tcp_side_port_taken, p};
 
 	if (p->placer != NULL)
 		conf.port_filter = (struct l4_port_filter){steer_port_ok, p};
@@ -117,6 +121,8 @@ struct pipeline *pipeline_create(const struct pipeline_params *params)
 	rc = create_neigh(p, params);
 	if (rc == 0)
 		rc = frag_table_create(LIMIT_FRAG_ENTRIES, &p->w->ledger, &p->frags);
+	if (rc == 0 && params->tcp != NULL)
+		rc = tcp_side_create(p, params);
 	if (rc == 0)
 		rc = create_l4(p, params->cfg, params->now_ns);
 	if (rc == 0)
@@ -133,6 +139,9 @@ void pipeline_destroy(struct pipeline *p)
 {
 	if (p->health != NULL)
 		health_engine_destroy(p->health);
+	rte_pktmbuf_free_bulk(p->tcp_pkts, p->tcp_cnt);
+	if (p->l7 != NULL)
+		l7_worker_destroy(p->l7);
 	if (p->l4 != NULL)
 		l4_worker_destroy(p->l4);
 	frag_table_destroy(p->frags);
@@ -151,6 +160,8 @@ static void adopt(void *ctx, void *msg, uint64_t now_ns)
 	l4_worker_set_draining(p->l4, gen->draining);
 	memcpy(p->ifs, gen->ifs, sizeof(p->ifs));
 	memset(p->ways, 0, sizeof(p->ways));
+	if (p->l7 != NULL)
+		l7_worker_adopt(p->l7, gen->l7, gen->draining, now_ns);
 	if (p->health != NULL && p->plan != gen->health) {
 		health_engine_apply(p->health, gen->health, now_ns);
 		p->plan = gen->health;
@@ -173,6 +184,10 @@ static uint64_t run_timers(void *ctx, uint64_t now_ns)
 	next = t < next ? t : next;
 	l4_sweep(p->l4, now_ns);
 	local_announce(p);
+	if (p->l7 != NULL) {
+		t = tcp_side_run(p);
+		next = t < next ? t : next;
+	}
 	if (p->health != NULL) {
 		health_run(p->health, now_ns);
 		t = health_next_ns(p->health);
@@ -193,6 +208,11 @@ const struct worker_ops pipeline_ops = {
 struct l4_worker *pipeline_l4(const struct pipeline *p)
 {
 	return p->l4;
+}
+
+struct l7_worker *pipeline_l7(const struct pipeline *p)
+{
+	return p->l7;
 }
 
 struct health_engine *pipeline_health(struct pipeline *p)

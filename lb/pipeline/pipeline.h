@@ -16,9 +16,11 @@
 #include "lb/config/config.h"
 #include "lb/health/health.h"
 #include "lb/l4/table.h"
+#include "lb/l7/table.h"
 
 struct host_tap;
 struct l4_worker;
+struct l7_worker;
 struct pipeline;
 
 /* What one configuration and one set of health results make; immutable. */
@@ -26,12 +28,18 @@ struct pipeline_gen {
 	uint64_t number;
 	const struct config *cfg; /* outlives the generation */
 	struct l4_table *l4;
+	struct l7_table *l7; /* NULL without a TCP engine */
 	struct route_table *routes;
 	const struct health_plan *health;
 	struct net_if ifs[LIMIT_PORTS];
 	uint32_t if_cnt;
 	bool announce; /* VIPs may be new: send gratuitous ARP and unsolicited NA */
 	bool draining; /* take no new flows */
+};
+
+/* Buffers of the TCP engines, see tcp_config. */
+struct pipeline_tcp_pools {
+	struct rte_mempool *header, *ref, *data;
 };
 
 struct pipeline_params {
@@ -41,6 +49,8 @@ struct pipeline_params {
 	const struct pipeline_gen *gen; /* the first one */
 	struct host_tap *const *taps;   /* by port; used by worker 0 alone; entries may be NULL */
 	struct port *ports;
+	const struct pipeline_tcp_pools *tcp; /* NULL: no TCP engine */
+	struct l7_worker **l7_all;            /* by worker; pipeline_create() fills in its own */
 	uint64_t now_ns;
 };
 
@@ -54,6 +64,8 @@ extern const struct worker_ops pipeline_ops;
 
 /* Reading side, any thread. */
 struct l4_worker *pipeline_l4(const struct pipeline *p);
+/* NULL without a TCP engine. */
+struct l7_worker *pipeline_l7(const struct pipeline *p);
 /* The engine of worker 0; NULL on the others. */
 struct health_engine *pipeline_health(struct pipeline *p);
 

@@ -13,6 +13,7 @@
 #include "dataplane/net/pkt.h"
 #include "lb/l4/decide.h"
 #include "lb/l4/worker.h"
+#include "lb/l7/worker.h"
 #include "lb/pipeline/pipeline.h"
 
 #define LOCAL_WORKER   0    /* owns what is for the box's own addresses */
@@ -50,6 +51,12 @@ struct pipeline {
 	uint64_t now_ns; /* of the burst that is being handled */
 	struct port *ports;
 	struct rte_mempool *pool;
+
+	struct l7_worker *l7; /* NULL without a TCP engine */
+	struct l4_port_split tcp_ports;
+	uint32_t tcp_cnt; /* segments that wait for the engine until the end of the burst */
+	struct rte_mbuf *tcp_pkts[LIMIT_BURST];
+	struct pkt_meta tcp_metas[LIMIT_BURST];
 
 	struct health_engine *health;   /* worker 0 */
 	struct host_tap *const *taps;   /* worker 0 */
@@ -113,9 +120,23 @@ void output_icmp_error(struct pipeline *p, const struct rte_mbuf *m, const struc
 /* The TCP reset that answers m; m stays the caller's. */
 void output_reset(struct pipeline *p, const struct rte_mbuf *m, const struct pkt_meta *pm);
 
+/* tcp.c: the TCP engine of this worker. */
+int tcp_side_create(struct pipeline *p, const struct pipeline_params *params) WARN_UNUSED;
+/* A packet for a listener of ours. */
+void tcp_side_input(struct pipeline *p, struct rte_mbuf *m, const struct pkt_meta *pm);
+/* A packet that may be of a connection that was opened here; false: it is not, and still the
+ * caller's. */
+bool tcp_side_take(struct pipeline *p, struct rte_mbuf *m, const struct pkt_meta *pm);
+/* Is a port of full NAT in the engine's hands? */
+bool tcp_side_port_taken(void *ctx, const struct l4_tuple *t);
+/* At the end of a burst that had segments (tcp_cnt). */
+void tcp_side_flush(struct pipeline *p);
+/* With the timers; returns the next deadline. */
+uint64_t tcp_side_run(struct pipeline *p);
+
 /* steer.c: the worker that must handle an IP packet, or LOCAL for own addresses; *lk is what the
  * balancer knows of it. */
-enum steer_to { STEER_TO_FORWARD, STEER_TO_LOCAL, STEER_TO_NOBODY };
+enum steer_to { STEER_TO_FORWARD, STEER_TO_TCP, STEER_TO_LOCAL, STEER_TO_NOBODY };
 enum steer_to steer(const struct pipeline *p, const struct rte_mbuf *m, const struct pkt_meta *pm,
 	struct l4_lookup *lk, uint32_t *worker);
 void steer_init(struct pipeline *p);

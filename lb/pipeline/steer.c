@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "dataplane/base/log.h"
+#include "dataplane/net/hdr.h"
 #include "lb/l4/owner.h"
 #include "lb/pipeline/pipeline_pvt.h"
 
@@ -104,12 +105,88 @@ uint32_t steer_fragment(const struct pipeline *p, const struct pkt_meta *pm)
 	return (uint32_t)(((h >> 32) * p->w->worker_cnt) >> 32);
 }
 
+/* Between whom a TCP segment, or the one in an ICMP error, passes: our end and the other. */
+struct ends {
+	const struct ip_addr *ours, *theirs;
+	uint16_t our_port, their_port;
+};
+
+static bool tcp_ends(const struct pkt_meta *pm, struct ends *e)
+{
+	if (pm->flags & PKT_F_ICMP_ERROR) {
+		*e = (struct ends){
+			&pm->inner.src, &pm->inner.dst, pm->inner.sport, pm->inner.dport};
+		return pm->inner.proto == PROTO_TCP && (pm->flags & PKT_F_INNER_PORTS) != 0;
+	}
+	*e = (struct ends){&pm->dst, &pm->src, pm->dport, pm->sport};
+	return pm->proto == PROTO_TCP && (pm->flags & PKT_F_PORTS) != 0;
+}
+
+/* Under a plan the hash of the arriving tuple; else a listener's is the worker of the client's end,
+ * and a connection opened here is the worker's that has the local port. */
+static uint32_t tcp_worker(const struct pipeline *p, const struct rte_mbuf *m,
+	const struct pkt_meta *pm, const struct ends *e, bool listener)
+{
+	uint64_t h;
+
+	if (p->w->worker_cnt == 1)
+		return p->w->id;
+	if (p->placer != NULL) {
+		if ((pm->flags & PKT_F_ICMP_ERROR) == 0 && m->port < LIMIT_PORTS &&
+			placed(p, m->port, pm))
+			return p->w->id;
+		return port_rss_queue(p->placer,
+			tuple_hash(p->placer, e->theirs, e->ours, e->their_port, e->our_port));
+	}
+	if (!listener)
+		return l4_port_owner(&p->tcp_ports, BE16(e->our_port));
+	h = mix_fold(e->theirs->d[1] ^ e->their_port, UINT64_C(0x9e3779b97f4a7c15));
+	h = mix_fold(h ^ e->theirs->d[0], UINT64_C(0xd1b54a32d192ed03));
+	return (uint32_t)(((h >> 32) * p->w->worker_cnt) >> 32);
+}
+
+static bool opens_from(const struct pipeline *p, const struct ip_addr *a)
+{
+	for (uint32_t i = 0; i < p->gen->if_cnt; i++)
+		if (net_if_owns(&p->ifs[i], a))
+			return true;
+	return l7_table_local(p->gen->l7, a);
+}
+
+/* What belongs to the TCP engine, or may: answers to connections that were opened here share their
+ * local addresses and ports, and the split of those over the workers, with full NAT, which is asked
+ * first. STEER_TO_NOBODY: not TCP's. */
+static enum steer_to steer_tcp(const struct pipeline *p, const struct rte_mbuf *m,
+	const struct pkt_meta *pm, uint32_t *worker)
+{
+	uint16_t host;
+	struct ends e;
+
+	if (!tcp_ends(pm, &e))
+		return STEER_TO_NOBODY;
+	if (l7_table_find(p->gen->l7, e.ours, e.our_port) != NULL) {
+		*worker = tcp_worker(p, m, pm, &e, true);
+		return STEER_TO_TCP;
+	}
+	host = BE16(e.our_port);
+	if (host < p->tcp_ports.lo || host > p->tcp_ports.hi || !opens_from(p, e.ours))
+		return STEER_TO_NOBODY;
+	*worker = tcp_worker(p, m, pm, &e, false);
+	return STEER_TO_FORWARD;
+}
+
 enum steer_to steer(const struct pipeline *p, const struct rte_mbuf *m, const struct pkt_meta *pm,
 	struct l4_lookup *lk, uint32_t *worker)
 {
 	uint16_t port = m->port < LIMIT_PORTS ? m->port : 0;
 
 	l4_classify(p->gen->l4, pm, lk);
+	if (p->l7 != NULL) {
+		enum steer_to to = steer_tcp(p, m, pm, worker);
+
+		if (to != STEER_TO_NOBODY)
+			return to;
+	}
 	if (likely(lk->dir != L4_DIR_NONE)) {
 		*worker = p->w->worker_cnt == 1 ? p->w->id : owner_of(p, m, pm, lk);
 		return STEER_TO_FORWARD;

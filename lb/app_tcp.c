@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The TCP engines' share of the app: pools, and listeners of a generation. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <rte_mempool.h>
+
+#include "dataplane/base/log.h"
+#include "dataplane/base/time.h"
+#include "dataplane/eal/eal.h"
+#include "lb/app_pvt.h"
+
+#define REF_LEN 64 /* a reference has no bytes of its own */
+
+static uint32_t headers(const struct config *cfg)
+{
+	return cfg->tcp.packet_headers * cfg->workers.count;
+}
+
+static uint32_t data(const struct config *cfg)
+{
+	return cfg->tcp.data_buffers * cfg->workers.count;
+}
+
+uint64_t app_tcp_memory(const struct config *cfg, uint32_t frame_len)
+{
+	if (!cfg->tcp_given && cfg->listener_cnt == 0)
+		return 0;
+	return eal_memory_need(headers(cfg), frame_len) + eal_memory_need(headers(cfg), REF_LEN) +
+	       eal_memory_need(data(cfg), frame_len);
+}
+
+static struct rte_mempool *pool(
+	const struct app *app, const char *what, uint32_t count, uint32_t frame_len)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "tcp_%s_%u", what, app->serial);
+	return eal_pool_create(name, count, frame_len, SOCKET_ID_ANY);
+}
+
+int app_tcp_open(struct app *app, uint32_t frame_len)
+{
+	/* A header takes a whole frame where the port cannot send several segments. */
+	app->tcp_pools.header = pool(app, "headers", headers(app->cfg), frame_len);
+	app->tcp_pools.ref = pool(app, "refs", headers(app->cfg), REF_LEN);
+	app->tcp_pools.data = pool(app, "data", data(app->cfg), frame_len);
+	app->l7_registry = calloc(1, sizeof(*app->l7_registry));
+	if (app->tcp_pools.header != NULL && app->tcp_pools.ref != NULL &&
+		app->tcp_pools.data != NULL && app->l7_registry != NULL)
+		return 0;
+	LOG_ERR("no memory for the TCP engine's buffers", "headers=%u data=%u", headers(app->cfg),
+		data(app->cfg));
+	return -ENOMEM;
+}
+
+void app_tcp_close(struct app *app)
+{
+	rte_mempool_free(app->tcp_pools.header);
+	rte_mempool_free(app->tcp_pools.ref);
+	rte_mempool_free(app->tcp_pools.data);
+	free(app->l7_registry);
+}
+
+static bool in_use(void *ctx, bool member, uint32_t id)
+{
+	const struct app *app = ctx;
+
+	for (uint32_t i = 0; i < app->worker_cnt; i++) {
+		const struct l7_worker *w = app->l7[i];
+
+		if (w == NULL)
+			continue;
+		if ((member ? l7_worker_member(w, id)->active : l7_worker_listener(w, id)->active) >
+			0)
+			return true;
+	}
+	return false;
+}
+
+struct health_of {
+	const struct health_view *view;
+	uint32_t first; /* listeners come behind the services */
+};
+
+static bool backend_up(void *ctx, uint32_t listener, uint32_t backend)
+{
+	const struct health_of *h = ctx;
+
+	return health_view_up(h->view, h->first + listener, backend);
+}
+
+static struct l7_build build_of(
+	struct app *app, const struct config *cfg, struct health_of *h, uint64_t now_ns)
+{
+	*h = (struct health_of){&app->view, cfg->service_cnt};
+	return (struct l7_build){.cfg = cfg,
+		.registry = app->l7_registry,
+		.health_up = backend_up,
+		.health_ctx = h,
+		.in_use = in_use,
+		.use_ctx = app,
+		.prev = app->cur != NULL ? app->cur->l7 : NULL,
+		.now_ns = now_ns,
+		/* What closed before goes through TIME_WAIT and its last retransmissions. */
+		.linger_ns = 2 * cfg->tcp.time_wait_ns};
+}
+
+int app_tcp_build(struct app *app, const struct config *cfg, uint64_t now_ns, struct l7_table **out)
+{
+	struct health_of h;
+	struct l7_build in = build_of(app, cfg, &h, now_ns);
+	int rc = l7_table_build(&in, out);
+
+	if (rc != 0)
+		LOG_ERR("cannot build the table of listeners", "error=%d", rc);
+	return rc;
+}
+
+bool app_tcp_reap(struct app *app, uint64_t now_ns)
+{
+	struct health_of h;
+	struct l7_build in = build_of(app, app->cfg, &h, now_ns);
+
+	return l7_registry_reap(app->l7_registry, &in) > 0;
+}

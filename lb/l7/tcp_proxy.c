@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Action tcp_proxy. Until a backend has answered, what the client sends waits in the connection and
+ * its window stays shut behind it. Then the PROXY protocol header goes out, what waited follows,
+ * and both directions are spliced: payload, ends of file and back-pressure pass inside the engine.
+ * A side that ends in error takes the other with it by a reset; a side that ends in order leaves
+ * the other to finish. */
+#include <errno.h>
+
+#include <rte_mbuf.h>
+
+#include "dataplane/base/hash.h"
+#include "dataplane/base/time.h"
+#include "lb/l7/worker_pvt.h"
+
+static void next_backend(struct l7_conn *c);
+
+/* ---- choice ---- */
+
+static bool was_tried(const struct l7_conn *c, uint32_t member)
+{
+	for (uint32_t i = 0; i < c->tries; i++)
+		if (c->tried[i] == member)
+			return true;
+	return false;
+}
+
+static uint32_t choose_hash(const struct l7_conn *c, const struct l4_sched_set *s)
+{
+	uint64_t h = mix_fold(c->peer.src.d[0] ^ UINT64_C(0x9e3779b97f4a7c15),
+		c->peer.src.d[1] ^ UINT64_C(0xd1b54a32d192ed03));
+
+	/* The next try follows another hash, the same on every worker and node. */
+	h = mix_fold(h ^ c->tries, UINT64_C(0x9fb21c651e98df25));
+	return s->maglev[maglev_slot(h, s->maglev_size)];
+}
+
+static uint32_t choose_least(const struct l7_conn *c, const struct l7_listener *l)
+{
+	uint32_t best = L7_NONE;
+
+	for (uint32_t n = 0; n < l->set->node_cnt; n++) {
+		uint64_t a = c->w->members[l->members[n]].active;
+
+		if (was_tried(c, l->members[n]))
+			continue;
+		if (best == L7_NONE || (a + 1) * l->set->nodes[best].weight <
+					       (c->w->members[l->members[best]].active + 1) *
+						       l->set->nodes[n].weight)
+			best = n;
+	}
+	return best;
+}
+
+/* A node of the set that was not tried yet, or L7_NONE. */
+static uint32_t choose(struct l7_conn *c, const struct l7_listener *l)
+{
+	const struct l4_sched_set *s = l->set;
+	uint32_t first = 0;
+
+	if (s->node_cnt == 0)
+		return L7_NONE;
+	if (l->cfg->scheduler == LISTENER_LEAST_CONN)
+		return choose_least(c, l);
+	if (l->cfg->scheduler == LISTENER_WRR)
+		first = s->wrr[c->w->wrr_next[l->id]++ % s->wrr_len];
+	else
+		first = choose_hash(c, s);
+	for (uint32_t i = 0; i < s->node_cnt; i++) {
+		uint32_t n = (first + i) % s->node_cnt;
+
+		if (!was_tried(c, l->members[n]))
+			return n;
+	}
+	return L7_NONE;
+}
+
+/* ---- the backend's side ---- */
+
+static void drop_back(struct l7_conn *c)
+{
+	struct l7_member_stats *s = &c->w->members[c->member];
+	struct tcp_info i;
+
+	if (tcp_info(c->w->engine, c->back, &i) == 0) {
+		l7_count(&s->bytes_in, i.bytes_in);
+		l7_count(&s->bytes_out, i.bytes_acked);
+	}
+	l7_count(&s->active, (uint64_t)-1);
+	c->back = TCP_NONE;
+}
+
+/* Everything that waited is on its way: the engine does the rest. */
+static void flow(struct l7_conn *c)
+{
+	if (c->spliced)
+		return;
+	if (l7_pass_pend(c, c->back) < 0) {
+		l7_abort(c);
+		return;
+	}
+	if (c->pend != NULL)
+		return;
+	c->spliced = true;
+	(void)tcp_splice(c->w->engine, c->front, c->back);
+}
+
+static void idle_start(struct l7_conn *c)
+{
+	if (c->idle_ns > 0)
+		wheel_arm(&c->w->wheel, &c->timer, c->w->now_ns + c->idle_ns / 4);
+}
+
+static void back_connect(struct tcp_engine *e, uint64_t conn, void *user)
+{
+	struct l7_conn *c = user;
+	const struct l7_listener *l = l7_listener_of(c);
+	uint8_t hdr[PROXY_WRITE_MAX];
+	uint32_t len = l == NULL ? 0 : proxy_write(l->cfg->send_proxy, &c->peer, hdr);
+
+	l7_count(&c->w->members[c->member].connects, 1);
+	c->connected = true;
+	/* A new connection has room; short of buffers it cannot be served as asked. */
+	if (len > 0 && tcp_send_bytes(e, conn, hdr, len, 0) != (int64_t)len) {
+		l7_count(&l7_stats(c)->failed, 1);
+		l7_abort(c);
+		return;
+	}
+	idle_start(c);
+	(void)tcp_splice(e, c->back, c->front);
+	flow(c);
+}
+
+static void back_writable(struct tcp_engine *e, uint64_t conn, void *user)
+{
+	struct l7_conn *c = user;
+
+	(void)e;
+	(void)conn;
+	if (c->connected)
+		flow(c);
+}
+
+/* Only when the client's side has ended first. */
+static void back_data(
+	struct tcp_engine *e, uint64_t conn, void *user, struct rte_mbuf *chain, uint32_t len)
+{
+	struct l7_conn *c = user;
+
+	(void)e;
+	(void)conn;
+	(void)len;
+	l7_chain_free(chain);
+	l7_abort(c);
+}
+
+static void connect_failed(struct l7_conn *c, enum tcp_end end)
+{
+	struct l7_member_stats *s = &c->w->members[c->member];
+
+	if (end == TCP_END_REFUSED)
+		l7_count(&s->refused, 1);
+	else if (end == TCP_END_TIMEOUT)
+		l7_count(&s->timeouts, 1);
+	else
+		l7_count(&s->errors, 1);
+	l7_count(&s->active, (uint64_t)-1);
+	c->back = TCP_NONE;
+	next_backend(c);
+}
+
+static void back_closed(struct tcp_engine *e, uint64_t conn, void *user, enum tcp_end end)
+{
+	struct l7_conn *c = user;
+
+	(void)e;
+	(void)conn;
+	if (!c->connected) {
+		connect_failed(c, end);
+		return;
+	}
+	if (end != TCP_END_NORMAL)
+		l7_count(&c->w->members[c->member].resets, 1);
+	drop_back(c);
+	if (c->front == TCP_NONE) {
+		l7_finish(c);
+	} else if (end != TCP_END_NORMAL) {
+		l7_count(&l7_stats(c)->resets, 1);
+		l7_abort(c);
+	}
+}
+
+static const struct tcp_ops back_ops = {
+	.on_connect = back_connect,
+	.on_data = back_data,
+	.on_writable = back_writable,
+	.on_closed = back_closed,
+};
+
+/* ---- opening ---- */
+
+/* Configured sources of the family in turn; zero: the route's. */
+static struct ip_addr local_for(struct l7_conn *c, const struct config_listener *cfg, bool is4)
+{
+	struct ip_addr none = {.d = {0, 0}};
+
+	for (uint32_t i = 0; i < cfg->local_addr_cnt; i++) {
+		uint32_t at = c->w->local_next++ % cfg->local_addr_cnt;
+
+		if (ip_addr_is4(&cfg->local_addrs[at]) == is4)
+			return cfg->local_addrs[at];
+	}
+	return none;
+}
+
+static int connect_to(struct l7_conn *c, const struct l7_listener *l, uint32_t node)
+{
+	const struct maglev_node *n = &l->set->nodes[node];
+	struct tcp_connect_args a = {.laddr = local_for(c, l->cfg, ip_addr_is4(&n->addr)),
+		.raddr = n->addr,
+		.rport = n->port_be,
+		.ops = &back_ops,
+		.user = c,
+		.timeout_ms = (uint32_t)(l->cfg->connect_timeout_ns / NS_PER_MS)};
+	int rc;
+
+	c->member = l->members[node];
+	c->tried[c->tries++] = c->member;
+	rc = tcp_connect(c->w->engine, &a, &c->back);
+	if (rc == 0)
+		l7_count(&c->w->members[c->member].active, 1);
+	else
+		c->back = TCP_NONE;
+	return rc;
+}
+
+static void give_up(struct l7_conn *c, uint64_t *counter)
+{
+	l7_count(counter, 1);
+	l7_abort(c);
+}
+
+static void next_backend(struct l7_conn *c)
+{
+	const struct l7_listener *l = l7_listener_of(c);
+	struct l7_listener_stats *s = l7_stats(c);
+	uint32_t node;
+	int rc = 0;
+
+	while (l != NULL && c->tries < L7_TRIES) {
+		node = choose(c, l);
+		if (node == L7_NONE)
+			break;
+		if (c->tries > 0)
+			l7_count(&s->retries, 1);
+		rc = connect_to(c, l, node);
+		if (rc == 0)
+			return;
+		if (rc != -EADDRNOTAVAIL)
+			l7_count(&c->w->members[c->member].errors, 1);
+	}
+	if (rc == -EADDRNOTAVAIL)
+		give_up(c, &s->no_port);
+	else
+		give_up(c, c->tries == 0 ? &s->no_backend : &s->failed);
+}
+
+/* ---- the client's side ---- */
+
+static void front_data(struct l7_conn *c)
+{
+	if (c->spliced)
+		l7_abort(c); /* the backend's side has ended, and the client goes on */
+	else if (c->connected)
+		flow(c);
+}
+
+static void front_closed(struct l7_conn *c, enum tcp_end end)
+{
+	uint64_t back;
+
+	if (c->back == TCP_NONE) {
+		l7_finish(c);
+		return;
+	}
+	if (end == TCP_END_NORMAL && c->connected)
+		return;
+	back = c->back;
+	drop_back(c);
+	(void)tcp_abort(c->w->engine, back);
+	l7_finish(c);
+}
+
+static uint64_t moved(const struct l7_conn *c, uint64_t conn)
+{
+	struct tcp_info i;
+
+	return conn != TCP_NONE && tcp_info(c->w->engine, conn, &i) == 0
+		       ? i.bytes_in + i.bytes_acked
+		       : 0;
+}
+
+/* Idle when four checks in a row saw nothing move on either side. */
+static void idle_check(struct l7_conn *c)
+{
+	uint64_t now = moved(c, c->front) + moved(c, c->back);
+
+	c->quiet = now == c->moved ? (uint8_t)(c->quiet + 1) : 0;
+	c->moved = now;
+	if (c->quiet >= 4)
+		give_up(c, &l7_stats(c)->idle);
+	else
+		idle_start(c);
+}
+
+const struct l7_action l7_tcp_proxy = {
+	.open = next_backend,
+	.data = front_data,
+	.closed = front_closed,
+	.timer = idle_check,
+};

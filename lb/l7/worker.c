@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Listeners and the client's side of connections; actions are in serve.c and tcp_proxy.c. */
+#include "lb/l7/worker_pvt.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_mbuf.h>
+
+#include "dataplane/base/assert.h"
+#include "dataplane/base/log.h"
+#include "dataplane/base/rng.h"
+#include "dataplane/base/time.h"
+
+#define WHEEL_TICK_NS (4 * NS_PER_MS)
+
+void l7_chain_free(struct rte_mbuf *chain)
+{
+	while (chain != NULL) {
+		struct rte_mbuf *next = chain->next;
+
+		chain->next = NULL;
+		chain->nb_segs = 1;
+		rte_pktmbuf_free_seg(chain);
+		chain = next;
+	}
+}
+
+/* ---- ends ---- */
+
+static void note_bytes(struct l7_conn *c)
+{
+	struct tcp_info i;
+
+	if (c->front == TCP_NONE || tcp_info(c->w->engine, c->front, &i) != 0)
+		return;
+	l7_count(&l7_stats(c)->bytes_in, i.bytes_in);
+	l7_count(&l7_stats(c)->bytes_out, i.bytes_acked);
+}
+
+void l7_finish(struct l7_conn *c)
+{
+	struct l7_worker *w = c->w;
+
+	ASSERT_DBG(c->front == TCP_NONE && c->back == TCP_NONE);
+	l7_chain_free(c->pend);
+	c->pend = NULL;
+	wheel_cancel(&w->wheel, &c->timer);
+	l7_count(&l7_stats(c)->active, (uint64_t)-1);
+	l7_count(&w->active, (uint64_t)-1);
+	pool_put(&w->conns, (uint32_t)(((uint8_t *)c - w->conns.mem) / w->conns.elt_size));
+}
+
+void l7_close(struct l7_conn *c)
+{
+	note_bytes(c);
+	(void)tcp_close(c->w->engine, c->front);
+	c->front = TCP_NONE;
+	l7_finish(c);
+}
+
+void l7_abort(struct l7_conn *c)
+{
+	note_bytes(c);
+	if (c->front != TCP_NONE)
+		(void)tcp_abort(c->w->engine, c->front);
+	if (c->back != TCP_NONE) {
+		(void)tcp_abort(c->w->engine, c->back);
+		l7_count(&c->w->members[c->member].active, (uint64_t)-1);
+	}
+	c->front = c->back = TCP_NONE;
+	l7_finish(c);
+}
+
+/* ---- bytes from the client ---- */
+
+static void append(struct l7_conn *c, struct rte_mbuf *chain, uint32_t len)
+{
+	if (c->pend == NULL)
+		c->pend = chain;
+	else
+		c->pend_tail->next = chain;
+	while (chain->next != NULL)
+		chain = chain->next;
+	c->pend_tail = chain;
+	c->pend_len += len;
+}
+
+int64_t l7_pass_pend(struct l7_conn *c, uint64_t to)
+{
+	int64_t n;
+
+	if (c->pend == NULL)
+		return 0;
+	n = tcp_send(c->w->engine, to, &c->pend, 0);
+	if (n <= 0)
+		return n;
+	c->pend_len -= (uint32_t)n;
+	(void)tcp_consumed(c->w->engine, c->front, (uint32_t)n);
+	return n;
+}
+
+/* The first n bytes of what is pending have done their work. */
+static void strip(struct l7_conn *c, uint32_t n)
+{
+	(void)tcp_consumed(c->w->engine, c->front, n);
+	c->pend_len -= n;
+	while (n > 0) {
+		struct rte_mbuf *m = c->pend;
+
+		if (m->data_len > n) {
+			m->data_off = (uint16_t)(m->data_off + n);
+			m->data_len = (uint16_t)(m->data_len - n);
+			m->pkt_len -= n;
+			return;
+		}
+		n -= m->data_len;
+		c->pend = m->next;
+		m->next = NULL;
+		m->nb_segs = 1;
+		rte_pktmbuf_free_seg(m);
+	}
+}
+
+static uint32_t copy_pend(const struct l7_conn *c, uint8_t *buf, uint32_t max)
+{
+	uint32_t n = 0;
+
+	for (const struct rte_mbuf *m = c->pend; m != NULL && n < max; m = m->next) {
+		uint32_t take = m->data_len < max - n ? m->data_len : max - n;
+
+		memcpy(buf + n, rte_pktmbuf_mtod(m, const uint8_t *), take);
+		n += take;
+	}
+	return n;
+}
+
+static void open_action(struct l7_conn *c)
+{
+	c->in_header = false;
+	c->opened = true;
+	wheel_cancel(&c->w->wheel, &c->timer);
+	if (c->action->open != NULL)
+		c->action->open(c);
+}
+
+static void bad_header(struct l7_conn *c)
+{
+	l7_count(&l7_stats(c)->proxy_bad, 1);
+	l7_abort(c);
+}
+
+/* True: the header is complete and gone. */
+static bool take_header(struct l7_conn *c)
+{
+	uint8_t buf[PROXY_HEADER_MAX];
+	struct proxy_header h;
+
+	switch (proxy_parse(buf, copy_pend(c, buf, sizeof(buf)), &h)) {
+	case PROXY_MORE:
+		return false;
+	case PROXY_BAD:
+		bad_header(c);
+		return false;
+	default:
+		strip(c, h.len);
+		if (h.known)
+			c->peer = h;
+		return true;
+	}
+}
+
+static void on_data(
+	struct tcp_engine *e, uint64_t conn, void *user, struct rte_mbuf *chain, uint32_t len)
+{
+	struct l7_conn *c = user;
+
+	(void)e;
+	append(c, chain, len);
+	if (c->in_header) {
+		if (!take_header(c))
+			return;
+		open_action(c);
+		/* The action may have ended it: then the handle has no user any more. */
+		if (tcp_user(e, conn) != c)
+			return;
+	}
+	if (c->pend != NULL)
+		c->action->data(c);
+}
+
+static void on_eof(struct tcp_engine *e, uint64_t conn, void *user)
+{
+	struct l7_conn *c = user;
+
+	(void)e;
+	(void)conn;
+	c->front_eof = true;
+	if (c->in_header)
+		bad_header(c);
+	else if (c->action->eof != NULL)
+		c->action->eof(c);
+}
+
+static void on_writable(struct tcp_engine *e, uint64_t conn, void *user)
+{
+	struct l7_conn *c = user;
+
+	(void)e;
+	(void)conn;
+	if (!c->in_header && c->action->writable != NULL)
+		c->action->writable(c);
+}
+
+static void on_closed(struct tcp_engine *e, uint64_t conn, void *user, enum tcp_end end)
+{
+	struct l7_conn *c = user;
+
+	(void)e;
+	(void)conn;
+	note_bytes(c);
+	c->front = TCP_NONE;
+	if (end != TCP_END_NORMAL)
+		l7_count(&l7_stats(c)->resets, 1);
+	if (c->opened && c->action->closed != NULL)
+		c->action->closed(c, end);
+	else
+		l7_finish(c);
+}
+
+static void on_accept(struct tcp_engine *e, uint64_t conn, void *arg);
+
+static const struct tcp_ops front_ops = {
+	.on_accept = on_accept,
+	.on_data = on_data,
+	.on_eof = on_eof,
+	.on_writable = on_writable,
+	.on_closed = on_closed,
+};
+
+/* ---- accept ---- */
+
+static uint64_t active_everywhere(const struct l7_worker *w, uint32_t id)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < w->conf.worker_cnt; i++)
+		if (w->conf.all[i] != NULL)
+			n += __atomic_load_n(
+				&w->conf.all[i]->listeners[id].active, __ATOMIC_RELAXED);
+	return n;
+}
+
+static const struct l7_action *action_of(enum listener_action a)
+{
+	static const struct l7_action *const actions[] = {
+		[LISTENER_ECHO] = &l7_echo,
+		[LISTENER_DISCARD] = &l7_discard,
+		[LISTENER_SOURCE] = &l7_source,
+		[LISTENER_TCP_PROXY] = &l7_tcp_proxy,
+	};
+
+	return actions[a];
+}
+
+static struct l7_conn *conn_new(
+	struct l7_worker *w, uint64_t conn, uint32_t id, const struct config_listener *cfg)
+{
+	uint32_t idx = pool_get(&w->conns);
+	struct l7_conn *c;
+	struct tcp_info i;
+
+	if (idx == POOL_NONE)
+		return NULL;
+	c = pool_at(&w->conns, idx);
+	memset(c, 0, sizeof(*c));
+	c->w = w;
+	c->front = conn;
+	c->back = TCP_NONE;
+	c->listener = id;
+	c->action = action_of(cfg->action);
+	c->idle_ns = cfg->idle_timeout_ns;
+	c->in_header = cfg->accept_proxy;
+	wheel_timer_init(&c->timer);
+	if (tcp_info(w->engine, conn, &i) == 0)
+		c->peer = (struct proxy_header){.src = i.raddr,
+			.dst = i.laddr,
+			.sport = i.rport,
+			.dport = i.lport,
+			.known = true};
+	return c;
+}
+
+static void on_accept(struct tcp_engine *e, uint64_t conn, void *arg)
+{
+	const struct l7_open *o = arg;
+	struct l7_worker *w = o->w;
+	const struct l7_listener *l = w->table->by_id[o->listener];
+	struct l7_listener_stats *s = &w->listeners[o->listener];
+	struct l7_conn *c = NULL;
+
+	if (l != NULL &&
+		(l->cfg->conn_limit == 0 || active_everywhere(w, l->id) < l->cfg->conn_limit))
+		c = conn_new(w, conn, l->id, l->cfg);
+	if (c == NULL) {
+		l7_count(&s->over_limit, 1);
+		(void)tcp_abort(e, conn);
+		return;
+	}
+	(void)tcp_set_user(e, conn, c);
+	l7_count(&s->accepted, 1);
+	l7_count(&s->active, 1);
+	l7_count(&w->active, 1);
+	if (c->in_header)
+		wheel_arm(&w->wheel, &c->timer, w->now_ns + l->cfg->connect_timeout_ns);
+	else
+		open_action(c);
+}
+
+/* ---- life ---- */
+
+static int create_engine(struct l7_worker *w, uint64_t now_ns)
+{
+	const struct config_tcp *t = &w->conf.cfg->tcp;
+	struct tcp_config conf = {.max_conns = t->max_conns,
+		.max_syns = t->max_half_open,
+		.max_timewaits = t->max_timewaits,
+		.max_listeners = LIMIT_TCP_LISTENERS,
+		.header_pool = w->conf.header_pool,
+		.ref_pool = w->conf.ref_pool,
+		.data_pool = w->conf.data_pool,
+		.rx_pool = w->conf.rx_pool,
+		.rcvbuf = t->rcvbuf,
+		.sndbuf = t->sndbuf,
+		.time_wait_ms = (uint32_t)(t->time_wait_ns / NS_PER_MS),
+		.user_timeout_ms = (uint32_t)(t->user_timeout_ns / NS_PER_MS),
+		.keepalive_ms = (uint32_t)(t->keepalive_ns / NS_PER_MS),
+		.cc = (uint8_t)t->congestion,
+		.no_ecn = !t->ecn,
+		.rx_csum_trusted = true,
+		.port_lo = w->conf.port_lo,
+		.port_hi = w->conf.port_hi,
+		.ledger = w->conf.ledger,
+		.cb = w->conf.cb};
+
+	rng_secret(conf.secret, sizeof(conf.secret));
+	w->engine = tcp_engine_create(&conf, now_ns);
+	return w->engine == NULL ? -errno : 0;
+}
+
+int l7_worker_create(const struct l7_worker_conf *conf, uint64_t now_ns, struct l7_worker **out)
+{
+	struct l7_worker *w = calloc(1, sizeof(*w));
+	int rc;
+
+	*out = NULL;
+	if (w == NULL)
+		return -ENOMEM;
+	w->conf = *conf;
+	w->now_ns = now_ns;
+	wheel_init(&w->wheel, WHEEL_TICK_NS, now_ns);
+	for (uint32_t i = 0; i < LIMIT_TCP_LISTENERS; i++)
+		w->opens[i].engine_id = -1;
+	rc = pool_init(&w->conns, sizeof(struct l7_conn), 8, conf->cfg->tcp.max_conns);
+	if (rc == 0)
+		rc = create_engine(w, now_ns);
+	if (rc != 0) {
+		LOG_ERR("no TCP engine", "worker=%u error=%d", conf->index, rc);
+		l7_worker_destroy(w);
+		return rc;
+	}
+	*out = w;
+	return 0;
+}
+
+void l7_worker_destroy(struct l7_worker *w)
+{
+	if (w->engine != NULL) {
+		struct tcp_info i;
+
+		for (uint32_t at = 0; at != UINT32_MAX;) {
+			i.conn = TCP_NONE;
+			at = tcp_next(w->engine, at, &i);
+			if (i.conn != TCP_NONE) {
+				struct l7_conn *c = tcp_user(w->engine, i.conn);
+
+				if (c != NULL) {
+					l7_chain_free(c->pend);
+					c->pend = NULL;
+				}
+			}
+		}
+		tcp_engine_destroy(w->engine);
+	}
+	pool_fini(&w->conns);
+	free(w);
+}
+
+static void close_gone(struct l7_worker *w, bool *have, bool draining)
+{
+	for (uint32_t i = 0; i < w->open_high; i++) {
+		struct l7_open *o = &w->opens[i];
+		const struct l7_endpoint *e;
+
+		if (o->engine_id < 0)
+			continue;
+		e = l7_table_find(w->table, &o->addr, o->port);
+		if (!draining && e != NULL && e->accepting) {
+			o->listener = e->listener;
+			have[e - w->table->endpoints] = true;
+			continue;
+		}
+		tcp_unlisten(w->engine, o->engine_id);
+		o->engine_id = -1;
+	}
+}
+
+static void open_one(struct l7_worker *w, const struct l7_endpoint *e)
+{
+	for (uint32_t i = 0; i < LIMIT_TCP_LISTENERS; i++) {
+		struct l7_open *o = &w->opens[i];
+
+		if (o->engine_id >= 0)
+			continue;
+		*o = (struct l7_open){
+			.w = w, .addr = e->addr, .port = e->port, .listener = e->listener};
+		o->engine_id = tcp_listen(w->engine, &e->addr, e->port, &front_ops, o);
+		if (o->engine_id < 0)
+			LOG_ERR("cannot listen", "worker=%u error=%d", w->conf.index, o->engine_id);
+		if (i >= w->open_high)
+			w->open_high = i + 1;
+		return;
+	}
+}
+
+/* Ids that passed on to another listener or backend begin at zero. */
+static void renew_stats(struct l7_worker *w)
+{
+	for (uint32_t i = 0; i < w->table->listener_cnt; i++) {
+		const struct l7_listener *l = &w->table->listeners[i];
+
+		if (w->listener_epoch[l->id] == l->epoch)
+			continue;
+		w->listener_epoch[l->id] = l->epoch;
+		memset(&w->listeners[l->id], 0, sizeof(w->listeners[0]));
+	}
+	for (uint32_t i = 0; i < L7_MEMBERS; i++) {
+		if (w->member_epoch[i] == w->table->member_epoch[i])
+			continue;
+		w->member_epoch[i] = w->table->member_epoch[i];
+		memset(&w->members[i], 0, sizeof(w->members[0]));
+	}
+}
+
+void l7_worker_adopt(struct l7_worker *w, const struct l7_table *t, bool draining, uint64_t now_ns)
+{
+	bool have[LIMIT_TCP_LISTENERS * 2] = {false};
+
+	w->table = t;
+	w->now_ns = now_ns;
+	renew_stats(w);
+	close_gone(w, have, draining);
+	for (uint32_t i = 0; i < t->endpoint_cnt && !draining; i++)
+		if (t->endpoints[i].accepting && !have[i])
+			open_one(w, &t->endpoints[i]);
+}
+
+struct tcp_engine *l7_worker_engine(const struct l7_worker *w)
+{
+	return w->engine;
+}
+
+/* ---- a turn ---- */
+
+static void fill_dump(struct l7_worker *w, struct l7_dump *d)
+{
+	uint32_t at = 0;
+
+	d->cnt = 0;
+	d->more = false;
+	while (at != UINT32_MAX) {
+		struct tcp_info i = {.conn = TCP_NONE};
+
+		at = tcp_next(w->engine, at, &i);
+		if (i.conn == TCP_NONE)
+			continue;
+		if (d->cnt == L7_DUMP_MAX) {
+			d->more = true;
+			break;
+		}
+		d->conns[d->cnt++] = i;
+	}
+	tcp_usage(w->engine, &d->usage);
+	d->counters = *tcp_counters(w->engine);
+	atomic_store_explicit(&d->done, true, memory_order_release); /* L1 */
+}
+
+static void answer_dump(struct l7_worker *w)
+{
+	struct l7_dump *d;
+
+	if (likely(atomic_load_explicit(&w->dump, memory_order_relaxed) == NULL))
+		return;
+	d = atomic_exchange_explicit(&w->dump, NULL, memory_order_acquire); /* L2 */
+	if (d != NULL)
+		fill_dump(w, d);
+}
+
+static void expire(struct l7_worker *w)
+{
+	struct wheel_timer *t;
+
+	wheel_advance(&w->wheel, w->now_ns);
+	while ((t = wheel_pop(&w->wheel)) != NULL) {
+		struct l7_conn *c =
+			(struct l7_conn *)(void *)((uint8_t *)t - offsetof(struct l7_conn, timer));
+
+		if (c->in_header)
+			bad_header(c);
+		else if (c->action->timer != NULL)
+			c->action->timer(c);
+	}
+}
+
+void l7_worker_run(struct l7_worker *w, uint64_t now_ns)
+{
+	w->now_ns = now_ns;
+	tcp_run_timers(w->engine, now_ns);
+	expire(w);
+	tcp_flush(w->engine, now_ns);
+	answer_dump(w);
+}
+
+uint64_t l7_worker_next_ns(const struct l7_worker *w)
+{
+	uint64_t a = tcp_next_timer_ns(w->engine), b = wheel_next_ns(&w->wheel);
+
+	return a < b ? a : b;
+}
+
+uint64_t l7_worker_active(const struct l7_worker *w)
+{
+	return __atomic_load_n(&w->active, __ATOMIC_RELAXED);
+}
+
+const struct l7_listener_stats *l7_worker_listener(const struct l7_worker *w, uint32_t id)
+{
+	return &w->listeners[id];
+}
+
+const struct l7_member_stats *l7_worker_member(const struct l7_worker *w, uint32_t id)
+{
+	return &w->members[id];
+}
+
+void l7_worker_dump(struct l7_worker *w, struct l7_dump *d)
+{
+	atomic_store_explicit(&d->done, false, memory_order_relaxed);
+	atomic_store_explicit(&w->dump, d, memory_order_release); /* L2 */
+}
+
+bool l7_worker_dump_cancel(struct l7_worker *w)
+{
+	return atomic_exchange_explicit(&w->dump, NULL, memory_order_acq_rel) != NULL;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * worker_pvt - a worker's connections and the actions of listeners.
+ *
+ * A connection passes through stages: with accept_proxy_protocol its first bytes are a header; then
+ * its action opens it. What the client sent and nobody took yet waits in `pend`. */
+#ifndef LB_L7_WORKER_PVT_H
+#define LB_L7_WORKER_PVT_H
+
+#include <stdatomic.h>
+
+#include "dataplane/base/pool.h"
+#include "dataplane/base/wheel.h"
+#include "lb/l7/proxy_proto.h"
+#include "lb/l7/worker.h"
+
+#define L7_TRIES 3 /* backends that one connection tries */
+
+struct l7_conn;
+
+/* What a listener does. front events come after the PROXY protocol header, if there is one; each
+ * may end the connection (l7_end). NULL: nothing to do. */
+struct l7_action {
+	void (*open)(struct l7_conn *c);
+	void (*data)(struct l7_conn *c); /* pend has grown */
+	void (*eof)(struct l7_conn *c);  /* the client sends no more */
+	void (*writable)(struct l7_conn *c);
+	void (*closed)(struct l7_conn *c, enum tcp_end end); /* the client's side is gone */
+	void (*timer)(struct l7_conn *c);
+};
+
+struct l7_conn {
+	struct l7_worker *w;
+	const struct l7_action *action;
+	uint64_t front, back; /* TCP_NONE: not there */
+	struct rte_mbuf *pend, *pend_tail;
+	uint32_t pend_len;
+	uint32_t listener, member; /* ids */
+	bool in_header, front_eof, opened;
+	bool connected, spliced; /* of tcp_proxy */
+	uint8_t tries, quiet;    /* quiet: checks in a row on which nothing moved */
+	uint32_t tried[L7_TRIES];
+	struct proxy_header peer; /* client and the address it asked for */
+	uint64_t sent;            /* of source */
+	uint64_t idle_ns, moved;  /* bytes moved by the last check */
+	struct wheel_timer timer;
+};
+
+struct l7_open {
+	struct l7_worker *w;
+	struct ip_addr addr;
+	uint16_t port;
+	uint32_t listener;
+	int engine_id; /* -1: free */
+};
+
+struct l7_worker {
+	struct tcp_engine *engine;
+	const struct l7_table *table;
+	struct l7_worker_conf conf;
+	struct pool conns;
+	struct wheel wheel;
+	uint64_t now_ns;
+	uint64_t active;
+	struct l7_open opens[LIMIT_TCP_LISTENERS];
+	uint32_t open_high;
+	uint32_t wrr_next[LIMIT_LISTENERS], local_next;
+	uint32_t listener_epoch[LIMIT_LISTENERS], member_epoch[L7_MEMBERS];
+	struct l7_listener_stats listeners[LIMIT_LISTENERS];
+	struct l7_member_stats members[L7_MEMBERS];
+	_Atomic(struct l7_dump *) dump;
+};
+
+extern const struct l7_action l7_echo, l7_discard, l7_source, l7_tcp_proxy;
+
+/* Counters have one writer; readers elsewhere see whole values. */
+static inline void l7_count(uint64_t *c, uint64_t n)
+{
+	__atomic_store_n(c, *c + n, __ATOMIC_RELAXED);
+}
+
+static inline struct l7_listener_stats *l7_stats(const struct l7_conn *c)
+{
+	return &c->w->listeners[c->listener];
+}
+
+/* The listener as configured now; NULL: removed. */
+static inline const struct l7_listener *l7_listener_of(const struct l7_conn *c)
+{
+	return c->w->table->by_id[c->listener];
+}
+
+void l7_chain_free(struct rte_mbuf *chain);
+/* Send what is pending on `to`; reports to the client's side what was taken. -errno as tcp_send. */
+int64_t l7_pass_pend(struct l7_conn *c, uint64_t to);
+/* End in order (what is queued is still sent), or with a reset. c is gone afterwards. */
+void l7_close(struct l7_conn *c);
+void l7_abort(struct l7_conn *c);
+/* The front is gone already. */
+void l7_finish(struct l7_conn *c);
+
+#endif
