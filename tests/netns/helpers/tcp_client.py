@@ -1,0 +1,191 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""tcp_client.py MODE ADDRESS PORT [ARGUMENT...]: a kernel TCP client that checks every byte.
+
+echo BYTES [CONNECTIONS]   send and expect back, on all connections at once; then half close
+short COUNT                COUNT connections, each 64 bytes back and forth
+slow BYTES                 echo whose reader stops until the window is shut
+source BYTES               read the pattern to the end; BYTES 0: 8 MiB of an endless one, then close
+discard BYTES              send; the peer closes after our end of file
+reset                      send, then reset; afterwards a new connection must work
+half BYTES                 send, end, then read all that comes back
+first TEXT                 send TEXT (with backslash escapes) and print what comes until the end
+hold SECONDS               echo a byte every 50 ms for so long
+Prints one line and exits 0, or says what was wrong and exits 1."""
+import os
+import selectors
+import socket
+import struct
+import sys
+import time
+
+LIMIT = 40
+
+
+def connect(addr, port, **opts):
+    s = socket.socket(socket.AF_INET6 if ":" in addr else socket.AF_INET, socket.SOCK_STREAM)
+    if "rcvbuf" in opts:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, opts["rcvbuf"])
+    s.settimeout(LIMIT)
+    s.connect((addr, port))
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return s
+
+
+def read_all(s):
+    out = bytearray()
+    while True:
+        d = s.recv(1 << 16)
+        if not d:
+            return bytes(out)
+        out += d
+
+
+def echo(addr, port, size, count=1):
+    size, count = int(size), int(count)
+    data = os.urandom(size)
+    sel = selectors.DefaultSelector()
+    state = {}
+    for _ in range(count):
+        s = connect(addr, port)
+        s.setblocking(False)
+        state[s] = [0, 0]
+        sel.register(s, selectors.EVENT_READ | selectors.EVENT_WRITE)
+    end = time.monotonic() + LIMIT
+    while state:
+        assert time.monotonic() < end, f"{len(state)} connections did not finish: {list(state.values())[:3]}"
+        for key, ev in sel.select(1):
+            s = key.fileobj
+            st = state[s]
+            if ev & selectors.EVENT_WRITE and st[0] < size:
+                st[0] += s.send(data[st[0]:st[0] + 65536])
+                if st[0] == size:
+                    s.shutdown(socket.SHUT_WR)
+                    sel.modify(s, selectors.EVENT_READ)
+            if ev & selectors.EVENT_READ:
+                d = s.recv(1 << 16)
+                if not d:
+                    assert st[1] == size, f"closed after {st[1]} of {size} bytes"
+                    sel.unregister(s)
+                    s.close()
+                    del state[s]
+                    continue
+                assert data[st[1]:st[1] + len(d)] == d, f"wrong byte after {st[1]}"
+                st[1] += len(d)
+    return f"echo {count} x {size} bytes"
+
+
+def short(addr, port, count):
+    for i in range(int(count)):
+        s = connect(addr, port)
+        d = struct.pack("!QQ", i, ~i & (1 << 64) - 1) * 4
+        s.sendall(d)
+        s.shutdown(socket.SHUT_WR)
+        assert read_all(s) == d, f"connection {i}"
+        s.close()
+    return f"{count} connections"
+
+
+def slow(addr, port, size):
+    size = int(size)
+    data = os.urandom(size)
+    s = connect(addr, port, rcvbuf=4096)
+    s.settimeout(0.5)
+    sent = 0
+    try:
+        while sent < size:
+            sent += s.send(data[sent:sent + 16384])
+    except socket.timeout:
+        pass
+    assert sent < size, "nothing held the sender back"
+    time.sleep(1)
+    s.setblocking(False)
+    got, end = bytearray(), time.monotonic() + LIMIT
+    while len(got) < size:
+        assert time.monotonic() < end, f"stalled after {len(got)} of {size}"
+        try:
+            got += s.recv(1 << 16)
+        except BlockingIOError:
+            time.sleep(0.001)
+        if sent < size:
+            try:
+                sent += s.send(data[sent:sent + 16384])
+            except BlockingIOError:
+                pass
+    assert bytes(got) == data, "wrong bytes"
+    return f"echo of {size} bytes through a shut window"
+
+
+def source(addr, port, size):
+    size = int(size)
+    s = connect(addr, port)
+    pattern = bytes(i % 251 for i in range(251 * 600))
+    got, want = 0, size or 8 << 20
+    while got < want:
+        d = s.recv(1 << 16)
+        if not d:
+            break
+        at = got % 251
+        assert d == pattern[at:at + len(d)], f"wrong byte after {got}"
+        got += len(d)
+    if size:
+        assert got == size and s.recv(1) == b"", f"{got} bytes instead of {size}"
+    assert got >= want
+    return f"source {got} bytes"
+
+
+def discard(addr, port, size):
+    s = connect(addr, port)
+    s.sendall(bytes(int(size)))
+    s.shutdown(socket.SHUT_WR)
+    assert read_all(s) == b""
+    return f"discard {size} bytes"
+
+
+def reset(addr, port):
+    s = connect(addr, port)
+    s.sendall(bytes(100000))
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.close()
+    return short(addr, port, 1)
+
+
+def half(addr, port, size):
+    data = os.urandom(int(size))
+    s = connect(addr, port)
+    s.sendall(data)
+    s.shutdown(socket.SHUT_WR)
+    time.sleep(0.2)
+    got = read_all(s)
+    assert got == data, f"{len(got)} bytes of {size}"
+    return f"half close, {size} bytes"
+
+
+def first(addr, port, text):
+    s = connect(addr, port)
+    s.sendall(text.encode().decode("unicode_escape").encode("latin-1"))
+    s.shutdown(socket.SHUT_WR)
+    try:
+        return read_all(s).decode("latin-1").strip()
+    except ConnectionResetError:
+        return "reset"
+
+
+def hold(addr, port, seconds):
+    s = connect(addr, port)
+    end, n = time.monotonic() + float(seconds), 0
+    while time.monotonic() < end:
+        d = struct.pack("!I", n)
+        s.sendall(d)
+        assert s.recv(4, socket.MSG_WAITALL) == d, f"turn {n}"
+        n += 1
+        time.sleep(0.05)
+    return f"held for {n} turns"
+
+
+MODES = {f.__name__: f for f in (echo, short, slow, source, discard, reset, half, first, hold)}
+try:
+    print(MODES[sys.argv[1]](sys.argv[2], int(sys.argv[3]), *sys.argv[4:]))
+except (AssertionError, OSError) as e:
+    print(f"{sys.argv[1]}: {e!r}")
+    sys.exit(1)
