@@ -339,21 +339,23 @@ static void moves_no_more_than_the_paper(void **state)
 		{65537, 1000, {0.57, 2.34, 0.30}},
 	};
 	static const char *const what[CHANGES] = {"one removed", "1 % removed", "one halved"};
-	enum { SEEDS = 24 };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(f); i++) {
 		struct maglev_node *n = nodes_create(f[i].cnt, 100);
 		struct sums ours = {{0}, {0}}, paper = {{0}, {0}};
+		/* Two walks whose steps are small multiples of each other get in each other's way;
+		 * with few nodes such a seed is rare and far out. */
+		uint32_t seeds = f[i].cnt < 100 ? 160 : 24;
 
-		for (uint64_t s = 0; s < SEEDS; s++) {
+		for (uint64_t s = 0; s < seeds; s++) {
 			disrupt(our_build, &f[i], s, n, &ours);
 			disrupt(paper_build, &f[i], s, n, &paper);
 		}
 		for (int c = 0; c < CHANGES; c++) {
-			double a = ours.sum[c] / SEEDS, b = paper.sum[c] / SEEDS;
-			double va = ours.sq[c] / SEEDS - a * a, vb = paper.sq[c] / SEEDS - b * b;
-			double error = sqrt((va + vb) / (SEEDS - 1));
+			double a = ours.sum[c] / seeds, b = paper.sum[c] / seeds;
+			double va = ours.sq[c] / seeds - a * a, vb = paper.sq[c] / seeds - b * b;
+			double error = sqrt((va + vb) / (seeds - 1));
 
 			print_message("%u slots, %u nodes, %s: %.3f (paper's algorithm %.3f, "
 				      "of one seed +-%.3f; published %.2f)\n",
