@@ -126,6 +126,16 @@ static int on_health(void *ctx, json_t *out)
 	return status_health(((struct control *)ctx)->app, out);
 }
 
+static int on_listeners(void *ctx, json_t *out)
+{
+	return status_listeners(((struct control *)ctx)->app, out);
+}
+
+static int on_tcp(void *ctx, json_t *out)
+{
+	return status_tcp(((struct control *)ctx)->app, out);
+}
+
 /* The caller reads what the file's messages would have said on stderr. */
 static int on_reload(void *ctx, json_t *out)
 {
@@ -158,6 +168,8 @@ static const struct admin_ops admin_ops = {
 	.counters = on_counters,
 	.services = on_services,
 	.health = on_health,
+	.listeners = on_listeners,
+	.tcp = on_tcp,
 	.reload = on_reload,
 	.stop = on_stop,
 };

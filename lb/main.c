@@ -26,7 +26,8 @@ static const char usage_text[] =
 	"       weir config show FILE     print every effective value and where it came from\n"
 	"       weir config schema        print the JSON Schema of the configuration\n"
 	"       weir config reference     print the reference page of the configuration\n"
-	"       weir status|counters|services|health|reload|stop [-s SOCKET] [-o json]\n"
+	"       weir status|counters|services|listeners|health|tcp|reload|stop [-s SOCKET] [-o "
+	"json]\n"
 	"                                 ask or tell a running weir\n"
 	"       weir --version | --help\n"
 	"\n"
@@ -62,7 +63,7 @@ static int config_command(int argc, char **argv)
 static int command(int argc, char **argv)
 {
 	static const char *const admin[] = {
-		"status", "counters", "services", "health", "reload", "stop"};
+		"status", "counters", "services", "listeners", "health", "tcp", "reload", "stop"};
 
 	if (strcmp(argv[0], "check") == 0)
 		return argc == 2 ? config_cmd_check(argv[1])

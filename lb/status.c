@@ -10,39 +10,7 @@
 #include "lb/admin/admin_json.h"
 #include "lb/app_pvt.h"
 #include "lb/l4/worker.h"
-
-static void set_int(json_t *o, const char *key, uint64_t v)
-{
-	json_object_set_new(o, key, json_integer((json_int_t)v));
-}
-
-static void set_text(json_t *o, const char *key, const char *text)
-{
-	json_object_set_new(o, key, json_string(text));
-}
-
-static json_t *add_object(json_t *array)
-{
-	json_t *o = json_object();
-
-	json_array_append_new(array, o);
-	return o;
-}
-
-static json_t *set_array(json_t *o, const char *key)
-{
-	json_t *a = json_array();
-
-	json_object_set_new(o, key, a);
-	return a;
-}
-
-static void set_addr(json_t *o, const char *key, const struct ip_addr *a)
-{
-	char text[IP_ADDR_TEXT_MAX];
-
-	set_text(o, key, ip_addr_format(a, text));
-}
+#include "lb/status_pvt.h"
 
 static void fill_worker(const struct app *app, uint32_t i, json_t *o)
 {

@@ -49,6 +49,8 @@ OP_ROUTE(status)
 OP_ROUTE(counters)
 OP_ROUTE(services)
 OP_ROUTE(health)
+OP_ROUTE(listeners)
+OP_ROUTE(tcp)
 OP_ROUTE(reload)
 OP_ROUTE(stop)
 
@@ -68,6 +70,10 @@ static const struct route routes[] = {
 		MHD_HTTP_OK, run_services},
 	{"/v1/health", "GET", "health checks: state, last result, round trip, counts", MHD_HTTP_OK,
 		run_health},
+	{"/v1/listeners", "GET", "listeners with their backends, connections and errors",
+		MHD_HTTP_OK, run_listeners},
+	{"/v1/tcp", "GET", "TCP engines: use, counters, and up to 256 connections of each worker",
+		MHD_HTTP_OK, run_tcp},
 	{"/v1/drop-reasons", "GET", "what each packet counter means", MHD_HTTP_OK,
 		get_drop_reasons},
 	{"/v1/reload", "POST", "read the configuration file again", MHD_HTTP_OK, run_reload},

@@ -28,6 +28,8 @@ struct admin_ops {
 	int (*counters)(void *ctx, json_t *out);
 	int (*services)(void *ctx, json_t *out);
 	int (*health)(void *ctx, json_t *out);
+	int (*listeners)(void *ctx, json_t *out);
+	int (*tcp)(void *ctx, json_t *out);
 	int (*reload)(void *ctx, json_t *out);
 	int (*stop)(void *ctx, json_t *out); /* says that it will stop, and does so later */
 };

@@ -14,6 +14,8 @@ static const struct command {
 	{"counters", "GET", "/v1/counters"},
 	{"services", "GET", "/v1/services"},
 	{"health", "GET", "/v1/health"},
+	{"listeners", "GET", "/v1/listeners"},
+	{"tcp", "GET", "/v1/tcp"},
 	{"drop-reasons", "GET", "/v1/drop-reasons"},
 	{"reload", "POST", "/v1/reload"},
 	{"stop", "POST", "/v1/stop"},

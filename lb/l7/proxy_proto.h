@@ -4,7 +4,7 @@
  * Owner:      none, pure.
  * Invariants: PP1 what a parser accepts has exactly one meaning; leading zeros, other white space,
  *             unknown families and lengths that do not fit are refused.
- *             PP2 the verdict on a prefix of a header is MORE, or BAD if no continuation is good.
+ *             PP2 every proper prefix of a good header is MORE.
  * Units:      ports in network order.
  * Limits:     PROXY_V1_MAX bytes of version 1; PROXY_HEADER_MAX of version 2, with its TLVs. */
 #ifndef LB_L7_PROXY_PROTO_H
