@@ -115,6 +115,9 @@ wait_for 5 bash -c "! ip netns exec $TAG-b2 ss -Hltn 'sport = :80' | grep -q ."
 equal "a backend that refuses is passed over" b1 "$(gets 20 http://203.0.113.80/)"
 only_b1() { [ "$(gets 6 http://203.0.113.80:82/)" = b1 ]; }
 check "health check takes it out" wait_for 5 only_b1
+equal "listeners: state of a backend" false "$(ask listeners listeners.listener=checked.backends.1.up)"
+at_least "listeners: retries" 1 "$(ask listeners listeners.listener=web.retries)"
+at_least "listeners: idle connections" 1 "$(ask listeners listeners.listener=idle.idle)"
 config '"198.51.100.11:80"' >"$TMP/weir.yaml"
 check "reload" weir_reload
 equal "after the reload" b1 "$(gets 10 http://203.0.113.80/)"

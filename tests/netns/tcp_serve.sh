@@ -67,10 +67,37 @@ else
 	skip "loss" "no nftables"
 fi
 
+ask_tcp() { "$WEIR" tcp -s "$SOCK" -o json | $PYTHON -c "import json,sys; d=json.load(sys.stdin); print($1)"; }
+at_least "listeners: accepted" 4500 "$(ask listeners listeners.listener=echo.accepted)"
+all_ended() { [ "$(ask listeners listeners.listener=echo.active)" = 0 ]; }
+check "listeners: none active once all ended" wait_for 5 all_ended
+equal "listeners: header that was none" 1 "$(ask listeners listeners.listener=told.proxy_bad)"
+two_and_no_more() { # two connections fit, the third is reset
+	ns c $PYTHON -c '
+import socket
+a = [socket.create_connection(("192.0.2.80", 21)) for _ in range(2)]
+for s in a:
+    s.send(b"x")
+    assert s.recv(1) == b"x"
+try:
+    c = socket.create_connection(("192.0.2.80", 21))
+    c.send(b"x")
+    raise SystemExit("the third got " + repr(c.recv(1)))
+except ConnectionError:
+    pass'
+}
+check "limit of connections" two_and_no_more
+equal "listeners: over the limit" 1 "$(ask listeners listeners.listener=few.over_limit)"
+equal "tcp: both engines" 2 "$(ask_tcp 'len(d["engines"])')"
+at_least "tcp: accepts" 4500 "$(ask_tcp 'd["counters"]["accepts"]')"
+at_least "tcp: segments sent again" 1 "$(ask_tcp 'd["counters"]["retrans"]')"
+equal "tcp: no bad checksum" 0 "$(ask_tcp 'd["counters"]["bad_checksum"]')"
+
 # A reload takes the echo away from one address and adds one; a connection goes on where it was.
 background c "$TMP/hold.log" $PYTHON "$HELPERS/tcp_client.py" hold 192.0.2.80 7 3
 hold=$!
 sleep 0.5
+equal "tcp: the held connection" ESTABLISHED "$(ask_tcp 'd["connections"][0]["state"].upper()')"
 config '"192.0.2.81:7", "192.0.2.1:7"' >"$TMP/weir.yaml"
 check "reload" weir_reload
 check "new address" client echo 192.0.2.81 7 10000
