@@ -162,6 +162,10 @@ void check_listeners(struct check *c)
 		names[i] = (struct check_name){
 			l->name, schema_mark(t, "name"), schema_given(t, "name")};
 	}
+	if (cnt > LIMIT_TCP_LISTENERS)
+		diag_error(c->diag, schema_mark(c->root, "listeners"),
+			"listeners: %u addresses and ports are more than %d", cnt,
+			LIMIT_TCP_LISTENERS);
 	check_names(c, "name", names, n);
 	check_same_binds(c, claims, cnt);
 }

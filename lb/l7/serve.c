@@ -82,15 +82,12 @@ const struct l7_action l7_discard = {
 
 /* ---- source ---- */
 
-static const uint8_t *pattern(void)
-{
-	static uint8_t bytes[PATTERN];
+static uint8_t pattern[PATTERN];
 
-	/* Every worker writes the same. */
-	if (bytes[PERIOD - 1] != PERIOD - 1)
-		for (uint32_t i = 0; i < PATTERN; i++)
-			bytes[i] = (uint8_t)(i % PERIOD);
-	return bytes;
+void l7_source_init(void)
+{
+	for (uint32_t i = 0; i < PATTERN; i++)
+		pattern[i] = (uint8_t)(i % PERIOD);
 }
 
 static void source_more(struct l7_conn *c)
@@ -106,7 +103,7 @@ static void source_more(struct l7_conn *c)
 			l7_close(c);
 			return;
 		}
-		n = tcp_send_bytes(c->w->engine, c->front, pattern() + c->sent % PERIOD,
+		n = tcp_send_bytes(c->w->engine, c->front, pattern + c->sent % PERIOD,
 			(uint32_t)(left < CHUNK ? left : CHUNK), 0);
 		if (n < 0) {
 			l7_abort(c);

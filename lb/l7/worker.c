@@ -357,6 +357,7 @@ int l7_worker_create(const struct l7_worker_conf *conf, uint64_t now_ns, struct 
 	*out = NULL;
 	if (w == NULL)
 		return -ENOMEM;
+	l7_source_init();
 	w->conf = *conf;
 	w->now_ns = now_ns;
 	wheel_init(&w->wheel, WHEEL_TICK_NS, now_ns);
@@ -455,8 +456,9 @@ static void renew_stats(struct l7_worker *w)
 
 void l7_worker_adopt(struct l7_worker *w, const struct l7_table *t, bool draining, uint64_t now_ns)
 {
-	bool have[LIMIT_TCP_LISTENERS * 2] = {false};
+	bool have[2 * LIMIT_TCP_LISTENERS] = {false}; /* bound and lingering ones */
 
+	ASSERT(t->endpoint_cnt <= ARRAY_SIZE(have));
 	w->table = t;
 	w->now_ns = now_ns;
 	renew_stats(w);

@@ -89,6 +89,9 @@ static inline const struct l7_listener *l7_listener_of(const struct l7_conn *c)
 	return c->w->table->by_id[c->listener];
 }
 
+/* Control, while no worker runs. */
+void l7_source_init(void);
+
 void l7_chain_free(struct rte_mbuf *chain);
 /* Send what is pending on `to`; reports to the client's side what was taken. -errno as tcp_send. */
 int64_t l7_pass_pend(struct l7_conn *c, uint64_t to);
