@@ -513,6 +513,11 @@ bool app_reload_done(const struct app *app)
 	return app->retiring == NULL;
 }
 
+bool app_settled(const struct app *app)
+{
+	return app->retiring == NULL && !app->dirty;
+}
+
 void app_drain(struct app *app)
 {
 	app->draining = true;

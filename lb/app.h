@@ -46,6 +46,8 @@ uint64_t app_control(struct app *app, uint64_t now_ns);
  * being adopted, -EINVAL if it needs a restart (said on err). */
 int app_reload(struct app *app, struct config *next, FILE *err, uint64_t now_ns) WARN_UNUSED;
 bool app_reload_done(const struct app *app);
+/* Every worker runs the current generation, and nothing waits to become the next one. */
+bool app_settled(const struct app *app);
 
 /* What the control thread should wait on besides its own; fills at most max entries. */
 #define APP_POLL_MAX (2 * LIMIT_PORTS)

@@ -25,6 +25,7 @@ struct control {
 	enum control_phase phase;
 	bool reload_wanted, stop_wanted;
 	uint64_t drain_end_ns;
+	bool drain_said;     /* every worker refuses new flows, and the log says so */
 	struct admin *admin; /* NULL: not configured */
 };
 
@@ -57,7 +58,7 @@ static void begin_stop(struct control *c, uint64_t now_ns)
 	}
 	c->phase = PHASE_DRAIN;
 	c->drain_end_ns = now_ns + app_config(c->app)->workers.stop_timeout_ns;
-	LOG_INF("draining", "flows=%llu", (unsigned long long)app_flow_count(c->app));
+	c->drain_said = false;
 	app_drain(c->app);
 }
 
@@ -195,6 +196,12 @@ static void check_drain(struct control *c, uint64_t now_ns)
 	if (c->phase != PHASE_DRAIN)
 		return;
 	flows = app_flow_count(c->app);
+	if (!c->drain_said && app_settled(c->app)) {
+		c->drain_said = true;
+		LOG_INF("draining", "flows=%llu", (unsigned long long)flows);
+	}
+	if (!c->drain_said && now_ns < c->drain_end_ns)
+		return;
 	if (flows > 0 && now_ns < c->drain_end_ns)
 		return;
 	LOG_INF("drained", "flows_left=%llu", (unsigned long long)flows);

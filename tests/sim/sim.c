@@ -230,7 +230,7 @@ static bool make_meta(const uint8_t *ip, uint32_t len, struct pkt_meta *p)
 		p->l3_len = BE16(h->total_len_be);
 		p->proto = h->proto;
 		p->tos = h->tos;
-		if (cksum_ip4(h) != h->cksum || h->ver_ihl != 0x45)
+		if (h->ver_ihl != 0x45 || cksum_ip4(h) != h->cksum)
 			return false;
 	} else if (p->ip_ver == 6 && len >= IP6_HDR_LEN + 8) {
 		const struct ip6_hdr *h = (const void *)ip;
@@ -245,7 +245,7 @@ static bool make_meta(const uint8_t *ip, uint32_t len, struct pkt_meta *p)
 	} else {
 		return false;
 	}
-	if (p->l3_len > len || p->l3_len < p->l4_off + 8 || p->proto != PROTO_TCP)
+	if (p->l3_len > len || p->l3_len < p->l4_off + TCP_HDR_LEN || p->proto != PROTO_TCP)
 		return false;
 	p->sport = load16(ip + p->l4_off);
 	p->dport = load16(ip + p->l4_off + 2);

@@ -535,9 +535,10 @@ static uint64_t lookup(struct script *t, const char *name)
 	I(srtt_us)
 	I(rttvar_us)
 	I(min_rtt_us)
-	I(rto_ms) I(cwnd) I(ssthresh) I(snd_wnd) I(rcv_wnd) I(queued) I(inflight) I(unread)
-		I(ooo_bytes) I(bytes_acked) I(retransmits) I(ecn) I(sack) I(timestamps)
-			I(snd_wscale) I(rcv_wscale) I(orphan)
+	I(rto_ms)
+	I(cwnd) I(ssthresh) I(snd_wnd) I(rcv_wnd) I(queued) I(inflight) I(unread) I(ooo_bytes)
+		I(bytes_acked) I(retransmits) I(ecn) I(sack) I(timestamps) I(snd_wscale)
+			I(rcv_wscale) I(orphan)
 #undef I
 				die(t, "unknown value: %s", name);
 }
