@@ -30,7 +30,10 @@ done
 
 # A demo that was killed: the next one takes its place, with or without `down`.
 check "up for the kill" demo up
-kill -9 "$(value pid)"
+pid=$(value pid)
+kill -9 "$pid"
+gone() { ! ip netns pids weir-lb | grep -qx "$pid"; }
+check "the killed one ends" wait_for 10 gone
 equal "weir is gone: status says down" "state=down" "$(demo status)"
 check "up over what was left" demo up
 check "a request" request "$(value l4_url)"

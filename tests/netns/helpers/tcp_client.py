@@ -12,6 +12,7 @@ half BYTES                 send, end, then read all that comes back
 first TEXT                 send TEXT (with backslash escapes) and print what comes until the end
 hold SECONDS               echo a byte every 50 ms for so long
 Prints one line and exits 0, or says what was wrong and exits 1."""
+import errno
 import os
 import selectors
 import socket
@@ -163,12 +164,15 @@ def half(addr, port, size):
 
 def first(addr, port, text):
     s = connect(addr, port)
-    s.sendall(text.encode().decode("unicode_escape").encode("latin-1"))
-    s.shutdown(socket.SHUT_WR)
+    # A reset may come between any two of these: a shutdown after it says "not connected".
     try:
+        s.sendall(text.encode().decode("unicode_escape").encode("latin-1"))
+        s.shutdown(socket.SHUT_WR)
         return read_all(s).decode("latin-1").strip()
-    except ConnectionResetError:
-        return "reset"
+    except OSError as e:
+        if e.errno in (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN):
+            return "reset"
+        raise
 
 
 def hold(addr, port, seconds):
