@@ -79,6 +79,11 @@ static int tables_create(struct l4_worker *w, const struct l4_worker_conf *conf)
 	return 0;
 }
 
+void l4_worker_set_flood(struct l4_worker *w, uint32_t new_per_sec)
+{
+	w->flood_inc_ns = new_per_sec != 0 ? NS_PER_SEC / new_per_sec + 1 : 0;
+}
+
 int l4_worker_create(const struct l4_worker_conf *conf, struct l4_worker **out)
 {
 	struct l4_worker *w;
@@ -98,8 +103,7 @@ int l4_worker_create(const struct l4_worker_conf *conf, struct l4_worker **out)
 	w->port_guard = conf->port_guard;
 	w->mem = conf->mem.alloc != NULL ? conf->mem
 					 : (struct l4_mem){pages_alloc, pages_release, NULL};
-	if (conf->flood_new_per_sec != 0)
-		w->flood_inc_ns = NS_PER_SEC / conf->flood_new_per_sec + 1;
+	l4_worker_set_flood(w, conf->flood_new_per_sec);
 	w->member_stats = zeroed(L4_MAX_MEMBERS, sizeof(*w->member_stats));
 	w->member_active = zeroed(L4_MAX_MEMBERS, sizeof(*w->member_active));
 	w->member_pub = zeroed(L4_MAX_MEMBERS, sizeof(*w->member_pub));

@@ -92,6 +92,9 @@ void l4_worker_set_draining(struct l4_worker *w, bool draining);
 /* Does a full NAT flow of this worker expect packets of tuple t, as they arrive from a backend? */
 bool l4_worker_expects(const struct l4_worker *w, const struct l4_tuple *t);
 
+/* New flows a second that this worker tracks; 0: no bound. Between two bursts. */
+void l4_worker_set_flood(struct l4_worker *w, uint32_t new_per_sec);
+
 /* End flows whose time is over; once a loop. Paces itself: a whole pass takes about a second. The
  * first pass after a new generation also ends flows whose client its lists refuse. */
 void l4_sweep(struct l4_worker *w, uint64_t now_ns);

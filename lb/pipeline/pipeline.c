@@ -155,6 +155,10 @@ static void adopt(void *ctx, void *msg, uint64_t now_ns)
 	const struct pipeline_gen *gen = msg;
 
 	p->now_ns = now_ns;
+	if (p->gen->cfg != gen->cfg) {
+		icmp_limiter_init(&p->icmp, gen->cfg->l4.icmp_rate);
+		l4_worker_set_flood(p->l4, gen->cfg->l4.flood_new_per_sec);
+	}
 	p->gen = gen;
 	l4_worker_set_table(p->l4, gen->l4, now_ns);
 	l4_worker_set_draining(p->l4, gen->draining);

@@ -447,6 +447,10 @@ static void a_flood_is_not_tracked(void **state)
 	}
 	rig_decide(&rig, &m, &v);
 	assert_false(v.flags & L4_V_TRACKED);
+	/* A reload may lift the bound. */
+	l4_worker_set_flood(rig.workers[0], 0);
+	rig_decide(&rig, &m, &v);
+	assert_true(v.flags & L4_V_TRACKED);
 	finish(&rig);
 
 	rig_init_conf(&rig, 1, &conf);
