@@ -528,6 +528,7 @@ static uint64_t lookup(struct script *t, const char *name)
 #define I(f)                       \
 	if (strcmp(name, #f) == 0) \
 		return i.f;
+	/* clang-format off: rows of a table */
 	I(recovery)
 	I(backoff)
 	I(mss)
@@ -536,11 +537,25 @@ static uint64_t lookup(struct script *t, const char *name)
 	I(rttvar_us)
 	I(min_rtt_us)
 	I(rto_ms)
-	I(cwnd) I(ssthresh) I(snd_wnd) I(rcv_wnd) I(queued) I(inflight) I(unread) I(ooo_bytes)
-		I(bytes_acked) I(retransmits) I(ecn) I(sack) I(timestamps) I(snd_wscale)
-			I(rcv_wscale) I(orphan)
+	I(cwnd)
+	I(ssthresh)
+	I(snd_wnd)
+	I(rcv_wnd)
+	I(queued)
+	I(inflight)
+	I(unread)
+	I(ooo_bytes)
+	I(bytes_acked)
+	I(retransmits)
+	I(ecn)
+	I(sack)
+	I(timestamps)
+	I(snd_wscale)
+	I(rcv_wscale)
+	I(orphan)
+	/* clang-format on */
 #undef I
-				die(t, "unknown value: %s", name);
+	die(t, "unknown value: %s", name);
 }
 
 /* "is NAME OP NUMBER" */
