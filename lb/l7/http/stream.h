@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * stream - one request and its response, whatever protocol carries them.
+ *
+ *	front (codec of the client's side: h1, later h2)
+ *	   -> route -> policies -> action (proxy, respond, redirect, files, cache, kv)
+ *
+ * The front makes a stream when a request's head is complete and calls the action; the action
+ * answers through the stream's functions, which pass the response policies and end in the front.
+ * Bodies are chains of mbufs with back-pressure on both ways: whoever takes bytes says so when they
+ * are gone (body_consumed), and whoever offers more than there is room for is told `resume`.
+ *
+ * Owner:      the front of one worker, from the request's head until on both ways all is said.
+ * Lifetime:   an action may hold the pointer from start() until it called http_finish() or
+ *             http_fail(), or its cancel() was called; not a moment longer.
+ * Invariants: HS1 start() is called once; then body() in order and end() once, unless cancel()
+ *                 comes; after cancel() nothing. HS2 an action sends: informational heads, then one
+ *                 final head, body, finish. HS3 after http_fail() or cancel() the action's state is
+ *                 gone. HS4 nothing of a generation of the configuration is kept across an event
+ *                 except by its pin (`site_ref`), which the stream holds until its end.
+ *             HS5 functions of the stream may call back into the action only through resume(), and
+ *                 never before they have returned to the worker's loop.
+ * Units:      ns (monotonic), bytes.
+ * Cost:       no allocation but from pools and the stream's arena. */
+#ifndef LB_L7_HTTP_STREAM_H
+#define LB_L7_HTTP_STREAM_H
+
+#include "dataplane/net/addr.h"
+#include "lb/l7/http/arena.h"
+#include "lb/l7/http/head.h"
+
+struct http_stream;
+struct http_worker; /* what HTTP keeps per worker: pools, upstreams, limits, log */
+struct http_route;  /* lb/l7/route: the compiled route that matched */
+struct http_site;   /* lb/l7/route: compiled routes and policies of a listener */
+struct rte_mbuf;
+
+/* What answers requests. Every member but start may be NULL. */
+struct http_action {
+	const char *name;
+	/* The head is in s->req, the route in s->route. With s->req.framing NONE no body() or
+	 * end() follows. */
+	void (*start)(struct http_stream *s);
+	/* Takes the chain. http_body_consumed() when its bytes are gone. */
+	void (*body)(struct http_stream *s, struct rte_mbuf *chain, uint32_t len);
+	/* The request's body is complete; trailers (may be NULL) are valid during the call. */
+	void (*end)(struct http_stream *s, const struct http_head *trailers);
+	/* There is room for response bytes again. */
+	void (*resume)(struct http_stream *s);
+	/* The client is gone, or the stream was refused midway: drop all. */
+	void (*cancel)(struct http_stream *s);
+};
+
+/* Why a request ended as it did; a word for the log, a Proxy-Status error type of RFC 9209 (or
+ * NULL) and the status that is sent if nothing was sent before (0: the connection is cut). */
+/* clang-format off */
+#define HTTP_ENDS(E) \
+	E(OK, "ok", NULL, 0) \
+	E(CLIENT_GONE, "client_gone", NULL, 0) \
+	E(BAD_REQUEST, "bad_request", "http_request_error", 400) \
+	E(REQUEST_TIMEOUT, "request_timeout", NULL, 408) \
+	E(TOO_LARGE, "body_too_large", NULL, 413) \
+	E(URI_TOO_LONG, "uri_too_long", NULL, 414) \
+	E(HEAD_TOO_LARGE, "head_too_large", NULL, 431) \
+	E(NO_ROUTE, "no_route", NULL, 404) \
+	E(METHOD_NOT_ALLOWED, "method_not_allowed", NULL, 405) \
+	E(DENIED, "denied", "http_request_denied", 403) \
+	E(UNAUTHORIZED, "unauthorized", NULL, 401) \
+	E(RATE_LIMITED, "rate_limited", NULL, 429) \
+	E(OVERLOADED, "overloaded", "connection_limit_reached", 503) \
+	E(NO_BACKEND, "no_backend", "destination_unavailable", 503) \
+	E(QUEUE_TIMEOUT, "queue_timeout", "connection_limit_reached", 503) \
+	E(CIRCUIT_OPEN, "circuit_open", "connection_limit_reached", 503) \
+	E(CONNECT_REFUSED, "connect_refused", "connection_refused", 502) \
+	E(CONNECT_TIMEOUT, "connect_timeout", "connection_timeout", 504) \
+	E(CONNECT_FAILED, "connect_failed", "destination_ip_unroutable", 502) \
+	E(NO_PORT, "no_port", "proxy_internal_error", 503) \
+	E(BACKEND_TLS, "backend_tls", "tls_protocol_error", 502) \
+	E(BACKEND_CERTIFICATE, "backend_certificate", "tls_certificate_error", 502) \
+	E(BACKEND_CLOSED, "backend_closed", "connection_terminated", 502) \
+	E(BACKEND_INVALID, "backend_invalid", "http_protocol_error", 502) \
+	E(BACKEND_INCOMPLETE, "backend_incomplete", "http_response_incomplete", 502) \
+	E(BACKEND_HEAD_TOO_LARGE, "backend_head_too_large", "http_response_header_section_size", 502) \
+	E(BACKEND_TIMEOUT, "backend_timeout", "http_response_timeout", 504) \
+	E(INTERNAL, "internal", "proxy_internal_error", 500) \
+	E(NO_MEMORY, "no_memory", "proxy_internal_error", 503) \
+	E(LOOP, "loop", "proxy_loop_detected", 508)
+/* clang-format on */
+
+enum http_end {
+#define E(id, word, proxy_status, status) HTTP_END_##id,
+	HTTP_ENDS(E)
+#undef E
+		HTTP_END_CNT
+};
+
+const char *http_end_word(enum http_end e);
+
+/* Times of the phases, ns; 0: did not happen. */
+struct http_times {
+	uint64_t accepted;   /* the connection; the same for all its requests */
+	uint64_t first_byte; /* of the request */
+	uint64_t head;       /* the request's head was complete */
+	uint64_t request;    /* the request's body was complete */
+	uint64_t queued;     /* began to wait for a backend connection */
+	uint64_t backend;    /* got one (new or kept) */
+	uint64_t response;   /* response head came */
+	uint64_t end;
+};
+
+struct http_stream {
+	struct http_worker *w;
+	const struct http_front_ops *front; /* of the front's protocol */
+	void *front_state;
+	struct http_arena arena;
+
+	struct http_head req;  /* edited by request policies */
+	struct http_head resp; /* edited by response policies */
+
+	/* The client and the address it asked for, PROXY protocol and trusted X-Forwarded-For
+	 * taken into account; `peer` is who really connected. */
+	struct ip_addr client, peer, local;
+	uint16_t client_port, local_port; /* network order */
+	bool secure;                      /* TLS to us */
+	uint32_t listener;                /* id */
+
+	const struct http_site *site; /* pinned by site_ref until the end */
+	void *site_ref;
+	const struct http_route *route;
+	const struct http_action *action;
+	void *action_state; /* the action's */
+	void *policy_state; /* the policies' */
+
+	struct http_times t;
+	uint64_t req_bytes, resp_bytes; /* of bodies, as received and as sent to the client */
+	struct span request_id;
+	const char *backend; /* name of the backend that answered; NULL: none */
+	uint32_t retries;
+	enum http_end end;
+	bool resp_started, resp_finished, req_finished;
+	const char *cache; /* word for the log: hit, miss, ...; NULL: not asked */
+};
+
+/* ---- for actions ---- */
+
+/* Fill s->resp before: status, fields, framing, length. Informational (1xx but 101): may come
+ * several times before the final one. Runs the response policies. */
+void http_send_head(struct http_stream *s);
+/* Takes the chain. Returns the room that is left: 0 means wait for resume() (what was given is
+ * taken all the same). */
+uint32_t http_send_body(struct http_stream *s, struct rte_mbuf *chain, uint32_t len);
+/* Bytes copied into buffers of the worker; for small bodies. 0 or -ENOMEM. */
+int http_send_bytes(struct http_stream *s, const void *data, uint32_t len) WARN_UNUSED;
+uint32_t http_send_room(const struct http_stream *s);
+/* The response is complete. trailers may be NULL. The stream may be gone afterwards. */
+void http_finish(struct http_stream *s, const struct http_head *trailers);
+/* A whole small response. body is copied; type empty: none. The stream may be gone afterwards. */
+void http_respond(struct http_stream *s, uint16_t status, struct span type, struct span body);
+/* The configured error answer for `end` with Proxy-Status, or, if a response was begun, the cut
+ * that the protocol has for it. The stream may be gone afterwards. */
+void http_fail(struct http_stream *s, enum http_end end);
+/* n bytes given to body() are gone. */
+void http_body_consumed(struct http_stream *s, uint32_t n);
+/* Take no more of the request's body (an answer before its end): it is dropped up to a bound, then
+ * the connection closes after the response. */
+void http_body_ignore(struct http_stream *s);
+
+uint64_t http_now_ns(const struct http_stream *s);
+
+#endif
