@@ -13,7 +13,7 @@ static uint64_t moved(const struct l7_conn *c)
 {
 	struct tcp_info i;
 
-	return tcp_info(c->w->engine, c->front, &i) == 0 ? i.bytes_in + i.bytes_acked : 0;
+	return l7_io_info(&c->front, &i) == 0 ? i.bytes_in + i.bytes_acked : 0;
 }
 
 static void idle_start(struct l7_conn *c)
@@ -47,7 +47,7 @@ static void served_closed(struct l7_conn *c, enum tcp_end end)
 
 static void echo_more(struct l7_conn *c)
 {
-	if (l7_pass_pend(c, c->front) < 0)
+	if (l7_pass_pend(c, &c->front) < 0)
 		l7_abort(c);
 	else if (c->pend == NULL && c->front_eof)
 		l7_close(c);
@@ -68,7 +68,7 @@ static void discard_data(struct l7_conn *c)
 {
 	l7_chain_free(c->pend);
 	c->pend = NULL;
-	(void)tcp_consumed(c->w->engine, c->front, c->pend_len);
+	(void)l7_io_consumed(&c->front, c->pend_len);
 	c->pend_len = 0;
 }
 
@@ -103,7 +103,7 @@ static void source_more(struct l7_conn *c)
 			l7_close(c);
 			return;
 		}
-		n = tcp_send_bytes(c->w->engine, c->front, pattern + c->sent % PERIOD,
+		n = l7_io_send_bytes(&c->front, pattern + c->sent % PERIOD,
 			(uint32_t)(left < CHUNK ? left : CHUNK), 0);
 		if (n < 0) {
 			l7_abort(c);

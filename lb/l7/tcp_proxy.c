@@ -92,16 +92,18 @@ static void drop_back(struct l7_conn *c)
 /* Everything that waited is on its way: the engine does the rest. */
 static void flow(struct l7_conn *c)
 {
+	struct l7_io back = {.e = c->w->engine, .conn = c->back};
+
 	if (c->spliced)
 		return;
-	if (l7_pass_pend(c, c->back) < 0) {
+	if (l7_pass_pend(c, &back) < 0) {
 		l7_abort(c);
 		return;
 	}
 	if (c->pend != NULL)
 		return;
 	c->spliced = true;
-	(void)tcp_splice(c->w->engine, c->front, c->back);
+	(void)tcp_splice(c->w->engine, c->front.conn, c->back);
 }
 
 static void idle_start(struct l7_conn *c)
@@ -126,7 +128,7 @@ static void back_connect(struct tcp_engine *e, uint64_t conn, void *user)
 		return;
 	}
 	idle_start(c);
-	(void)tcp_splice(e, c->back, c->front);
+	(void)tcp_splice(e, c->back, c->front.conn);
 	flow(c);
 }
 
@@ -181,7 +183,7 @@ static void back_closed(struct tcp_engine *e, uint64_t conn, void *user, enum tc
 	if (end != TCP_END_NORMAL)
 		l7_count(&c->w->members[c->member].resets, 1);
 	drop_back(c);
-	if (c->front == TCP_NONE) {
+	if (!l7_io_is_open(&c->front)) {
 		l7_finish(c);
 	} else if (end != TCP_END_NORMAL) {
 		l7_count(&l7_stats(c)->resets, 1);
@@ -302,7 +304,7 @@ static uint64_t moved(const struct l7_conn *c, uint64_t conn)
 /* Idle when four checks in a row saw nothing move on either side. */
 static void idle_check(struct l7_conn *c)
 {
-	uint64_t now = moved(c, c->front) + moved(c, c->back);
+	uint64_t now = moved(c, c->front.conn) + moved(c, c->back);
 
 	c->quiet = now == c->moved ? (uint8_t)(c->quiet + 1) : 0;
 	c->moved = now;

@@ -33,7 +33,7 @@ static void note_bytes(struct l7_conn *c)
 {
 	struct tcp_info i;
 
-	if (c->front == TCP_NONE || tcp_info(c->w->engine, c->front, &i) != 0)
+	if (!l7_io_is_open(&c->front) || l7_io_info(&c->front, &i) != 0)
 		return;
 	l7_count(&l7_stats(c)->bytes_in, i.bytes_in);
 	l7_count(&l7_stats(c)->bytes_out, i.bytes_acked);
@@ -43,7 +43,7 @@ void l7_finish(struct l7_conn *c)
 {
 	struct l7_worker *w = c->w;
 
-	ASSERT_DBG(c->front == TCP_NONE && c->back == TCP_NONE);
+	ASSERT_DBG(!l7_io_is_open(&c->front) && c->back == TCP_NONE);
 	l7_chain_free(c->pend);
 	c->pend = NULL;
 	wheel_cancel(&w->wheel, &c->timer);
@@ -55,21 +55,20 @@ void l7_finish(struct l7_conn *c)
 void l7_close(struct l7_conn *c)
 {
 	note_bytes(c);
-	(void)tcp_close(c->w->engine, c->front);
-	c->front = TCP_NONE;
+	l7_io_close(&c->front);
 	l7_finish(c);
 }
 
 void l7_abort(struct l7_conn *c)
 {
 	note_bytes(c);
-	if (c->front != TCP_NONE)
-		(void)tcp_abort(c->w->engine, c->front);
+	if (l7_io_is_open(&c->front))
+		l7_io_abort(&c->front);
 	if (c->back != TCP_NONE) {
 		(void)tcp_abort(c->w->engine, c->back);
 		l7_count(&c->w->members[c->member].active, (uint64_t)-1);
 	}
-	c->front = c->back = TCP_NONE;
+	c->back = TCP_NONE;
 	l7_finish(c);
 }
 
@@ -87,24 +86,24 @@ static void append(struct l7_conn *c, struct rte_mbuf *chain, uint32_t len)
 	c->pend_len += len;
 }
 
-int64_t l7_pass_pend(struct l7_conn *c, uint64_t to)
+int64_t l7_pass_pend(struct l7_conn *c, const struct l7_io *to)
 {
 	int64_t n;
 
 	if (c->pend == NULL)
 		return 0;
-	n = tcp_send(c->w->engine, to, &c->pend, 0);
+	n = l7_io_send(to, &c->pend, 0);
 	if (n <= 0)
 		return n;
 	c->pend_len -= (uint32_t)n;
-	(void)tcp_consumed(c->w->engine, c->front, (uint32_t)n);
+	(void)l7_io_consumed(&c->front, (uint32_t)n);
 	return n;
 }
 
 /* The first n bytes of what is pending have done their work. */
 static void strip(struct l7_conn *c, uint32_t n)
 {
-	(void)tcp_consumed(c->w->engine, c->front, n);
+	(void)l7_io_consumed(&c->front, n);
 	c->pend_len -= n;
 	while (n > 0) {
 		struct rte_mbuf *m = c->pend;
@@ -182,8 +181,9 @@ static void on_data(
 		if (!take_header(c))
 			return;
 		open_action(c);
-		/* The action may have ended it: then the handle has no user any more. */
-		if (tcp_user(e, conn) != c)
+		/* The action may have ended it; the pool's memory stays, and nothing is accepted
+		 * within this callback. */
+		if (c->front.conn != conn)
 			return;
 	}
 	if (c->pend != NULL)
@@ -220,7 +220,7 @@ static void on_closed(struct tcp_engine *e, uint64_t conn, void *user, enum tcp_
 	(void)e;
 	(void)conn;
 	note_bytes(c);
-	c->front = TCP_NONE;
+	c->front.conn = TCP_NONE;
 	if (end != TCP_END_NORMAL)
 		l7_count(&l7_stats(c)->resets, 1);
 	if (c->opened && c->action->closed != NULL)
@@ -276,7 +276,7 @@ static struct l7_conn *conn_new(
 	c = pool_at(&w->conns, idx);
 	memset(c, 0, sizeof(*c));
 	c->w = w;
-	c->front = conn;
+	c->front = (struct l7_io){.e = w->engine, .conn = conn};
 	c->back = TCP_NONE;
 	c->listener = id;
 	c->action = action_of(cfg->action);

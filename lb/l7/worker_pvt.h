@@ -10,6 +10,7 @@
 
 #include "dataplane/base/pool.h"
 #include "dataplane/base/wheel.h"
+#include "lb/l7/io.h"
 #include "lb/l7/proxy_proto.h"
 #include "lb/l7/worker.h"
 
@@ -31,7 +32,8 @@ struct l7_action {
 struct l7_conn {
 	struct l7_worker *w;
 	const struct l7_action *action;
-	uint64_t front, back; /* TCP_NONE: not there */
+	struct l7_io front; /* the client's side */
+	uint64_t back;      /* TCP_NONE: not there */
 	struct rte_mbuf *pend, *pend_tail;
 	uint32_t pend_len;
 	uint32_t listener, member; /* ids */
@@ -94,7 +96,7 @@ void l7_source_init(void);
 
 void l7_chain_free(struct rte_mbuf *chain);
 /* Send what is pending on `to`; reports to the client's side what was taken. -errno as tcp_send. */
-int64_t l7_pass_pend(struct l7_conn *c, uint64_t to);
+int64_t l7_pass_pend(struct l7_conn *c, const struct l7_io *to);
 /* End in order (what is queued is still sent), or with a reset. c is gone afterwards. */
 void l7_close(struct l7_conn *c);
 void l7_abort(struct l7_conn *c);
