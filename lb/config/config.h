@@ -13,10 +13,7 @@
 #include "dataplane/base/compiler.h"
 #include "dataplane/base/limits.h"
 #include "dataplane/net/addr.h"
-
-struct config_mark {
-	uint32_t line, col; /* 1-based; 0 for a default */
-};
+#include "lb/config/config_mark.h"
 
 enum config_poll { POLL_AUTO, POLL_BUSY, POLL_ADAPTIVE }; /* auto: busy on a PCI NIC */
 enum config_steering { STEER_AUTO, STEER_RSS, STEER_SOFTWARE };

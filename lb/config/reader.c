@@ -231,7 +231,16 @@ static void read_child(struct reader *r, const struct schema_field *f, const str
 
 	if (!one)
 		return;
-	one[0] = reader_map(r, f->map, node, data + f->offset);
+	data += f->offset;
+	if (f->flags & SCHEMA_OPTIONAL) {
+		char *own = arena_alloc(r->arena, f->map->size);
+
+		if (!own)
+			return;
+		*(void **)(void *)data = own;
+		data = own;
+	}
+	one[0] = reader_map(r, f->map, node, data);
 	v->maps = one;
 	v->item_cnt = one[0] ? 1 : 0;
 }
@@ -260,7 +269,8 @@ static void set_default(struct reader *r, const struct schema_field *f, struct c
 	const char *text = f->dflt;
 	char why[VALUE_WHY];
 
-	if (f->type == SCHEMA_MAP && !(f->flags & (SCHEMA_LIST | SCHEMA_NAMED)) && !v->item_cnt)
+	if (f->type == SCHEMA_MAP && !(f->flags & (SCHEMA_LIST | SCHEMA_NAMED | SCHEMA_OPTIONAL)) &&
+		!v->item_cnt)
 		read_child(r, f, NULL, t->data, v);
 	if (!text)
 		return;

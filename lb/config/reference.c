@@ -57,6 +57,24 @@ static const char intro[] =
 	"a\n"
 	"whole, and the running configuration stays. All others take effect on reload.\n";
 
+/* A map that stands in several places is described in the first of them. */
+struct page {
+	FILE *out;
+	uint32_t place_cnt;
+	struct {
+		const struct schema_map *map;
+		char path[128];
+	} places[256];
+};
+
+static const char *place_of(const struct page *p, const struct schema_map *map)
+{
+	for (uint32_t i = 0; i < p->place_cnt; i++)
+		if (p->places[i].map == map)
+			return p->places[i].path;
+	return NULL;
+}
+
 /* The anchor that Markdown makes of a heading. */
 static void link_to(const char *path, FILE *out)
 {
@@ -85,7 +103,7 @@ static void default_cell(const struct schema_field *f, FILE *out)
 		fprintf(out, "`%s`", f->dflt);
 	else if (f->dflt_doc)
 		cell(f->dflt_doc, out);
-	else if (f->flags & (SCHEMA_LIST | SCHEMA_NAMED))
+	else if (f->flags & (SCHEMA_LIST | SCHEMA_NAMED | SCHEMA_OPTIONAL))
 		fputs("none", out);
 }
 
@@ -130,10 +148,26 @@ static void child_path(const char *path, const struct schema_field *f, char *out
 	snprintf(out, size, "%s%s%s%s", path, *path ? "." : "", f->key, tail);
 }
 
-static void row(const struct schema_map *map, const struct schema_field *f, const char *path,
-	bool restart, FILE *out)
+static void collect(struct page *p, const struct schema_map *map, const char *path)
 {
-	char child[128];
+	if (p->place_cnt == ARRAY_SIZE(p->places) || place_of(p, map))
+		return;
+	p->places[p->place_cnt].map = map;
+	snprintf(p->places[p->place_cnt++].path, sizeof(p->places[0].path), "%s", path);
+	for (uint32_t i = 0; i < map->field_cnt; i++) {
+		char child[128];
+
+		if (map->fields[i].type != SCHEMA_MAP)
+			continue;
+		child_path(path, &map->fields[i], child, sizeof(child));
+		collect(p, map->fields[i].map, child);
+	}
+}
+
+static void row(const struct page *p, const struct schema_map *map, const struct schema_field *f,
+	bool restart)
+{
+	FILE *out = p->out;
 
 	fprintf(out, "| `%s` | ", f->key);
 	schema_type_text(f, out);
@@ -147,9 +181,8 @@ static void row(const struct schema_map *map, const struct schema_field *f, cons
 	if (restart)
 		fputs(" *restart*", out);
 	if (f->type == SCHEMA_MAP) {
-		child_path(path, f, child, sizeof(child));
 		fputs(" See ", out);
-		link_to(child, out);
+		link_to(place_of(p, f->map), out);
 		fputc('.', out);
 	}
 	fputs(" |\n", out);
@@ -164,17 +197,22 @@ static void words(const struct schema_field *f, FILE *out)
 		fprintf(out, "- `%s`: %s\n", e->word, e->help);
 }
 
-static void section(const struct schema_map *map, const char *path, bool restart, FILE *out)
+static bool needs_restart(const struct schema_field *f, bool above)
 {
+	return (above || (f->flags & SCHEMA_RESTART)) && !(f->flags & SCHEMA_RELOAD);
+}
+
+static void section(
+	const struct page *p, const struct schema_map *map, const char *path, bool restart)
+{
+	FILE *out = p->out;
+
 	fprintf(out, "\n## %s\n\n%s\n\n", *path ? path : "The file", map->help);
 	fputs("| Key | Type | Default | Range | Meaning |\n|---|---|---|---|---|\n", out);
 	for (uint32_t i = 0; i < map->field_cnt; i++) {
 		const struct schema_field *f = &map->fields[i];
 
-		row(map, f, path,
-			(restart || (f->flags & SCHEMA_RESTART)) && !(f->flags & SCHEMA_RELOAD) &&
-				f->type != SCHEMA_MAP,
-			out);
+		row(p, map, f, needs_restart(f, restart) && f->type != SCHEMA_MAP);
 	}
 	for (uint32_t i = 0; i < map->field_cnt; i++)
 		words(&map->fields[i], out);
@@ -185,15 +223,18 @@ static void section(const struct schema_map *map, const char *path, bool restart
 		if (f->type != SCHEMA_MAP)
 			continue;
 		child_path(path, f, child, sizeof(child));
-		section(f->map, child,
-			(restart || (f->flags & SCHEMA_RESTART)) && !(f->flags & SCHEMA_RELOAD),
-			out);
+		if (strcmp(place_of(p, f->map), child) == 0)
+			section(p, f->map, child, needs_restart(f, restart));
 	}
 }
 
 void config_reference(FILE *out)
 {
+	static struct page page;
+
+	page = (struct page){.out = out};
+	collect(&page, &schema_root, "");
 	fprintf(out, intro, LIMIT_CONFIG_BYTES >> 20, LIMIT_CONFIG_NODES, LIMIT_CONFIG_ALIASED,
 		LIMIT_CONFIG_DEPTH);
-	section(&schema_root, "", false, out);
+	section(&page, &schema_root, "", false);
 }

@@ -12,6 +12,7 @@
  *   one value                  type of a value
  *   list of values             ... | SCHEMA_LIST   (a single value stands for a list of one)
  *   map                        SCHEMA_MAP          (its members' offsets start at this `offset`)
+ *   map that may be missing    SCHEMA_MAP | SCHEMA_OPTIONAL (pointer at offset; NULL: not given)
  *   list of maps               SCHEMA_MAP | SCHEMA_LIST
  *   maps by name               SCHEMA_MAP | SCHEMA_NAMED  (the key fills the element's name)
  *   variant                    a map whose `variant` key decides which other keys exist (`only`)
@@ -53,6 +54,7 @@ enum schema_type {
 #define SCHEMA_RESTART  8u  /* takes effect at start only; holds for all below */
 #define SCHEMA_SHORT    16u /* short form of other keys: not shown */
 #define SCHEMA_RELOAD   32u /* takes effect on reload, although what it stands in does not */
+#define SCHEMA_OPTIONAL 64u /* pointer to a struct of its own, NULL if not given */
 
 struct schema_enum {
 	const char *word; /* NULL ends the table */

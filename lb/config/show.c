@@ -163,6 +163,8 @@ static void show_map(struct show *s, const struct config_tree *t, int indent)
 
 		if ((f->flags & SCHEMA_SHORT) || !schema_applies(map, f, t->data))
 			continue;
+		if ((f->flags & SCHEMA_OPTIONAL) && t->values[i].item_cnt == 0)
+			continue;
 		if (f->type == SCHEMA_MAP)
 			show_maps(s, f, &t->values[i], indent);
 		else

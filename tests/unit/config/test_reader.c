@@ -38,6 +38,7 @@ struct top {
 	uint32_t store_cnt;
 	struct ip_addr *addrs;
 	uint32_t addr_cnt;
+	struct point *maybe;
 };
 
 #define FIELDS(array) .fields = array, .field_cnt = ARRAY_SIZE(array)
@@ -72,6 +73,7 @@ static const struct schema_field top_fields[] = {
 	{"number", SCHEMA_UINT, 0, SCHEMA_AT(top, number), .max = 100, .dflt = "42"},
 	{"flag", SCHEMA_BOOL, 0, SCHEMA_AT(top, flag), .dflt = "true"},
 	{"inner", SCHEMA_MAP, 0, SCHEMA_AT(top, inner), .map = &point_map},
+	{"maybe", SCHEMA_MAP, SCHEMA_OPTIONAL, SCHEMA_AT(top, maybe), .map = &point_map},
 	{"points", SCHEMA_MAP, SCHEMA_LIST | SCHEMA_REQUIRED,
 		SCHEMA_LIST_AT(top, points, point_cnt), .max_cnt = 3, .map = &point_map},
 	{"stores", SCHEMA_MAP, SCHEMA_NAMED, SCHEMA_LIST_AT(top, stores, store_cnt), .max_cnt = 3,
@@ -160,6 +162,27 @@ static void all_shapes(void **state)
 	reading_free(&r);
 }
 
+static void a_map_may_be_missing(void **state)
+{
+	struct reading r;
+
+	(void)state;
+	read_text(&r, "points: [1]\n");
+	assert_string_equal(r.said, "");
+	assert_null(r.top.maybe);
+	assert_int_equal(schema_value(r.tree, "maybe")->item_cnt, 0);
+	reading_free(&r);
+	read_text(&r, "points: [1]\nmaybe: {x: 4}\n");
+	assert_string_equal(r.said, "");
+	assert_non_null(r.top.maybe);
+	assert_int_equal(r.top.maybe->x, 4);
+	assert_int_equal(r.top.maybe->y, 7);
+	assert_int_equal(r.top.maybe->mark.line, 2);
+	assert_int_equal(schema_value(r.tree, "maybe")->item_cnt, 1);
+	reading_free(&r);
+	says("points: [1]\nmaybe: {y: 1}\n", "t:2:8: error: point without 'x'\n");
+}
+
 static void wrong_kinds_of_node(void **state)
 {
 	(void)state;
@@ -238,7 +261,7 @@ static void all_errors_in_one_run(void **state)
 	assert_int_equal(r.top.points[1].y, 7);
 	assert_int_equal(r.top.points[2].x, 2);
 	assert_int_equal(r.top.addr_cnt, 1);
-	assert_int_equal(r.tree->values[5].item_marks[0].col, 12);
+	assert_int_equal(schema_value(r.tree, "addrs")->item_marks[0].col, 12);
 	reading_free(&r);
 }
 
@@ -280,6 +303,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_shapes),
+		cmocka_unit_test(a_map_may_be_missing),
 		cmocka_unit_test(wrong_kinds_of_node),
 		cmocka_unit_test(keys),
 		cmocka_unit_test(names_and_variants),
