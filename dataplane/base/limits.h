@@ -23,6 +23,7 @@
 
 #define LIMIT_LISTENERS 256 /* layer 7 listeners of one configuration */
 #define LIMIT_BINDS     64  /* addresses and ports of one listener */
+#define LIMIT_UPSTREAMS 256 /* pools of HTTP servers of one configuration */
 
 #define LIMIT_IPV6_EXT_HDRS 8 /* extension headers walked in one packet */
 #define LIMIT_VLAN_TAGS     2

@@ -132,4 +132,6 @@ void check_all(struct reader *r, const struct reach *reach, const struct config 
 		check_services(&c);
 	if (!c.scratch->failed)
 		check_listeners(&c);
+	if (!c.scratch->failed)
+		check_upstreams(&c);
 }

@@ -32,6 +32,14 @@ void check_overlaps(struct check *c); /* between services; fills vips */
 void check_services(struct check *c);
 void check_health(struct check *c, const struct config_service *s, struct config_tree *t);
 void check_listeners(struct check *c);
+void check_upstreams(struct check *c);
+/* A server that weir connects to: `i` of `all`. */
+void check_server(struct check *c, const struct config_backend *all, uint32_t i,
+	struct config_value *address);
+void check_local_addresses(
+	struct check *c, const struct ip_addr *addrs, uint32_t cnt, const struct config_value *v);
+/* Probes of servers that weir connects to. */
+void check_tcp_health(struct check *c, const struct config_health *h, struct config_tree *t);
 void check_access(struct check *c, const struct config_service *s, struct config_tree *t);
 
 bool check_is_vip(const struct check *c, const struct ip_addr *a);

@@ -66,58 +66,66 @@ static void check_bind(struct check *c, const struct config_bind *b, struct conf
 		check_taken(c, b);
 }
 
-static void check_backends(struct check *c, const struct config_listener *l, struct config_tree *t)
+void check_server(
+	struct check *c, const struct config_backend *all, uint32_t i, struct config_value *address)
 {
-	struct config_value *v = schema_value(t, "backends");
+	const struct config_backend *b = &all[i];
+	char text[IP_ADDR_TEXT_MAX];
+	const char *why = check_unusable(&b->addr);
+
+	if (!address->mark.line || address->bad)
+		return;
+	if (!why && reach_is_own(c->reach, &b->addr))
+		why = "is a port's own address";
+	if (!why && check_is_vip(c, &b->addr))
+		why = "is a virtual address";
+	if (!why && !c->ports_bad && !reach_find(c->reach, &b->addr))
+		why = "is not reached by any port or route";
+	for (uint32_t k = 0; k < i && !why; k++)
+		if (all[k].port == b->port && ip_addr_eq(&all[k].addr, &b->addr))
+			why = "is there twice with this port";
+	if (why)
+		diag_error(
+			c->diag, b->mark, "backends: '%s' %s", ip_addr_format(&b->addr, text), why);
+}
+
+void check_local_addresses(
+	struct check *c, const struct ip_addr *addrs, uint32_t cnt, const struct config_value *v)
+{
 	char text[IP_ADDR_TEXT_MAX];
 
-	if (l->backend_cnt == 0 && !v->bad)
-		diag_error(c->diag, t->mark, "listener with action tcp_proxy without 'backends'");
-	for (uint32_t i = 0; i < l->backend_cnt; i++) {
-		const struct config_backend *b = &l->backends[i];
-		struct config_value *at = schema_value(v->maps[i], "address");
-		const char *why = check_unusable(&b->addr);
+	for (uint32_t i = 0; i < cnt; i++) {
+		const char *why = check_unusable(&addrs[i]);
 
-		if (!at->mark.line || at->bad)
-			continue;
-		if (!why && reach_is_own(c->reach, &b->addr))
-			why = "is a port's own address";
-		if (!why && check_is_vip(c, &b->addr))
+		if (!why && check_is_vip(c, &addrs[i]))
 			why = "is a virtual address";
-		if (!why && !c->ports_bad && !reach_find(c->reach, &b->addr))
-			why = "is not reached by any port or route";
-		for (uint32_t k = 0; k < i && !why; k++)
-			if (l->backends[k].port == b->port &&
-				ip_addr_eq(&l->backends[k].addr, &b->addr))
-				why = "is there twice with this port";
 		if (why)
-			diag_error(c->diag, b->mark, "backends: '%s' %s",
-				ip_addr_format(&b->addr, text), why);
+			diag_error(c->diag, v->item_marks[i], "local_addresses: '%s' %s",
+				ip_addr_format(&addrs[i], text), why);
 	}
+}
+
+void check_tcp_health(struct check *c, const struct config_health *h, struct config_tree *t)
+{
+	if (h->type == HEALTH_UDP && !schema_value(t, "type")->bad)
+		diag_error(c->diag, t->mark, "health: a TCP listener's backends do not speak udp");
+	if (h->type != HEALTH_NONE && h->timeout_ns > h->interval_ns &&
+		!schema_value(t, "timeout")->bad && !schema_value(t, "interval")->bad)
+		diag_error(
+			c->diag, schema_mark(t, "timeout"), "timeout: is longer than 'interval'");
 }
 
 static void check_proxy(struct check *c, const struct config_listener *l, struct config_tree *t)
 {
-	struct config_value *locals = schema_value(t, "local_addresses");
-	struct config_tree *h = schema_value(t, "health")->maps[0];
-	char text[IP_ADDR_TEXT_MAX];
+	struct config_value *backends = schema_value(t, "backends");
 
-	check_backends(c, l, t);
-	for (uint32_t i = 0; i < l->local_addr_cnt; i++) {
-		const char *why = check_unusable(&l->local_addrs[i]);
-
-		if (!why && check_is_vip(c, &l->local_addrs[i]))
-			why = "is a virtual address";
-		if (why)
-			diag_error(c->diag, locals->item_marks[i], "local_addresses: '%s' %s",
-				ip_addr_format(&l->local_addrs[i], text), why);
-	}
-	if (l->health.type == HEALTH_UDP && !schema_value(h, "type")->bad)
-		diag_error(c->diag, h->mark, "health: a TCP listener's backends do not speak udp");
-	if (l->health.type != HEALTH_NONE && l->health.timeout_ns > l->health.interval_ns &&
-		!schema_value(h, "timeout")->bad && !schema_value(h, "interval")->bad)
-		diag_error(
-			c->diag, schema_mark(h, "timeout"), "timeout: is longer than 'interval'");
+	if (l->backend_cnt == 0 && !backends->bad)
+		diag_error(c->diag, t->mark, "listener with action tcp_proxy without 'backends'");
+	for (uint32_t i = 0; i < l->backend_cnt; i++)
+		check_server(c, l->backends, i, schema_value(backends->maps[i], "address"));
+	check_local_addresses(
+		c, l->local_addrs, l->local_addr_cnt, schema_value(t, "local_addresses"));
+	check_tcp_health(c, &l->health, schema_value(t, "health")->maps[0]);
 }
 
 static void check_same_binds(struct check *c, struct claim *claims, uint32_t cnt)

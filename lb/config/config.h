@@ -174,6 +174,8 @@ struct config_admin {
 	char socket[108]; /* Unix socket of the control interface; empty: none */
 };
 
+struct config_upstream;
+
 struct config {
 	struct config_port *ports;
 	uint32_t port_cnt;
@@ -187,6 +189,8 @@ struct config {
 	uint32_t service_cnt;
 	struct config_listener *listeners;
 	uint32_t listener_cnt;
+	struct config_upstream *upstreams; /* config_upstream.h */
+	uint32_t upstream_cnt;
 	struct config_tree *tree; /* every effective value and where it came from; private */
 };
 

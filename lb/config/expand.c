@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dataplane/base/hash.h"
+#include "lb/config/config_upstream.h"
 #include "lb/config/values.h"
 
 static struct config_value *value_of(struct config_tree *t, const struct schema_field *f)
@@ -461,6 +462,16 @@ static void listener_name(struct config_listener *l)
 		ip_addr_format(&l->binds[0].addr, addr), l->binds[0].port);
 }
 
+static void expand_upstreams(struct config *cfg, struct config_tree *root)
+{
+	struct config_value *v = schema_value(root, "upstreams");
+
+	for (uint32_t i = 0; i < cfg->upstream_cnt; i++)
+		if (!schema_given(schema_value(v->maps[i], "health")->maps[0], "timeout"))
+			cfg->upstreams[i].health.timeout_ns =
+				health_timeout(&cfg->upstreams[i].health);
+}
+
 static void expand_listeners(struct config *cfg, struct config_tree *root)
 {
 	struct config_value *v = schema_value(root, "listeners");
@@ -523,6 +534,7 @@ void config_expand_services(
 	struct config_value *v = schema_value(root, "services");
 
 	expand_listeners(cfg, root);
+	expand_upstreams(cfg, root);
 	for (uint32_t i = 0; i < cfg->service_cnt; i++) {
 		struct config_service *s = &cfg->services[i];
 		struct config_tree *t = v->maps[i];

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "lb/config/config_upstream.h"
 #include "lb/config/expand.h"
 
 #define MS UINT64_C(1000000)
@@ -280,7 +281,7 @@ static const struct schema_field health_fields[] = {
 			"good."},
 };
 
-static const struct schema_map health_map = {
+const struct schema_map schema_health = {
 	.name = "health",
 	.help = "Probes of the backends. `health: tcp` stands for `health: {type: tcp}`.",
 	FIELDS(health_fields),
@@ -390,7 +391,7 @@ static const struct schema_field service_fields[] = {
 		.max_cnt = LIMIT_PREFIXES, .help = "Clients that may not, whatever `allow` says."},
 	{"timeouts", SCHEMA_MAP, 0, .offset = 0, .map = &timeout_map,
 		.help = "How long silent flows are tracked."},
-	{"health", SCHEMA_MAP, 0, SCHEMA_AT(config_service, health), .map = &health_map,
+	{"health", SCHEMA_MAP, 0, SCHEMA_AT(config_service, health), .map = &schema_health,
 		.help = "Probes of the backends."},
 };
 
@@ -553,7 +554,7 @@ static const struct schema_field listener_fields[] = {
 	{"limits", SCHEMA_MAP, 0, .offset = 0, .map = &listener_limit_map,
 		.help = "Bounds of the listener."},
 	{"health", SCHEMA_MAP, 0, SCHEMA_AT(config_listener, health), .only = PROXYING,
-		.map = &health_map, .help = "Probes of the backends."},
+		.map = &schema_health, .help = "Probes of the backends."},
 };
 
 static const struct schema_map listener_map = {
@@ -583,6 +584,9 @@ static const struct schema_field root_fields[] = {
 		.help = "The TCP engine."},
 	{"services", SCHEMA_MAP, SCHEMA_LIST, SCHEMA_LIST_AT(config, services, service_cnt),
 		.max_cnt = LIMIT_SERVICES, .map = &service_map, .help = "Layer 4 services."},
+	{"upstreams", SCHEMA_MAP, SCHEMA_NAMED, SCHEMA_LIST_AT(config, upstreams, upstream_cnt),
+		.max_cnt = LIMIT_UPSTREAMS, .map = &schema_upstream,
+		.help = "Pools of HTTP servers, by name."},
 	{"listeners", SCHEMA_MAP, SCHEMA_LIST, SCHEMA_LIST_AT(config, listeners, listener_cnt),
 		.max_cnt = LIMIT_LISTENERS, .map = &listener_map,
 		.help = "TCP connections that end here."},

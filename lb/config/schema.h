@@ -131,6 +131,8 @@ struct schema_map {
 	.cnt_offset = offsetof(struct type, cnt)
 
 extern const struct schema_map schema_root;
+/* Sections that stand in files of their own, or in several places. */
+extern const struct schema_map schema_health, schema_upstream;
 
 /* NULL if the map has no such key. */
 const struct schema_field *schema_find(const struct schema_map *map, const char *key);

@@ -15,6 +15,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/hash.h"
 #include "dataplane/base/log.h"
+#include "lb/config/config_upstream.h"
 
 #define NO_ID UINT32_MAX
 
@@ -137,10 +138,27 @@ static int check_service(const struct config_service *s)
 
 static uint32_t group_cnt(const struct config *cfg)
 {
-	return cfg->service_cnt + cfg->listener_cnt;
+	return cfg->service_cnt + cfg->listener_cnt + cfg->upstream_cnt;
 }
 
-/* A listener's backends are probed directly, at their own ports. */
+static const struct config_service *upstream_group(
+	const struct config_upstream *u, struct config_service *tmp)
+{
+	*tmp = (struct config_service){.mode = L4_FULLNAT,
+		.proto = L4_TCP,
+		.backends = u->backends,
+		.backend_cnt = u->backend_cnt,
+		.health = u->health,
+		/* Only the backends' own addresses and ports are used. */
+		.vips = &u->backends[0].addr,
+		.vip_cnt = u->backend_cnt > 0,
+		.port_lo = 1,
+		.port_hi = 1};
+	memcpy(tmp->name, u->name, sizeof(tmp->name));
+	return tmp;
+}
+
+/* Backends of listeners and upstreams are probed directly, at their own ports. */
 static const struct config_service *group(
 	const struct config *cfg, uint32_t i, struct config_service *tmp)
 {
@@ -148,7 +166,10 @@ static const struct config_service *group(
 
 	if (i < cfg->service_cnt)
 		return &cfg->services[i];
-	l = &cfg->listeners[i - cfg->service_cnt];
+	i -= cfg->service_cnt;
+	if (i >= cfg->listener_cnt)
+		return upstream_group(&cfg->upstreams[i - cfg->listener_cnt], tmp);
+	l = &cfg->listeners[i];
 	*tmp = (struct config_service){.mode = L4_FULLNAT,
 		.proto = L4_TCP,
 		.backends = l->backends,
