@@ -13,8 +13,8 @@
 #include "dataplane/base/log.h"
 #include "dataplane/base/time.h"
 #include "lb/admin/admin.h"
+#include "lb/api/api.h"
 #include "lb/app.h"
-#include "lb/status.h"
 
 enum control_phase { PHASE_RUN, PHASE_DRAIN, PHASE_STOP };
 
@@ -27,6 +27,9 @@ struct control {
 	uint64_t drain_end_ns;
 	bool drain_said;     /* every worker refuses new flows, and the log says so */
 	struct admin *admin; /* NULL: not configured */
+	struct api api;
+	struct metric_list metrics;
+	char token[ADMIN_TOKEN_MAX]; /* "": none */
 };
 
 static void log_counters(const struct app *app)
@@ -107,36 +110,6 @@ static void reload_if_wanted(struct control *c, uint64_t now_ns)
 	(void)reload_now(c, stderr, now_ns);
 }
 
-static int on_status(void *ctx, json_t *out)
-{
-	return status_process(((struct control *)ctx)->app, out);
-}
-
-static int on_counters(void *ctx, json_t *out)
-{
-	return status_counters(((struct control *)ctx)->app, out);
-}
-
-static int on_services(void *ctx, json_t *out)
-{
-	return status_services(((struct control *)ctx)->app, out);
-}
-
-static int on_health(void *ctx, json_t *out)
-{
-	return status_health(((struct control *)ctx)->app, out);
-}
-
-static int on_listeners(void *ctx, json_t *out)
-{
-	return status_listeners(((struct control *)ctx)->app, out);
-}
-
-static int on_tcp(void *ctx, json_t *out)
-{
-	return status_tcp(((struct control *)ctx)->app, out);
-}
-
 /* The caller reads what the file's messages would have said on stderr. */
 static int on_reload(void *ctx, json_t *out)
 {
@@ -164,27 +137,48 @@ static int on_stop(void *ctx, json_t *out)
 	return 0;
 }
 
-static const struct admin_ops admin_ops = {
-	.status = on_status,
-	.counters = on_counters,
-	.services = on_services,
-	.health = on_health,
-	.listeners = on_listeners,
-	.tcp = on_tcp,
-	.reload = on_reload,
-	.stop = on_stop,
-};
+/* The token is read once: a change of the file needs a restart, as one of its name does. */
+static int read_token(struct control *c, const struct config_admin *cfg)
+{
+	int rc;
+
+	if (cfg->token_file[0] == '\0')
+		return 0;
+	rc = admin_token_read(cfg->token_file, c->token);
+	if (rc == -EPERM)
+		LOG_ERR("others may read the token file: chmod o= it", "file=%s", cfg->token_file);
+	else if (rc == -EINVAL)
+		LOG_ERR("the token file needs a line of 16 to 255 printable characters", "file=%s",
+			cfg->token_file);
+	else if (rc != 0)
+		LOG_ERR("cannot read the token file", "file=%s error=%d", cfg->token_file, rc);
+	return rc;
+}
 
 static int open_admin(struct control *c)
 {
-	const char *path = app_config(c->app)->admin.socket;
-	int rc;
+	const struct config_admin *cfg = &app_config(c->app)->admin;
+	struct admin_conf conf = {.path = cfg->socket[0] != '\0' ? cfg->socket : NULL};
+	int rc = read_token(c, cfg);
 
-	if (path[0] == '\0')
-		return 0;
-	rc = admin_create(path, &admin_ops, c, &c->admin);
 	if (rc != 0)
-		LOG_ERR("cannot open the admin socket", "socket=%s error=%d", path, rc);
+		return rc;
+	c->api = (struct api){.app = c->app, .control = {on_reload, on_stop, c}};
+	c->metrics = (struct metric_list){api_metric_sets, api_metric_set_cnt, c->app};
+	conf.site = (struct admin_site){.routes = api_routes,
+		.route_cnt = api_route_cnt,
+		.ctx = &c->api,
+		.metrics = &c->metrics,
+		.token = c->token,
+		.version = WEIR_VERSION};
+	if (config_admin_http(cfg, &conf.http, &conf.http_port) != 0)
+		conf.http_port = 0;
+	if (conf.path == NULL && conf.http_port == 0)
+		return 0;
+	rc = admin_create(&conf, &c->admin);
+	if (rc != 0)
+		LOG_ERR("cannot open the control interface", "socket=%s http=%s error=%d",
+			cfg->socket, cfg->http, rc);
 	return rc;
 }
 

@@ -213,6 +213,14 @@ uint32_t worker_iterate(struct worker *w, uint64_t now_ns)
 	return work;
 }
 
+/* The bucket of a turn: no loop and no division. */
+static inline uint32_t loop_bucket(uint64_t took_ns)
+{
+	uint32_t b = 64 - (uint32_t)__builtin_clzll(took_ns >> 10 | 1) - (took_ns < 1024);
+
+	return b < WORKER_LOOP_BUCKETS ? b : WORKER_LOOP_BUCKETS - 1;
+}
+
 static int worker_main(void *arg)
 {
 	struct worker *w = arg;
@@ -228,6 +236,7 @@ static int worker_main(void *arg)
 			uint64_t took_ns = clock_tsc_to_ns(end - tsc);
 
 			w->busy_tsc += end - tsc;
+			w->loop_hist[loop_bucket(took_ns)]++;
 			if (took_ns > w->max_loop_ns)
 				w->max_loop_ns = took_ns;
 			w->idle_loops = 0;

@@ -27,6 +27,9 @@ struct worker;
 	50000                 /* a busy worker looks at its timers this often, an idle one always */
 #define WORKER_TX_BACKLOG 128 /* frames that wait for room in one transmit queue */
 
+/* Bucket i counts turns shorter than 1024 << i ns, the last one all others. */
+#define WORKER_LOOP_BUCKETS 17
+
 /* What the layers above do with packets, messages and time. Called on the worker's thread only. */
 struct worker_ops {
 	/* Frames received on a port; the callee owns them. */
@@ -73,6 +76,8 @@ struct worker {
 	CACHE_ALIGNED struct ledger ledger;
 	uint64_t loops, busy_tsc, idle_tsc, sleeps;
 	uint64_t max_loop_ns;
+	uint64_t loop_hist[WORKER_LOOP_BUCKETS]; /* turns that did something, by how long they took
+						  */
 
 	struct worker_tx tx[LIMIT_PORTS];
 	struct worker_handoff out[LIMIT_WORKERS];

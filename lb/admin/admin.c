@@ -1,252 +1,216 @@
 /* SPDX-License-Identifier: Apache-2.0
- * libmicrohttpd runs with an external epoll descriptor: one descriptor for the caller's poll(2),
- * one call to serve it. Its handler is called first with the headers, then for each piece of the
- * body, then once more; the answer is queued at the first call when it does not depend on the body,
- * else at the last. */
+ * libmicrohttpd runs with an external epoll descriptor, one daemon for each listener, both behind
+ * one epoll of ours: one descriptor for the caller's poll(2), one call to serve it. The library's
+ * handler is called first with the headers, then for each piece of the body, then once more; the
+ * answer is queued at the first call when it does not depend on the body, else at the last. */
 #include "lb/admin/admin.h"
 
 #include <errno.h>
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-#include "dataplane/base/assert.h"
 #include "dataplane/base/log.h"
-#include "dataplane/base/reason.h"
+#include "dataplane/net/hdr.h"
 #include "lb/admin/admin_socket.h"
 
 #define SOCKET_MODE 0660
-/* A client that goes on sending beyond this is cut off: 413 cannot be said before it ends. */
-#define BODY_CUT (4 * ADMIN_BODY_MAX)
+/* A client that goes on sending beyond the limit is cut off: 413 cannot be said before it ends. */
+#define BODY_CUT(max) (4 * (max))
+
+struct listener {
+	struct admin *admin;
+	struct MHD_Daemon *daemon; /* NULL: not there */
+	bool http, loopback;
+	char name[IP_ADDR_TEXT_MAX + 8];
+};
 
 struct admin {
-	struct MHD_Daemon *daemon;
-	const struct admin_ops *ops;
-	void *ctx;
+	struct listener unix_side, http_side;
+	struct admin_site site;
 	int epoll_fd;
 	struct admin_socket socket;
 };
 
 struct request {
-	const struct route *route;
-	size_t body_len;
+	size_t body_max, body_len, room;
+	char *body;
 };
-
-/* --- routes -------------------------------------------------------------------------------- */
-
-static int get_index(struct admin *a, json_t *out);
-static int get_drop_reasons(struct admin *a, json_t *out);
-
-#define OP_ROUTE(op)                                      \
-	static int run_##op(struct admin *a, json_t *out) \
-	{                                                 \
-		if (a->ops->op == NULL)                   \
-			return -ENOENT;                   \
-		return a->ops->op(a->ctx, out);           \
-	}
-OP_ROUTE(status)
-OP_ROUTE(counters)
-OP_ROUTE(services)
-OP_ROUTE(health)
-OP_ROUTE(listeners)
-OP_ROUTE(tcp)
-OP_ROUTE(reload)
-OP_ROUTE(stop)
-
-struct route {
-	const char *path, *method, *text;
-	unsigned done; /* status of success */
-	int (*run)(struct admin *a, json_t *out);
-};
-
-static const struct route routes[] = {
-	{"/v1", "GET", "this list", MHD_HTTP_OK, get_index},
-	{"/v1/status", "GET", "version, pid, uptime, configuration, workers and ports", MHD_HTTP_OK,
-		run_status},
-	{"/v1/counters", "GET", "where every packet ended, per worker and in all; port statistics",
-		MHD_HTTP_OK, run_counters},
-	{"/v1/services", "GET", "services with their backends, flows, packets and health",
-		MHD_HTTP_OK, run_services},
-	{"/v1/health", "GET", "health checks: state, last result, round trip, counts", MHD_HTTP_OK,
-		run_health},
-	{"/v1/listeners", "GET", "listeners with their backends, connections and errors",
-		MHD_HTTP_OK, run_listeners},
-	{"/v1/tcp", "GET", "TCP engines: use, counters, and up to 256 connections of each worker",
-		MHD_HTTP_OK, run_tcp},
-	{"/v1/drop-reasons", "GET", "what each packet counter means", MHD_HTTP_OK,
-		get_drop_reasons},
-	{"/v1/reload", "POST", "read the configuration file again", MHD_HTTP_OK, run_reload},
-	{"/v1/stop", "POST", "drain and stop", MHD_HTTP_ACCEPTED, run_stop},
-};
-
-static int get_index(struct admin *a, json_t *out)
-{
-	json_t *list = json_object();
-
-	(void)a;
-	for (size_t i = 0; i < ARRAY_SIZE(routes); i++)
-		json_object_set_new(list, routes[i].path,
-			json_pack(
-				"{s:s, s:s}", "method", routes[i].method, "text", routes[i].text));
-	return json_object_set_new(out, "routes", list) == 0 ? 0 : -ENOMEM;
-}
-
-static int get_drop_reasons(struct admin *a, json_t *out)
-{
-	json_t *list = json_object();
-
-	(void)a;
-	for (unsigned r = REASON_NONE + 1; r < REASON_COUNT; r++)
-		json_object_set_new(list, reason_name((enum reason)r),
-			json_pack("{s:s, s:s}", "class",
-				reason_class((enum reason)r) == 'D' ? "dropped" : "used", "text",
-				reason_text((enum reason)r)));
-	return json_object_set_new(out, "reasons", list) == 0 ? 0 : -ENOMEM;
-}
-
-/* HEAD is served as GET; the library leaves the body out. *allow names the method that would do. */
-static const struct route *find_route(const char *path, const char *method, const char **allow)
-{
-	if (strcmp(method, "HEAD") == 0)
-		method = "GET";
-	*allow = NULL;
-	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
-		if (strcmp(routes[i].path, path) != 0)
-			continue;
-		if (strcmp(routes[i].method, method) == 0)
-			return &routes[i];
-		*allow = strcmp(routes[i].method, "GET") == 0 ? "GET, HEAD" : routes[i].method;
-	}
-	return NULL;
-}
 
 /* --- answers ------------------------------------------------------------------------------- */
 
-static enum MHD_Result answer_json(
-	struct MHD_Connection *c, unsigned status, const char *allow, const json_t *body)
+/* The page may run its own script and styles, talk to its own origin, and nothing else. */
+static const char page_policy[] =
+	"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+	"connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
+	"frame-ancestors 'none'";
+
+static enum MHD_Result send_answer(struct MHD_Connection *c, struct admin_answer *a)
 {
-	char *text = json_dumps(body, JSON_INDENT(2));
-	struct MHD_Response *r;
+	struct MHD_Response *r =
+		MHD_create_response_from_buffer(a->body_len, a->body, MHD_RESPMEM_MUST_FREE);
 	enum MHD_Result ok;
 
-	if (text == NULL)
-		return MHD_NO;
-	r = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
 	if (r == NULL) {
-		free(text);
+		free(a->body);
 		return MHD_NO;
 	}
-	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, a->content_type);
 	MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	if (allow != NULL)
-		MHD_add_response_header(r, MHD_HTTP_HEADER_ALLOW, allow);
-	ok = MHD_queue_response(c, status, r);
+	MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+	MHD_add_response_header(r, "X-Frame-Options", "DENY");
+	MHD_add_response_header(r, "Referrer-Policy", "no-referrer");
+	MHD_add_response_header(r, "Content-Security-Policy",
+		a->html ? page_policy : "default-src 'none'; frame-ancestors 'none'");
+	if (a->allow != NULL)
+		MHD_add_response_header(r, MHD_HTTP_HEADER_ALLOW, a->allow);
+	if (a->status == MHD_HTTP_UNAUTHORIZED)
+		MHD_add_response_header(r, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+	ok = MHD_queue_response(c, a->status, r);
 	MHD_destroy_response(r);
 	return ok;
 }
 
-static enum MHD_Result answer_error(
-	struct MHD_Connection *c, unsigned status, const char *allow, const char *text)
+static enum MHD_Result send_error(struct MHD_Connection *c, unsigned status, const char *text)
 {
-	json_t *body = json_pack("{s:s}", "error", text);
-	enum MHD_Result ok = answer_json(c, status, allow, body);
+	struct admin_answer a;
 
-	json_decref(body);
-	return ok;
-}
-
-static unsigned status_of(const struct route *route, int err)
-{
-	switch (err) {
-	case 0:
-		return route->done;
-	case -EINVAL:
-		return MHD_HTTP_UNPROCESSABLE_CONTENT;
-	case -EBUSY:
-		return MHD_HTTP_CONFLICT;
-	case -ENOENT:
-		return MHD_HTTP_NOT_FOUND;
-	default:
-		return MHD_HTTP_INTERNAL_SERVER_ERROR;
-	}
-}
-
-static enum MHD_Result answer_route(
-	struct admin *a, struct MHD_Connection *c, const struct route *route)
-{
-	json_t *body = json_object();
-	int err = body == NULL ? -ENOMEM : route->run(a, body);
-	enum MHD_Result ok;
-
-	if (err != 0 && json_object_size(body) == 0)
-		json_object_set_new(body, "error", json_string(strerror(-err)));
-	ok = answer_json(c, status_of(route, err), NULL, body);
-	json_decref(body);
-	return ok;
+	admin_answer_error(&a, status, NULL, text);
+	return send_answer(c, &a);
 }
 
 /* --- the library's callbacks --------------------------------------------------------------- */
 
-static bool length_too_big(struct MHD_Connection *c)
+static const char *header(struct MHD_Connection *c, const char *name)
 {
-	const char *text =
-		MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	return MHD_lookup_connection_value(c, MHD_HEADER_KIND, name);
+}
 
-	return text != NULL && strtoull(text, NULL, 10) > ADMIN_BODY_MAX;
+static enum MHD_Result add_query(
+	void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct admin_request *req = ctx;
+
+	(void)kind;
+	if (req->query_cnt == ADMIN_QUERY_MAX)
+		return MHD_NO;
+	req->query[req->query_cnt++] = (struct admin_pair){name, value};
+	return MHD_YES;
+}
+
+static void fill_request(const struct listener *l, struct MHD_Connection *c, const char *path,
+	const char *method, struct admin_request *req)
+{
+	*req = (struct admin_request){.method = method,
+		.path = path,
+		.peer = {.http = l->http,
+			.loopback = l->loopback,
+			.listen = l->name,
+			.host = header(c, MHD_HTTP_HEADER_HOST),
+			.origin = header(c, MHD_HTTP_HEADER_ORIGIN),
+			.fetch_site = header(c, "Sec-Fetch-Site"),
+			.authorization = header(c, MHD_HTTP_HEADER_AUTHORIZATION)}};
+	MHD_get_connection_values(c, MHD_GET_ARGUMENT_KIND, add_query, req);
+}
+
+static bool length_too_big(struct MHD_Connection *c, size_t max)
+{
+	const char *text = header(c, MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+	return text != NULL && strtoull(text, NULL, 10) > max;
+}
+
+static enum MHD_Result dispatch(struct listener *l, struct MHD_Connection *c, const char *path,
+	const char *method, const struct request *body)
+{
+	struct admin_request req;
+	struct admin_answer answer;
+
+	fill_request(l, c, path, method, &req);
+	req.body = body != NULL ? body->body : NULL;
+	req.body_len = body != NULL ? body->body_len : 0;
+	admin_dispatch(&l->admin->site, &req, &answer);
+	return send_answer(c, &answer);
 }
 
 /* First call of a request: refuse at once what needs no body. */
-static enum MHD_Result on_headers(
-	struct MHD_Connection *c, const char *path, const char *method, void **req_state)
+static enum MHD_Result on_headers(struct listener *l, struct MHD_Connection *c, const char *path,
+	const char *method, void **req_state)
 {
 	const char *allow;
-	const struct route *route = find_route(path, method, &allow);
+	const struct admin_route *route = admin_route_find(&l->admin->site, method, path, &allow);
 	struct request *req;
 
-	if (route == NULL && allow != NULL)
-		return answer_error(c, MHD_HTTP_METHOD_NOT_ALLOWED, allow, "method not allowed");
 	if (route == NULL)
-		return answer_error(
-			c, MHD_HTTP_NOT_FOUND, NULL, "no such path; GET /v1 has the list");
-	if (length_too_big(c))
-		return answer_error(c, MHD_HTTP_CONTENT_TOO_LARGE, NULL, "request body too large");
+		return dispatch(l, c, path, method, NULL);
+	if (length_too_big(c, admin_route_body_max(route)))
+		return send_error(c, MHD_HTTP_CONTENT_TOO_LARGE, "request body too large");
 	req = calloc(1, sizeof(*req));
 	if (req == NULL)
 		return MHD_NO;
-	req->route = route;
+	req->body_max = admin_route_body_max(route);
 	*req_state = req;
 	return MHD_YES;
+}
+
+/* Keeps what fits, counts the rest. */
+static bool take_body(struct request *req, const char *data, size_t len)
+{
+	if (req->body_len + len <= req->body_max) {
+		if (req->body_len + len > req->room) {
+			size_t room = 2 * (req->body_len + len) + 256;
+			char *more;
+
+			room = room > req->body_max ? req->body_max : room;
+			more = realloc(req->body, room);
+			if (more == NULL)
+				return false;
+			req->body = more;
+			req->room = room;
+		}
+		memcpy(req->body + req->body_len, data, len);
+	}
+	req->body_len += len;
+	return req->body_len <= BODY_CUT(req->body_max);
 }
 
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const char *path,
 	const char *method, const char *version, const char *data, size_t *data_len,
 	void **req_state)
 {
-	struct admin *a = ctx;
+	struct listener *l = ctx;
 	struct request *req = *req_state;
 
 	(void)version;
-	(void)data;
 	if (req == NULL)
-		return on_headers(c, path, method, req_state);
+		return on_headers(l, c, path, method, req_state);
 	if (*data_len > 0) {
-		req->body_len += *data_len;
+		size_t len = *data_len;
+
 		*data_len = 0;
-		return req->body_len > BODY_CUT ? MHD_NO : MHD_YES;
+		return take_body(req, data, len) ? MHD_YES : MHD_NO;
 	}
-	if (req->body_len > ADMIN_BODY_MAX)
-		return answer_error(c, MHD_HTTP_CONTENT_TOO_LARGE, NULL, "request body too large");
-	return answer_route(a, c, req->route);
+	if (req->body_len > req->body_max)
+		return send_error(c, MHD_HTTP_CONTENT_TOO_LARGE, "request body too large");
+	return dispatch(l, c, path, method, req);
 }
 
 static void on_completed(
 	void *ctx, struct MHD_Connection *c, void **req_state, enum MHD_RequestTerminationCode code)
 {
+	struct request *req = *req_state;
+
 	(void)ctx;
 	(void)c;
 	(void)code;
-	free(*req_state);
+	if (req != NULL)
+		free(req->body);
+	free(req);
 	*req_state = NULL;
 }
 
@@ -263,47 +227,108 @@ static void on_log(void *ctx, const char *fmt, va_list ap)
 
 /* --- life ---------------------------------------------------------------------------------- */
 
-static int start_daemon(struct admin *a)
+static int start_daemon(struct admin *a, struct listener *l, int fd)
 {
 	const union MHD_DaemonInfo *info;
+	struct epoll_event ev = {.events = EPOLLIN};
 
-	a->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
-		a, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, a->socket.fd,
+	l->admin = a;
+	l->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
+		l, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned)ADMIN_CLIENTS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)ADMIN_IDLE_S,
 		MHD_OPTION_END);
-	if (a->daemon == NULL)
+	if (l->daemon == NULL)
 		return -ENOMEM;
-	info = MHD_get_daemon_info(a->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	info = MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	if (info == NULL || info->epoll_fd < 0)
 		return -ENOTSUP;
-	a->epoll_fd = info->epoll_fd;
-	return 0;
+	return epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, info->epoll_fd, &ev) == 0 ? 0 : -errno;
 }
 
-int admin_create(const char *path, const struct admin_ops *ops, void *ctx, struct admin **out)
+static int open_unix(struct admin *a, const char *path)
+{
+	int err = admin_socket_open(path, SOCKET_MODE, &a->socket);
+
+	if (err != 0)
+		return err;
+	err = start_daemon(a, &a->unix_side, a->socket.fd);
+	/* A daemon owns its descriptor from the moment it exists. */
+	if (err != 0)
+		admin_socket_close(&a->socket, a->unix_side.daemon == NULL);
+	return err;
+}
+
+static bool is_loopback(const struct ip_addr *a)
+{
+	static const struct ip_addr one6 = {.b = {[15] = 1}};
+
+	return ip_addr_is4(a) ? a->b[12] == 127 : ip_addr_eq(a, &one6);
+}
+
+static int bind_tcp(const struct ip_addr *addr, uint16_t port)
+{
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = BE16(port)};
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = BE16(port)};
+	bool is4 = ip_addr_is4(addr);
+	int fd = socket(is4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int on = 1, rc;
+
+	if (fd < 0)
+		return -errno;
+	v4.sin_addr.s_addr = addr->w[3];
+	memcpy(&v6.sin6_addr, addr, sizeof(v6.sin6_addr));
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	rc = is4 ? bind(fd, (const struct sockaddr *)&v4, sizeof(v4))
+		 : bind(fd, (const struct sockaddr *)&v6, sizeof(v6));
+	if (rc != 0 || listen(fd, ADMIN_CLIENTS) != 0) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+static int open_http(struct admin *a, const struct admin_conf *conf)
+{
+	struct listener *l = &a->http_side;
+	char addr[IP_ADDR_TEXT_MAX];
+	int fd = bind_tcp(&conf->http, conf->http_port), err;
+
+	if (fd < 0)
+		return fd;
+	l->http = true;
+	l->loopback = is_loopback(&conf->http);
+	snprintf(l->name, sizeof(l->name), ip_addr_is4(&conf->http) ? "%s:%u" : "[%s]:%u",
+		ip_addr_format(&conf->http, addr), conf->http_port);
+	err = start_daemon(a, l, fd);
+	if (err != 0 && l->daemon == NULL)
+		close(fd);
+	return err;
+}
+
+int admin_create(const struct admin_conf *conf, struct admin **out)
 {
 	struct admin *a = calloc(1, sizeof(*a));
-	int err;
+	int err = 0;
 
 	*out = NULL;
 	if (a == NULL)
 		return -ENOMEM;
-	a->ops = ops;
-	a->ctx = ctx;
-	err = admin_socket_open(path, SOCKET_MODE, &a->socket);
-	if (err < 0) {
-		free(a);
-		return err;
+	a->site = conf->site;
+	a->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (a->epoll_fd < 0)
+		err = -errno;
+	if (err == 0 && conf->path != NULL)
+		err = open_unix(a, conf->path);
+	if (err != 0 && a->unix_side.daemon != NULL) {
+		MHD_stop_daemon(a->unix_side.daemon);
+		a->unix_side.daemon = NULL;
 	}
-	err = start_daemon(a);
-	if (err < 0) {
-		bool daemon_owns_fd = a->daemon != NULL;
-
-		if (daemon_owns_fd)
-			MHD_stop_daemon(a->daemon);
-		admin_socket_close(&a->socket, !daemon_owns_fd);
-		free(a);
+	if (err == 0 && conf->http_port != 0)
+		err = open_http(a, conf);
+	if (err != 0) {
+		admin_destroy(a);
 		return err;
 	}
 	*out = a;
@@ -314,8 +339,14 @@ void admin_destroy(struct admin *a)
 {
 	if (a == NULL)
 		return;
-	admin_socket_close(&a->socket, false);
-	MHD_stop_daemon(a->daemon);
+	if (a->unix_side.daemon != NULL) {
+		admin_socket_close(&a->socket, false);
+		MHD_stop_daemon(a->unix_side.daemon);
+	}
+	if (a->http_side.daemon != NULL)
+		MHD_stop_daemon(a->http_side.daemon);
+	if (a->epoll_fd >= 0)
+		close(a->epoll_fd);
 	free(a);
 }
 
@@ -324,16 +355,28 @@ int admin_fd(const struct admin *a)
 	return a->epoll_fd;
 }
 
-int admin_timeout_ms(const struct admin *a)
+static int daemon_timeout_ms(const struct listener *l)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
 
-	if (MHD_get_timeout(a->daemon, &ms) != MHD_YES)
+	if (l->daemon == NULL || MHD_get_timeout(l->daemon, &ms) != MHD_YES)
 		return -1;
 	return ms > 1000 ? 1000 : (int)ms;
 }
 
+int admin_timeout_ms(const struct admin *a)
+{
+	int u = daemon_timeout_ms(&a->unix_side), h = daemon_timeout_ms(&a->http_side);
+
+	if (u < 0 || h < 0)
+		return u < 0 ? h : u;
+	return u < h ? u : h;
+}
+
 void admin_run(struct admin *a)
 {
-	MHD_run(a->daemon);
+	if (a->unix_side.daemon != NULL)
+		MHD_run(a->unix_side.daemon);
+	if (a->http_side.daemon != NULL)
+		MHD_run(a->http_side.daemon);
 }

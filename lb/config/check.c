@@ -127,6 +127,7 @@ void check_all(struct reader *r, const struct reach *reach, const struct config 
 		c.ports_bad |= addressing_bad(ports->maps[i]);
 	check_ports(&c);
 	check_machine(&c);
+	check_admin(&c);
 	check_overlaps(&c);
 	if (!c.scratch->failed)
 		check_services(&c);

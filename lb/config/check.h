@@ -40,6 +40,7 @@ void check_local_addresses(
 	struct check *c, const struct ip_addr *addrs, uint32_t cnt, const struct config_value *v);
 /* Probes of servers that weir connects to. */
 void check_tcp_health(struct check *c, const struct config_health *h, struct config_tree *t);
+void check_admin(struct check *c);
 void check_access(struct check *c, const struct config_service *s, struct config_tree *t);
 
 bool check_is_vip(const struct check *c, const struct ip_addr *a);

@@ -13,6 +13,7 @@
 #include "dataplane/base/compiler.h"
 #include "dataplane/base/limits.h"
 #include "dataplane/net/addr.h"
+#include "lb/config/config_admin.h"
 #include "lb/config/config_mark.h"
 
 enum config_poll { POLL_AUTO, POLL_BUSY, POLL_ADAPTIVE }; /* auto: busy on a PCI NIC */
@@ -168,10 +169,6 @@ struct config_tcp {
 	int congestion; /* enum tcp_cc */
 	uint64_t keepalive_ns, time_wait_ns, user_timeout_ns;
 	bool ecn;
-};
-
-struct config_admin {
-	char socket[108]; /* Unix socket of the control interface; empty: none */
 };
 
 struct config_upstream;

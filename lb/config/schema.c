@@ -95,7 +95,7 @@ static const struct schema_map port_map = {
 	.mark_offset = offsetof(struct config_port, mark),
 };
 
-/* ---- workers, memory, l4, admin ---- */
+/* ---- workers, memory, l4 ---- */
 
 static const struct schema_enum poll_words[] = {
 	{"auto", POLL_AUTO, "busy if every port is a PCI device, adaptive otherwise"},
@@ -173,18 +173,6 @@ static const struct schema_map l4_map = {
 	.name = "l4",
 	.help = "What holds for all layer 4 services.",
 	FIELDS(l4_fields),
-};
-
-static const struct schema_field admin_fields[] = {
-	{"socket", SCHEMA_STRING, SCHEMA_RESTART, SCHEMA_AT(config_admin, socket),
-		.dflt = "/run/weir.sock",
-		.help = "Unix socket of the control interface; empty: none."},
-};
-
-static const struct schema_map admin_map = {
-	.name = "admin",
-	.help = "Control interface.",
-	FIELDS(admin_fields),
 };
 
 /* ---- services ---- */
@@ -578,7 +566,7 @@ static const struct schema_field root_fields[] = {
 		.help = "Pools and tables."},
 	{"l4", SCHEMA_MAP, 0, SCHEMA_AT(config, l4), .map = &l4_map,
 		.help = "What holds for all layer 4 services."},
-	{"admin", SCHEMA_MAP, 0, SCHEMA_AT(config, admin), .map = &admin_map,
+	{"admin", SCHEMA_MAP, 0, SCHEMA_AT(config, admin), .map = &schema_admin_map,
 		.help = "Control interface."},
 	{"tcp", SCHEMA_MAP, SCHEMA_RESTART, SCHEMA_AT(config, tcp), .map = &tcp_map,
 		.help = "The TCP engine."},

@@ -36,16 +36,20 @@ static _Atomic int reload_result;
 
 /* --- the process that is asked ------------------------------------------------------------- */
 
-static int op_status(void *ctx, json_t *out)
+static int op_status(void *ctx, struct admin_call *c)
 {
+	json_t *out = c->out;
+
 	(void)ctx;
 	json_object_set_new(out, "version", json_string("1.2.3"));
 	json_object_set_new(out, "pid", json_integer(getpid()));
 	return 0;
 }
 
-static int op_counters(void *ctx, json_t *out)
+static int op_counters(void *ctx, struct admin_call *c)
 {
+	json_t *out = c->out;
+
 	static const struct ledger a = {.rx = 10, .tx = 7, .ended = {[REASON_NO_ROUTE] = 3}};
 	static const struct ledger b = {.rx = 5, .tx = 4};
 	const struct ledger *const all[] = {&a, &b};
@@ -56,8 +60,10 @@ static int op_counters(void *ctx, json_t *out)
 }
 
 /* An answer far larger than any socket buffer. */
-static int op_services(void *ctx, json_t *out)
+static int op_services(void *ctx, struct admin_call *c)
 {
+	json_t *out = c->out;
+
 	char name[32];
 
 	(void)ctx;
@@ -68,8 +74,10 @@ static int op_services(void *ctx, json_t *out)
 	return 0;
 }
 
-static int op_reload(void *ctx, json_t *out)
+static int op_reload(void *ctx, struct admin_call *c)
 {
+	json_t *out = c->out;
+
 	int err = atomic_load(&reload_result);
 
 	(void)ctx;
@@ -79,19 +87,34 @@ static int op_reload(void *ctx, json_t *out)
 	return err;
 }
 
-static int op_stop(void *ctx, json_t *out)
+static int op_stop(void *ctx, struct admin_call *c)
 {
+	json_t *out = c->out;
+
 	(void)ctx;
 	(void)out;
 	atomic_fetch_add(&stops, 1);
 	return 0;
 }
 
-static const struct admin_ops ops = {.status = op_status,
-	.counters = op_counters,
-	.services = op_services,
-	.reload = op_reload,
-	.stop = op_stop};
+static const struct admin_route routes[] = {
+	{"GET", "/v1/status", "status", op_status, .params = NULL},
+	{"GET", "/v1/counters", "counters", op_counters, .params = NULL},
+	{"GET", "/v1/services", "services", op_services, .params = NULL},
+	{"POST", "/v1/reload", "reload", op_reload, .params = NULL},
+	{"POST", "/v1/stop", "stop", op_stop, .done = 202},
+};
+
+static int open_at(const char *where, struct admin **out)
+{
+	struct admin_conf conf = {.path = where,
+		.site = {.routes = routes,
+			.route_cnt = ARRAY_SIZE(routes),
+			.token = "",
+			.version = "1.2.3"}};
+
+	return admin_create(&conf, out);
+}
 
 static void *serve(void *arg)
 {
@@ -114,7 +137,7 @@ static int setup(void **state)
 	if (mkdtemp(dir) == NULL)
 		return -1;
 	snprintf(path, sizeof(path), "%s/sock", dir);
-	if (admin_create(path, &ops, NULL, &admin) != 0)
+	if (open_at(path, &admin) != 0)
 		return -1;
 	atomic_store(&quit, false);
 	atomic_store(&reload_result, 0);
@@ -458,7 +481,7 @@ static void socket_has_its_mode_and_is_taken_by_nobody_else(void **state)
 	assert_int_equal(lstat(path, &st), 0);
 	assert_true(S_ISSOCK(st.st_mode));
 	assert_int_equal(st.st_mode & 0777, 0660);
-	assert_int_equal(admin_create(path, &ops, NULL, &second), -EADDRINUSE);
+	assert_int_equal(open_at(path, &second), -EADDRINUSE);
 	assert_null(second);
 	assert_int_equal(ask_status("GET", "/v1/status"), 200);
 }
@@ -561,7 +584,7 @@ static void dead_socket_is_replaced(void **state)
 
 	(void)state;
 	leave_dead_socket();
-	assert_int_equal(admin_create(path, &ops, NULL, &a), 0);
+	assert_int_equal(open_at(path, &a), 0);
 	admin_destroy(a);
 	assert_int_equal(access(path, F_OK), -1);
 }
@@ -573,11 +596,11 @@ static void what_is_no_socket_is_left_alone(void **state)
 
 	(void)state;
 	close(fd);
-	assert_int_equal(admin_create(path, &ops, NULL, &a), -EEXIST);
+	assert_int_equal(open_at(path, &a), -EEXIST);
 	assert_int_equal(access(path, F_OK), 0);
 	unlink(path);
 	assert_int_equal(symlink("/nonexistent", path), 0);
-	assert_int_equal(admin_create(path, &ops, NULL, &a), -EEXIST);
+	assert_int_equal(open_at(path, &a), -EEXIST);
 	unlink(path);
 }
 
@@ -589,10 +612,10 @@ static void impossible_paths_are_refused(void **state)
 	(void)state;
 	memset(longer, 'x', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = '\0';
-	assert_int_equal(admin_create(longer, &ops, NULL, &a), -ENAMETOOLONG);
-	assert_int_equal(admin_create("", &ops, NULL, &a), -ENAMETOOLONG);
+	assert_int_equal(open_at(longer, &a), -ENAMETOOLONG);
+	assert_int_equal(open_at("", &a), -ENAMETOOLONG);
 	snprintf(path, sizeof(path), "%s/no/such", dir);
-	assert_int_equal(admin_create(path, &ops, NULL, &a), -ENOENT);
+	assert_int_equal(open_at(path, &a), -ENOENT);
 }
 
 static void destroy_leaves_a_successor_alone(void **state)
@@ -600,9 +623,9 @@ static void destroy_leaves_a_successor_alone(void **state)
 	struct admin *first, *second;
 
 	(void)state;
-	assert_int_equal(admin_create(path, &ops, NULL, &first), 0);
+	assert_int_equal(open_at(path, &first), 0);
 	assert_int_equal(unlink(path), 0);
-	assert_int_equal(admin_create(path, &ops, NULL, &second), 0);
+	assert_int_equal(open_at(path, &second), 0);
 	admin_destroy(first);
 	assert_int_equal(access(path, F_OK), 0);
 	admin_destroy(second);
@@ -627,7 +650,7 @@ static void one_of_many_starters_wins(void **state)
 			int err;
 
 			close(go[1]);
-			err = read(go[0], &c, 1) < 0 ? 1 : admin_create(path, &ops, NULL, &a);
+			err = read(go[0], &c, 1) < 0 ? 1 : open_at(path, &a);
 			usleep(300000); /* the winner stays while the others try */
 			_exit(err == 0 ? 0 : err == -EADDRINUSE ? 1 : 2);
 		}

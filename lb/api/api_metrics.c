@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * All statistics, in the order of their output. */
+#include <stdio.h>
+
+#include "lb/api/api_pvt.h"
+
+const struct metric_set *const api_metric_sets[] = {
+	&metrics_process,
+	&metrics_workers,
+	&metrics_reasons,
+	&metrics_ports,
+	&metrics_services,
+	&metrics_backends,
+	&metrics_health,
+	&metrics_listeners,
+	&metrics_listener_backends,
+	&metrics_tcp,
+};
+
+const uint32_t api_metric_set_cnt = ARRAY_SIZE(api_metric_sets);
+
+const char *api_endpoint(const struct ip_addr *a, uint16_t port, char out[API_ENDPOINT_MAX])
+{
+	char text[IP_ADDR_TEXT_MAX];
+
+	ip_addr_format(a, text);
+	if (port == 0)
+		snprintf(out, API_ENDPOINT_MAX, "%s", text);
+	else
+		snprintf(out, API_ENDPOINT_MAX, ip_addr_is4(a) ? "%s:%u" : "[%s]:%u", text, port);
+	return out;
+}

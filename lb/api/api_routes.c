@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Every route of the process. */
+#include "lb/api/api_pvt.h"
+#include "lb/status.h"
+
+/* Answers that are whole objects of lb/status.h. */
+#define STATUS_ROUTE(name)                                              \
+	static int get_##name(void *ctx, struct admin_call *c)          \
+	{                                                               \
+		return status_##name(((struct api *)ctx)->app, c->out); \
+	}
+STATUS_ROUTE(process)
+STATUS_ROUTE(counters)
+STATUS_ROUTE(services)
+STATUS_ROUTE(health)
+STATUS_ROUTE(listeners)
+STATUS_ROUTE(tcp)
+
+static int post_reload(void *ctx, struct admin_call *c)
+{
+	const struct api_control *control = &((struct api *)ctx)->control;
+
+	return control->reload(control->ctx, c->out);
+}
+
+static int post_stop(void *ctx, struct admin_call *c)
+{
+	const struct api_control *control = &((struct api *)ctx)->control;
+
+	return control->stop(control->ctx, c->out);
+}
+
+const struct admin_route api_routes[] = {
+	{"GET", "/v1/status", "version, pid, uptime, configuration, workers and ports", get_process,
+		.params = NULL},
+	{"GET", "/v1/counters", "where every packet ended, per worker and in all; port statistics",
+		get_counters, .params = NULL},
+	{"GET", "/v1/services", "services with their backends, flows, packets and health",
+		get_services, .params = NULL},
+	{"GET", "/v1/health", "health checks: state, last result, round trip, counts", get_health,
+		.params = NULL},
+	{"GET", "/v1/listeners", "listeners with their backends, connections and errors",
+		get_listeners, .params = NULL},
+	{"GET", "/v1/tcp", "TCP engines: use, counters, and up to 256 connections of each worker",
+		get_tcp, .params = NULL},
+	{"POST", "/v1/reload", "read the configuration file again", post_reload, .params = NULL},
+	{"POST", "/v1/stop", "drain and stop", post_stop, .done = 202},
+};
+
+const uint32_t api_route_cnt = ARRAY_SIZE(api_routes);

@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The control interface from outside: HTTP with its token, other sites, statistics under promtool, and
+# 10,000 requests beside traffic.
+#
+#   c eth0 ------ p0 [ lb ] p1 ------ sw ------ eth0 b1 b2 b3
+source "$(dirname "$0")/lib.sh"
+topo_two_arm
+for b in b1 b2; do backend_nginx $b 80; done
+TOKEN=0123456789abcdef0123
+(umask 077 && echo "$TOKEN" >"$TMP/token")
+config() { # HTTP
+	head_two_arm
+	cat <<-CONF
+		  http: $1
+		  token_file: $TMP/token
+		services:
+		  - {name: web, vips: [203.0.113.80, "2001:db8:80::80"], port: 80, mode: fullnat, backends: ["198.51.100.11:80", "198.51.100.12:80"], health: {type: tcp, interval: 200ms, timeout: 150ms, rise: 1, fall: 2}}
+		  - {name: forward, vips: [203.0.113.81], port: 53, protocol: udp, mode: ipip, backends: ["198.51.100.11", "198.51.100.12"]}
+		listeners:
+		  - {name: proxy, bind: ["203.0.113.82:80"], action: tcp_proxy, backends: ["198.51.100.11:80"]}
+	CONF
+}
+WORKERS=2 config 127.0.0.1:9180 >"$TMP/weir.yaml"
+weir_start
+
+http() { ns lb curl -gsS --noproxy '*' --max-time 10 "$@"; }
+code() { http -o "$TMP/out" -w '%{http_code}' "$@"; }
+API=http://127.0.0.1:9180
+AUTH="Authorization: Bearer $TOKEN"
+
+up() { [ "$(ask services services.service=web.backends.0.state)$(ask services services.service=web.backends.1.state)" = upup ]; }
+check "backends come up" wait_for 10 up
+equal "traffic" "b1 b2" "$(gets 40 http://203.0.113.80/ | awk '{print $1}' | xargs)"
+check "traffic of the proxy" get http://203.0.113.82/
+
+# --- who may call what
+equal "reading over the loopback" 200 "$(code $API/v1/status)"
+equal "a change without the token" 401 "$(code -X POST $API/v1/reload)"
+equal "a change with a wrong token" 401 "$(code -X POST -H 'Authorization: Bearer 0123456789abcdef9999' $API/v1/reload)"
+equal "a change with the token" 200 "$(code -X POST -H "$AUTH" $API/v1/reload)"
+check "the reload ends" wait_for 5 reload_done
+equal "with the token, from another site" 403 "$(code -X POST -H "$AUTH" -H 'Origin: http://evil.example' $API/v1/reload)"
+equal "as a form of another site would" 403 "$(code -H 'Sec-Fetch-Site: cross-site' $API/v1/status)"
+equal "by a name that was bound again" 421 "$(code -H 'Host: evil.example:9180' $API/v1/status)"
+equal "a preflight gets nothing" 405 "$(code -X OPTIONS -H "$AUTH" -H 'Access-Control-Request-Method: POST' $API/v1/reload)"
+check_not "no answer lets another origin read it" bash -c "ip netns exec $TAG-lb curl -gsSi --noproxy '*' -H 'Origin: http://evil.example' $API/v1/status | grep -qi access-control"
+equal "an unknown path" 404 "$(code $API/v1/nosuch)"
+equal "an unknown argument" 422 "$(code "$API/v1/status?verbose=1")"
+equal "the document" 3.0.3 "$(http $API/v1/openapi.json | $PYTHON -c 'import json,sys; print(json.load(sys.stdin)["openapi"])')"
+
+# --- statistics
+http $API/metrics >"$TMP/metrics"
+check "promtool has nothing to say" promtool check metrics <"$TMP/metrics"
+value() { # NAME LABELS-REGEX: the sum of the samples
+	awk -v n="$1" -v l="$2" 'index($0, n "{") == 1 && $0 ~ l {s += $NF; f = 1} END{if (f) printf "%d", s}' "$TMP/metrics"
+}
+at_least "packets of the workers" 100 "$(value weir_worker_rx_packets_total .)"
+at_least "of a service" 40 "$(value weir_service_flows_total 'service="web"')"
+at_least "of a backend" 40 "$(value weir_backend_packets_total 'service="web"')"
+at_least "of a port" 100 "$(value weir_port_rx_packets_total 'port="front"')"
+at_least "of a listener" 1 "$(value weir_listener_accepted_total 'listener="proxy"')"
+at_least "of TCP" 1 "$(value weir_tcp_accepts_total .)"
+at_least "reasons" 1 "$(value weir_ended_packets_total 'reason="arp_re')"
+at_least "turns in the histogram" 100 "$(value weir_worker_turn_seconds_count .)"
+equal "backends that are up" 2 "$(value weir_backend_up 'service="web"')"
+equal "as JSON, of one kind" web "$(http $API/v1/metrics/services | $PYTHON -c 'import json,sys; print(json.load(sys.stdin)["services"][0]["service"])')"
+equal "of an unknown kind" 404 "$(code $API/v1/metrics/nosuch)"
+
+# --- many requests change nothing for packets
+before=$(reason tcp_segment)
+cat >"$TMP/hammer.py" <<'PY'
+import http.client, sys, threading
+paths = ["/v1/status", "/metrics", "/v1/counters", "/v1/services", "/v1/metrics"]
+good = [0] * 10
+def run(i):
+    c = http.client.HTTPConnection("127.0.0.1", 9180, timeout=30)
+    for k in range(1000):
+        c.request("GET", paths[k % len(paths)])
+        r = c.getresponse()
+        r.read()
+        good[i] += r.status == 200
+threads = [threading.Thread(target=run, args=(i,)) for i in range(10)]
+for t in threads: t.start()
+for t in threads: t.join()
+print(sum(good))
+PY
+background lb "$TMP/hammer" $PYTHON "$TMP/hammer.py"
+hammer=$!
+lost=0
+for i in $(seq 20); do get http://203.0.113.80/ >/dev/null || lost=$((lost + 1)); done
+equal "10,000 requests: none of 20 connections is lost meanwhile" 0 "$lost"
+wait $hammer
+equal "10,000 requests: all are answered" 10000 "$(cat "$TMP/hammer")"
+equal "10,000 requests: no worker stood still" 0 "$(http $API/v1/metrics/workers | $PYTHON -c 'import json,sys; print(sum(w["stuck"] for w in json.load(sys.stdin)["workers"]))')"
+
+# --- beyond the loopback
+check_not "an address of others needs a token file" bash -c "sed 's/http: .*/http: 192.0.2.1:80/; /token_file/d' '$TMP/weir.yaml' >'$TMP/open.yaml'; $WEIR check '$TMP/open.yaml'"
+check "and says so" bash -c "$WEIR check '$TMP/open.yaml' 2>&1 | grep -q token_file"
+chmod 644 "$TMP/token"
+sed "s|socket: .*|socket: $TMP/second.sock|" "$TMP/weir.yaml" >"$TMP/second.yaml"
+ns lb timeout 20 "$WEIR" -c "$TMP/second.yaml" >"$TMP/second.log" 2>&1
+check "a token that others can read is refused" grep -q 'others may read the token file' "$TMP/second.log"
+finish
