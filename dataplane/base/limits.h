@@ -37,6 +37,7 @@
 #define LIMIT_TCP_FRAME_SEGS 16      /* payload mbufs of one TCP frame */
 #define LIMIT_TCP_CONN_SEGS  8192    /* queued pieces of one connection */
 #define LIMIT_TCP_GAPS       64      /* out-of-order runs of one connection */
+#define LIMIT_TCP_PORT_TRIES 1024    /* local ports that one active open looks at */
 #define LIMIT_TCP_CONNS      8388608 /* of one engine; also TIME_WAIT and half-open ones */
 #define LIMIT_TCP_LISTENERS  4096
 

@@ -12,7 +12,7 @@ struct ack_work {
 	uint32_t delivered;   /* bytes that left the network, by SACK or cumulatively */
 	uint64_t oldest_ns;   /* first transmission time among never retransmitted ones; 0: none */
 	uint64_t last_rtx_ns; /* latest transmission among retransmitted ones */
-	bool rtx_acked;
+	bool rtx_acked, undone;
 	struct rack_ack rack;
 };
 
@@ -225,8 +225,12 @@ void enter_recovery(struct tcp_engine *e, struct tcp_conn *c, uint32_t acked)
 	CNT(e, fast_recoveries);
 	c->recover_fs = u32_max(c->snd_nxt - c->snd_una, 1);
 	/* One reduction per window: an ECN echo may have made it already. */
-	if (seq_ge(c->snd_una, c->recover))
+	if (seq_ge(c->snd_una, c->recover)) {
+		undo_arm(e, c);
 		cc_on_congestion(e, c, acked);
+	} else {
+		undo_forget(c);
+	}
 	c->flags |= CF_RECOVERY;
 	c->flags &= ~(uint32_t)(CF_TLP_OUT | CF_ECN_ROUND);
 	c->recover = c->snd_nxt;
@@ -346,6 +350,7 @@ static void ecn_on_ack(
 		seq_lt(c->snd_una, c->recover) || c->snd_una == c->snd_nxt)
 		return;
 	CNT(e, ecn_reductions);
+	undo_forget(c);
 	cc_on_congestion(e, c, acked);
 	c->cwnd = c->ssthresh;
 	c->recover = c->snd_nxt;
@@ -358,16 +363,14 @@ static void recovery_on_ack(
 	bool was = (c->flags & (CF_RECOVERY | CF_LOSS)) != 0;
 
 	if (was && seq_ge(c->snd_una, c->recover)) {
-		bool loss = (c->flags & CF_LOSS) != 0;
-
+		if (c->flags & CF_LOSS)
+			cc_on_ack(e, c, w->acked);
 		exit_recovery(e, c);
 		rack_reo_wnd_round(c, w->rack.dsack, true);
-		if (loss)
-			cc_on_ack(e, c, w->acked);
 		was = false;
 	} else {
 		rack_reo_wnd_round(c, w->rack.dsack, false);
-		if (!was && w->acked != 0)
+		if (!was && w->acked != 0 && !w->undone)
 			cc_on_ack(e, c, w->acked);
 		else if (c->flags & CF_LOSS && w->acked != 0)
 			cc_on_ack(e, c, w->acked);
@@ -398,9 +401,10 @@ static void window_update(struct tcp_engine *e, struct tcp_conn *c, const struct
 {
 	uint32_t wnd = (uint32_t)h->wnd << c->snd_wscale;
 
-	if (!(seq_lt(c->snd_wl1, h->seq) || (c->snd_wl1 == h->seq && seq_le(c->snd_wl2, h->ack))))
+	/* SND.WL2 is not kept: no ACK older than SND.UNA comes here. */
+	if (seq_gt(c->snd_wl1, h->seq))
 		return;
-	if (seq_lt(h->ack + wnd, c->snd_wl2 + c->snd_wnd) && wnd < c->snd_wnd)
+	if (seq_lt(h->ack + wnd, c->snd_una + c->snd_wnd) && wnd < c->snd_wnd)
 		CNT(e, window_shrunk);
 	if (c->snd_wnd == 0 && wnd != 0 && c->rtx_kind == RTX_PERSIST)
 		c->backoff = 0;
@@ -408,7 +412,6 @@ static void window_update(struct tcp_engine *e, struct tcp_conn *c, const struct
 	if (wnd > c->snd_max_wnd)
 		c->snd_max_wnd = wnd;
 	c->snd_wl1 = h->seq;
-	c->snd_wl2 = h->ack;
 }
 
 static void take_rtt(
@@ -462,6 +465,7 @@ static void nothing_out(struct tcp_engine *e, struct tcp_conn *c, const struct t
 	if (dsack) {
 		CNT(e, dsacks_in);
 		rack_reo_wnd_round(c, true, false);
+		(void)undo_on_ack(e, c, h, 0, true);
 	}
 	if (c->flags & CF_TLP_OUT)
 		tlp_ack(e, c, h, 0, dsack, h->len == 0 && !(h->flags & TCP_FIN));
@@ -509,11 +513,14 @@ bool ack_process(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_in *
 	ecn_on_ack(e, c, h, w.acked);
 	if (c->flags & CF_TLP_OUT)
 		tlp_ack(e, c, h, w.acked, w.rack.dsack, dup);
+	w.undone = undo_on_ack(e, c, h, w.acked, w.rack.dsack);
 	recovery_on_ack(e, c, &w, dup);
 	/* Old marks must not fall behind by half the sequence space. */
 	c->rack_fack = seq_max(c->rack_fack, c->snd_una);
-	if (c->snd_una - c->recover > 1u << 30 && seq_ge(c->snd_una, c->recover))
+	if (c->snd_una - c->recover > 1u << 30 && seq_ge(c->snd_una, c->recover)) {
 		c->recover = c->snd_una - (1u << 30);
+		undo_forget(c);
+	}
 	rearm(e, c, &w);
 	if (w.acked == 0)
 		return true;

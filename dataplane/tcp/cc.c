@@ -4,6 +4,11 @@
  * window that an application never fills says nothing about the path. */
 #include "dataplane/tcp/tcp_pvt.h"
 
+/* Segments of growth that one ACK may bring in slow start (RFC 3465 2.2). A peer that joins packets
+ * before it looks at them acknowledges many at once; eight is the bound of RFC 9406 4.2 for senders
+ * without pacing. After a timeout an ACK may cover what arrived long before, so one. */
+#define SLOW_START_SEGS 8
+
 #define CUBIC_MAX_T_MS 60000 /* the curve is followed that far from its plateau */
 
 /* Integer cube root, rounded down. */
@@ -22,6 +27,7 @@ static uint32_t cube_root(uint64_t x)
 
 static void cubic_epoch(struct tcp_engine *e, struct tcp_conn *c)
 {
+	undo_forget(c);              /* it shares memory with the curve */
 	c->epoch_ms = e->now_ms | 1; /* 0 means none; a millisecond does not matter */
 	c->w_est = c->cwnd;
 	if (c->cwnd < c->w_max) {
@@ -78,7 +84,8 @@ void cc_on_ack(struct tcp_engine *e, struct tcp_conn *c, uint32_t acked)
 	if (!(c->flags & CF_CWND_LIMITED))
 		return;
 	if (c->cwnd < c->ssthresh) {
-		inc = u32_min(acked, c->ssthresh - c->cwnd);
+		inc = u32_min(acked, (c->flags & CF_LOSS ? 1u : SLOW_START_SEGS) * c->mss);
+		inc = u32_min(inc, c->ssthresh - c->cwnd);
 	} else if (c->cc == TCP_CC_CUBIC) {
 		inc = cubic_step(e, c, acked);
 	} else {

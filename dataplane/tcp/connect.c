@@ -3,8 +3,13 @@
  *
  * Ports are tried from a start that is a keyed hash of the destination plus a counter (RFC 6056
  * algorithm 3), so that neighbouring connections do not tell of each other. A port is free if the
- * tuple is not in the table and the steering callback agrees. When no port was free, TIME_WAIT
- * records of the same tuple may give way (RFC 6191). */
+ * tuple is not in the table and the steering callback agrees. When no port was free, a TIME_WAIT
+ * record of the same tuple may give way (RFC 6191).
+ *
+ * The next connection tries the next port, so that ports rest as long as can be. After a collision
+ * tries go on in strides that visit the whole range: connections that stay occupy what lies side by
+ * side, and a walk through that would take as long as it is. A bound on the tries keeps a range
+ * that is nearly used up, or that steering refuses, from holding the worker. */
 #include <errno.h>
 
 #include "dataplane/tcp/tcp_pvt.h"
@@ -25,26 +30,55 @@ static bool tuple_free(struct tcp_engine *e, const struct tcp_tuple *t, uint64_t
 	return reuse && tcp_slot_kind(slot) == TCP_KIND_TW && tw_reusable(e, tcp_slot_idx(slot));
 }
 
-/* Choose t->lport; every port of the range is tried once before it fails. */
+static uint32_t gcd(uint32_t a, uint32_t b)
+{
+	while (b != 0) {
+		uint32_t r = a % b;
+
+		a = b;
+		b = r;
+	}
+	return a;
+}
+
+/* Near the golden section of the range, and prime to its size. */
+uint32_t port_stride(uint32_t n)
+{
+	uint32_t s = (uint32_t)((uint64_t)n * 618 / 1000) | 1;
+
+	while (gcd(n, s) != 1)
+		s += 2;
+	return s;
+}
+
+/* Choose t->lport. Ranges up to LIMIT_TCP_PORT_TRIES are tried port by port before it fails. */
 int port_choose(struct tcp_engine *e, struct tcp_tuple *t, uint64_t *hash)
 {
 	uint32_t lo = e->cfg.port_lo, n = (uint32_t)e->cfg.port_hi - lo + 1;
 	struct tcp_tuple key = *t;
-	uint32_t start;
+	uint32_t at, aside = 0, tries = u32_min(n, LIMIT_TCP_PORT_TRIES);
 
 	key.lport = 0;
-	start = (uint32_t)siphash24(&e->port_key, &key, TCP_TUPLE_KEY_LEN) + e->port_next;
-	for (int reuse = 0; reuse < 2; reuse++) {
-		if (reuse == 1 && e->tws.used == 0)
-			break;
-		for (uint32_t i = 0; i < n; i++) {
-			t->lport = BE16(lo + (start + i) % n);
-			*hash = tcp_tuple_hash(&e->table, t);
-			if (tuple_free(e, t, *hash, reuse == 1) && steering_ok(e, t)) {
-				e->port_next += i + 1;
-				return 0;
-			}
-		}
+	at = ((uint32_t)siphash24(&e->port_key, &key, TCP_TUPLE_KEY_LEN) + e->port_next++) % n;
+	for (uint32_t i = 0; i < tries; i++, at = (at + e->port_step) % n) {
+		bool free;
+
+		t->lport = BE16(lo + at);
+		*hash = tcp_tuple_hash(&e->table, t);
+		free = tuple_free(e, t, *hash, false);
+		if (!free && (aside != 0 || !tuple_free(e, t, *hash, true)))
+			continue;
+		if (!steering_ok(e, t))
+			CNT(e, port_refused);
+		else if (free)
+			return 0;
+		else
+			aside = lo + at;
+	}
+	if (aside != 0) {
+		t->lport = BE16(aside);
+		*hash = tcp_tuple_hash(&e->table, t);
+		return 0;
 	}
 	CNT(e, no_port);
 	return -EADDRNOTAVAIL;

@@ -28,6 +28,7 @@
 	C(connects_ok, "active opens established")                                  \
 	C(connects_refused, "active opens answered with a reset")                   \
 	C(no_port, "active opens without a free local port")                        \
+	C(port_refused, "local ports that the steering callback refused")           \
 	C(syn_retrans, "SYNs sent again")                                           \
 	C(synack_retrans, "SYN-ACKs sent again")                                    \
 	C(syn_timeouts, "half-open connections given up")                           \
@@ -56,6 +57,8 @@
 	C(retrans, "segments sent again")                                           \
 	C(fast_recoveries, "fast recoveries entered")                               \
 	C(rtos, "retransmission timeouts")                                          \
+	C(undone_rtos, "timeouts that were needless: window restored")              \
+	C(undone_recoveries, "fast recoveries that were needless: window restored") \
 	C(tlps, "tail loss probes sent")                                            \
 	C(tlp_losses, "losses repaired by a probe")                                 \
 	C(rack_losses, "segments marked lost by RACK")                              \

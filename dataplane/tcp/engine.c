@@ -39,7 +39,8 @@ static void config_defaults(struct tcp_config *c)
 	DEFAULT(time_wait_ms, 60000);
 	DEFAULT(fin_wait2_ms, 60000);
 	DEFAULT(user_timeout_ms, 900000);
-	DEFAULT(syn_retries, 5);
+	DEFAULT(syn_retries, 7);
+	DEFAULT(synack_retries, 5);
 	DEFAULT(keepalive_intvl_ms, 15000);
 	DEFAULT(keepalive_probes, 5);
 	DEFAULT(ttl, 64);
@@ -54,7 +55,8 @@ static bool config_valid(const struct tcp_config *c)
 	       c->max_segs >= 64 && c->max_segs < 1u << TCP_KIND_SHIFT && c->header_pool != NULL &&
 	       c->ref_pool != NULL && c->data_pool != c->header_pool && c->cb.route != NULL &&
 	       c->cb.emit != NULL && c->port_lo <= c->port_hi && c->min_rto_ms <= c->max_rto_ms &&
-	       c->rcvbuf <= 1u << 30 && c->sndbuf <= 1u << 30 && c->syn_retries < TCP_SYN_LEVELS &&
+	       c->rcvbuf <= 1u << 30 && c->sndbuf <= 1u << 30 && c->syn_retries < 32 &&
+	       c->synack_retries < TCP_SYN_LEVELS &&
 	       rte_pktmbuf_data_room_size(c->header_pool) >= RTE_PKTMBUF_HEADROOM + 128;
 }
 
@@ -75,6 +77,7 @@ static void draw_keys(struct tcp_engine *e, struct mix_key *mix)
 	e->port_key = (struct siphash_key){w[4], w[5]};
 	memcpy(mix->k, w + 6, sizeof(mix->k));
 	e->port_next = (uint32_t)w[0];
+	e->port_step = port_stride((uint32_t)e->cfg.port_hi - e->cfg.port_lo + 1);
 }
 
 static int engine_pools(struct tcp_engine *e)

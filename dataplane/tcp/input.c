@@ -34,7 +34,6 @@ static void become_established(struct tcp_engine *e, struct tcp_conn *c, const s
 	c->snd_wnd = (uint32_t)h->wnd << (h->flags & TCP_SYN ? 0 : c->snd_wscale);
 	c->snd_max_wnd = c->snd_wnd;
 	c->snd_wl1 = h->seq;
-	c->snd_wl2 = h->ack;
 	timer_stop_rtx(c);
 	if (c->tries > 1) { /* RFC 6298 5.7: the SYN was lost */
 		c->rto_ms = u32_max(c->rto_ms, 3 * TCP_INIT_RTO_MS);

@@ -3,11 +3,11 @@
  *
  * A half-open connection is a small record, in a FIFO of those that have sent their SYN-ACK equally
  * often, so that each FIFO is in order of its next deadline. From cookie_level records on nothing
- *is kept: the SYN-ACK's sequence number is a keyed hash of the connection, and the peer's options
- *come back in the timestamp (RFC 4987 3.6):
+ * is kept: the SYN-ACK's sequence number is a keyed hash of the connection, and the peer's options
+ * come back in the timestamp (RFC 4987 3.6):
  *
  *	ISS    bit 31 the parity of the minute, bits 30-28 an index into cookie_mss, 12 bits of hash
- *over the tuple, 16 bits of hash over the tuple and the peer's ISN TSval  low six bits: window
+ * over the tuple, 16 bits of hash over the tuple and the peer's ISN TSval  low six bits: window
  *scale 0-14 (15: none), SACK, ECN */
 #include <errno.h>
 
@@ -226,7 +226,7 @@ void syn_timers(struct tcp_engine *e)
 
 			if (!ms_due(e->now_ms, s->sent_ms + (TCP_INIT_RTO_MS << lev)))
 				break;
-			if (lev >= e->cfg.syn_retries) {
+			if (lev >= e->cfg.synack_retries) {
 				CNT(e, syn_timeouts);
 				syn_free(e, idx);
 				continue;
@@ -362,7 +362,6 @@ static void established(
 	}
 	c->snd_wnd = c->snd_max_wnd = (uint32_t)h->wnd << c->snd_wscale;
 	c->snd_wl1 = h->seq;
-	c->snd_wl2 = h->ack;
 	c->ts_recent = s->ts_recent;
 	c->ts_off = s->ts_off;
 	c->rack_fack = c->snd_una;

@@ -129,6 +129,8 @@ static void mark_sent(struct tcp_engine *e, struct tcp_conn *c, const struct fra
 		time_append(e, c, i);
 		if (c->flags & CF_RECOVERY)
 			c->prr_out += seg_seqlen(s);
+		if (f->rtx)
+			undo_sent_again(c, seg_seqlen(s));
 		if (i == last)
 			break;
 		i = next;
@@ -389,7 +391,7 @@ void conn_output(struct tcp_engine *e, struct tcp_conn *c)
 		emit_syn(e, c);
 		c->tries++;
 		timer_set_rtx(e, c, RTX_SYN,
-			u32_min(TCP_INIT_RTO_MS << (c->tries - 1), e->cfg.max_rto_ms));
+			u32_min(TCP_INIT_RTO_MS << u32_min(c->tries - 1u, 16), e->cfg.max_rto_ms));
 		return;
 	}
 	if (c->state < TCP_ESTABLISHED)

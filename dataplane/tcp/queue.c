@@ -189,6 +189,35 @@ void time_remove(struct tcp_engine *e, struct tcp_conn *c, uint32_t idx)
 	s->flags &= (uint8_t)~SEG_TIMED;
 }
 
+/* The piece was not lost after all: back to its place on the time list, which is at or after *hint
+ * when pieces come in order of their transmission. */
+void seg_mark_found(struct tcp_engine *e, struct tcp_conn *c, uint32_t idx, uint32_t *hint)
+{
+	struct tcp_seg *s = seg_at(e, idx);
+	uint32_t prev = *hint, next;
+
+	ASSERT_DBG(s->flags & SEG_LOST && !(s->flags & SEG_TIMED));
+	if (prev != POOL_NONE && seg_at(e, prev)->xmit_ns > s->xmit_ns)
+		prev = POOL_NONE;
+	next = prev == POOL_NONE ? c->ts_head : seg_at(e, prev)->ts_next;
+	for (; next != POOL_NONE && seg_at(e, next)->xmit_ns <= s->xmit_ns;
+		next = seg_at(e, next)->ts_next)
+		prev = next;
+	s->ts_prev = prev;
+	s->ts_next = next;
+	if (prev == POOL_NONE)
+		c->ts_head = idx;
+	else
+		seg_at(e, prev)->ts_next = idx;
+	if (next == POOL_NONE)
+		c->ts_tail = idx;
+	else
+		seg_at(e, next)->ts_prev = idx;
+	s->flags = (uint8_t)((s->flags & ~SEG_LOST) | SEG_TIMED);
+	c->lost -= seg_seqlen(s);
+	*hint = idx;
+}
+
 void seg_mark_lost(struct tcp_engine *e, struct tcp_conn *c, uint32_t idx)
 {
 	struct tcp_seg *s = seg_at(e, idx);

@@ -131,7 +131,8 @@ void tlp_fire(struct tcp_engine *e, struct tcp_conn *c)
 {
 	bool new_data = false;
 
-	if (!(c->flags & CF_TLP_OUT) && c->flags & CF_RTT_FRESH && output_probe(e, c, &new_data)) {
+	if (!(c->flags & (CF_TLP_OUT | CF_RECOVERY | CF_LOSS)) && c->flags & CF_RTT_FRESH &&
+		output_probe(e, c, &new_data)) {
 		CNT(e, tlps);
 		c->flags |= CF_TLP_OUT;
 		c->flags &= ~(uint32_t)(CF_TLP_RTX | CF_RTT_FRESH);

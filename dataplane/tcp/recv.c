@@ -211,8 +211,6 @@ static void note_dsack(struct tcp_conn *c, uint32_t start, uint32_t end)
 static void fin_received(struct tcp_engine *e, struct tcp_conn *c)
 {
 	c->rcv_nxt++;
-	if (seq_gt(c->rcv_nxt, c->rcv_adv))
-		c->rcv_adv = c->rcv_nxt;
 	c->flags |= CF_FIN_RCVD | CF_ACK_NOW;
 	c->events |= EV_EOF;
 	recv_prune(e, c);
@@ -417,8 +415,11 @@ void recv_data(struct tcp_engine *e, struct tcp_conn *c, struct tcp_in *h, struc
 		if (len != 0)
 			chain_cut(m, len);
 	}
-	if (fin && seq + len == c->rcv_adv && c->rcv_adv == c->rcv_nxt)
-		fin = false; /* the window is shut: the FIN does not fit either */
+	/* The FIN takes a number too: behind a window that the data fills, it comes again. */
+	if (fin && seq + len == c->rcv_adv) {
+		fin = false;
+		c->flags |= CF_ACK_NOW;
+	}
 	if (len == 0 && m != NULL) {
 		chain_free(m);
 		m = NULL;

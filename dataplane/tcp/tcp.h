@@ -131,7 +131,8 @@ struct tcp_config {
 	uint32_t time_wait_ms;           /* (60000) */
 	uint32_t fin_wait2_ms;           /* with no application left (60000) */
 	uint32_t user_timeout_ms;        /* unacknowledged data; 0 takes 900000 */
-	uint32_t syn_retries;            /* of SYN and SYN-ACK (5) */
+	uint32_t syn_retries;            /* of SYN (7: three minutes, RFC 9293 3.8.3) */
+	uint32_t synack_retries;         /* of SYN-ACK (5: a minute) */
 	uint32_t keepalive_ms;           /* idle time before probes; 0: off */
 	uint32_t keepalive_intvl_ms;     /* between probes (15000) */
 	uint8_t keepalive_probes;        /* unanswered ones before the end (5) */

@@ -170,10 +170,11 @@ struct tcp_conn {
 
 	/* Line 1: sending. */
 	uint32_t snd_una, snd_nxt, snd_end, snd_wnd;
-	uint32_t snd_wl1, snd_wl2, snd_max_wnd;
+	uint32_t snd_wl1, snd_max_wnd;
 	uint32_t tx_head, tx_unsent, tx_tail; /* pieces */
 	uint32_t cwnd, ssthresh;
-	uint16_t mss, rcv_mss; /* payload of a full segment, out and in */
+	uint32_t undo_ssthresh; /* 0: the last reduction stands (undo.c) */
+	uint16_t mss, rcv_mss;  /* payload of a full segment, out and in */
 	uint32_t ts_off;
 	uint32_t ts_head, ts_tail;
 
@@ -204,8 +205,19 @@ struct tcp_conn {
 	uint32_t dsack_round;
 
 	/* Line 4: congestion control, path, the application. */
-	uint32_t tlp_end;
-	uint32_t w_max, k_ms, epoch_ms, w_est;
+	union {
+		uint32_t tlp_end; /* with CF_TLP_OUT */
+		uint32_t undo_ms; /* in a recovery: when it began; 0: its first ACK was seen */
+	};
+	uint32_t w_max, epoch_ms;
+	union {
+		uint32_t k_ms;       /* with epoch_ms */
+		uint32_t undo_w_max; /* without */
+	};
+	union {
+		uint32_t w_est;      /* with epoch_ms */
+		uint32_t undo_bytes; /* without: sent again and not reported as duplicate */
+	};
 	uint8_t reo_mult, reo_persist, dupacks, backoff;
 	uint8_t tries, ka_probes, end, tso_segs;
 	uint16_t mtu, peer_mss;
@@ -297,7 +309,7 @@ struct tcp_engine {
 
 	struct siphash_key isn_key, cookie_key, port_key;
 	uint32_t challenge_sec, challenge_left;
-	uint32_t port_next;
+	uint32_t port_next, port_step;
 	uint32_t pressure_ms;
 	struct rte_mbuf *out[TCP_OUT_BURST];
 };
@@ -405,6 +417,7 @@ bool queue_split(struct tcp_engine *e, struct tcp_conn *c, uint32_t idx, uint32_
 void queue_drop(struct tcp_engine *e, struct tcp_conn *c);
 void time_append(struct tcp_engine *e, struct tcp_conn *c, uint32_t idx);
 void time_remove(struct tcp_engine *e, struct tcp_conn *c, uint32_t idx);
+void seg_mark_found(struct tcp_engine *e, struct tcp_conn *c, uint32_t idx, uint32_t *hint);
 void seg_mark_lost(struct tcp_engine *e, struct tcp_conn *c, uint32_t idx);
 
 /* listen.c */
@@ -451,6 +464,14 @@ bool tlp_schedule(struct tcp_engine *e, struct tcp_conn *c);
 void tlp_fire(struct tcp_engine *e, struct tcp_conn *c);
 void tlp_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_in *h, uint32_t acked,
 	bool dsack, bool dup);
+
+/* undo.c */
+void undo_arm(struct tcp_engine *e, struct tcp_conn *c);
+void undo_forget(struct tcp_conn *c);
+void undo_sent_again(struct tcp_conn *c, uint32_t bytes);
+/* An ACK in a recovery, or one with a D-SACK. Returns whether the reduction was taken back. */
+bool undo_on_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_in *h, uint32_t acked,
+	bool dsack);
 
 /* cc.c */
 void cc_on_ack(struct tcp_engine *e, struct tcp_conn *c, uint32_t acked);
@@ -505,6 +526,7 @@ void conn_timer(struct tcp_engine *e, struct tcp_conn *c);
 
 /* connect.c */
 int port_choose(struct tcp_engine *e, struct tcp_tuple *t, uint64_t *hash);
+uint32_t port_stride(uint32_t n);
 
 /* check.c: aborts on a broken invariant. */
 void tcp_check(const struct tcp_engine *e);

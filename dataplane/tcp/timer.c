@@ -153,11 +153,18 @@ static void rto_fire(struct tcp_engine *e, struct tcp_conn *c)
 	CNT(e, rtos);
 	if (c->backoff < UINT8_MAX)
 		c->backoff++;
-	if (!(c->flags & CF_LOSS) && !shut)
+	if (!(c->flags & CF_LOSS) && !shut) {
+		/* In a recovery the window was reduced before: that one cannot be told apart. */
+		if (c->flags & CF_RECOVERY)
+			undo_forget(c);
+		else
+			undo_arm(e, c);
 		cc_on_congestion(e, c, 0);
+	}
 	c->flags = (c->flags | CF_LOSS) &
 		   ~(uint32_t)(CF_RECOVERY | CF_TLP_OUT | CF_DSACK_ROUND | CF_ECN_ROUND);
 	c->recover = c->snd_nxt;
+	c->recover_fs = c->snd_nxt - c->snd_una;
 	c->dupacks = 0;
 	if (!shut)
 		check_blackhole(e, c);
@@ -186,8 +193,9 @@ static void persist_fire(struct tcp_engine *e, struct tcp_conn *c)
 	if (c->backoff < UINT8_MAX)
 		c->backoff++;
 	CNT(e, window_probes);
-	/* An old sequence number without data: not acceptable, so the peer must answer with its
-	 * window (RFC 9293 3.10.7.4), and nothing lies beyond that window. */
+	/* RFC 9293 3.8.6.1 speaks of an octet of new data, so that the peer must answer. A segment
+	 * before its window it must answer as well (3.10.7.4 first), and with nothing beyond the
+	 * window there is no byte to take back, to count as lost or to time out. */
 	emit_ack(e, c, c->snd_una - 1);
 	timer_set_rtx(e, c, RTX_PERSIST, backed_off(e, c));
 }

@@ -2,6 +2,7 @@
  * Bugs that other stacks have had, one test each; those that a segment script can tell stand in
  * tests/tcp/scripts/pitfalls.tcp. Here are the ones about resources, callbacks and several engines.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -267,6 +268,73 @@ static void pitfall_10_steering_chooses_ports(void **state)
 	}
 	assert_true(sim_host(s, 0)->ports_refused > 0);
 	sim_destroy(s, true);
+}
+
+/* 9: a filter that refuses, or connections that stay side by side, do not hold the worker. */
+static uint16_t refused_to; /* ports below this, host order, are refused */
+
+static bool high_port(
+	void *ctx, const struct ip_addr *l, const struct ip_addr *r, uint16_t lport, uint16_t rport)
+{
+	struct sim_host *h = ctx;
+
+	(void)l;
+	(void)r;
+	(void)rport;
+	if (BE16(lport) >= refused_to)
+		return true;
+	h->ports_refused++;
+	return false;
+}
+
+static void pitfall_09_port_search_is_bounded(void **state)
+{
+	struct sim_host_config cfg = {.tcp.cb.port_ok = high_port};
+	struct tcp_connect_args a = {
+		.raddr = ip_addr_from4(BE32(0x0a000063)), .rport = BE16(80), .ops = &ops};
+	struct sim_host *h;
+	struct sim *s;
+	struct end e = {0};
+	uint64_t conn;
+
+	(void)state;
+	a.user = &e;
+	s = sim_create(1, 1, &cfg);
+	h = sim_host(s, 0);
+	refused_to = UINT16_MAX;
+	assert_int_equal(tcp_connect(h->e, &a, &conn), -EADDRNOTAVAIL);
+	assert_int_equal(h->ports_refused, LIMIT_TCP_PORT_TRIES);
+	assert_int_equal(tcp_counters(h->e)->port_refused, LIMIT_TCP_PORT_TRIES);
+	assert_int_equal(tcp_counters(h->e)->no_port, 1);
+	/* A tenth of the range is left, all at its end: found, wherever the search begins. */
+	refused_to = 58000;
+	for (int k = 0; k < 200; k++) {
+		struct tcp_info i;
+
+		h->ports_refused = 0;
+		assert_int_equal(tcp_connect(h->e, &a, &conn), 0);
+		assert_true(h->ports_refused < 100);
+		assert_int_equal(tcp_info(h->e, conn, &i), 0);
+		assert_true(BE16(i.lport) >= 58000);
+	}
+	sim_destroy(s, true);
+}
+
+/* Every port of a range is visited once by the strides. */
+static void port_strides_visit_all(void **state)
+{
+	static bool seen[65536];
+
+	(void)state;
+	for (uint32_t n = 1; n <= 65535; n += n < 300 ? 1 : 997) {
+		uint32_t at = n / 3, step = port_stride(n);
+
+		memset(seen, 0, sizeof(seen));
+		for (uint32_t i = 0; i < n; i++, at = (at + step) % n) {
+			assert_false(seen[at]);
+			seen[at] = true;
+		}
+	}
 }
 
 /* 11: bad, none, unknown and good are four different answers of a port. */
@@ -649,6 +717,8 @@ int main(void)
 		cmocka_unit_test(pitfall_01_cwnd_limits_flight),
 		cmocka_unit_test(pitfall_02_window_update_after_read),
 		cmocka_unit_test(pitfall_09_ports_are_disjoint),
+		cmocka_unit_test(pitfall_09_port_search_is_bounded),
+		cmocka_unit_test(port_strides_visit_all),
 		cmocka_unit_test(pitfall_10_steering_chooses_ports),
 		cmocka_unit_test(pitfall_11_four_checksum_states),
 		cmocka_unit_test(pitfall_13_no_mbufs),

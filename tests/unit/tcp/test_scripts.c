@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Runs the segment scripts of tests/tcp/scripts/ (tests/tcp/README.md has the language): one
- *engine, and a peer that is the script. Each script is one test.
+ * engine, and a peer that is the script. Each script is one test.
  *
  *	test_scripts [-v] [NAME...]     only scripts whose name begins with NAME */
 #include <dirent.h>
@@ -45,6 +45,7 @@ struct script {
 	} iss[16]; /* ours as learned from the wire */
 	int iss_cnt;
 	uint32_t last_tsval;
+	uint32_t old_iss; /* of the connection before, on whatever port */
 	struct sent *out;
 	uint32_t out_head, out_tail;
 	char events[QUEUE_MAX][48];
@@ -100,12 +101,29 @@ static void on_connect(struct tcp_engine *e, uint64_t conn, void *user)
 	event(user, "connect");
 }
 
+/* Are the bytes of the chain those of sequence numbers from `seq` on? */
+static bool bytes_are(const struct rte_mbuf *chain, uint32_t seq)
+{
+	for (const struct rte_mbuf *m = chain; m != NULL; m = m->next)
+		for (uint32_t i = 0; i < m->data_len; i++, seq++)
+			if (rte_pktmbuf_mtod(m, const uint8_t *)[i] != (uint8_t)(seq - PEER_ISN))
+				return false;
+	return true;
+}
+
 static void on_data(
 	struct tcp_engine *e, uint64_t conn, void *user, struct rte_mbuf *chain, uint32_t len)
 {
-	(void)e;
-	(void)conn;
-	event(user, "data %u", len);
+	struct tcp_info i;
+	uint32_t first;
+
+	ASSERT(tcp_info(e, conn, &i) == 0);
+	/* Whether a FIN was counted as well, the state does not always tell. */
+	first = i.rcv_nxt - len;
+	if (bytes_are(chain, first) || bytes_are(chain, first - 1))
+		event(user, "data %u", len);
+	else
+		event(user, "wrong data %u", len);
 	rte_pktmbuf_free(chain);
 }
 
@@ -171,6 +189,10 @@ static bool tap(void *ctx, int from, const uint8_t *ip, uint32_t len)
 	t->out_tail++;
 	ASSERT(tcp_hdr_parse(ip + l3, len - l3, &h));
 	if (h.flags & TCP_SYN) {
+		uint32_t was = *iss_of(t, load16(ip + l3 + 2));
+
+		if (was != 0 && was != h.seq)
+			t->old_iss = was;
 		*iss_of(t, load16(ip + l3 + 2)) = h.seq;
 		t->own_port = load16(ip + l3);
 	}
@@ -339,7 +361,8 @@ static void inject(struct script *t, char **w, int n)
 	uint16_t port = BE16(num_arg(t, w, n, "port", BE16(PEER_PORT)));
 	uint32_t iss = *iss_of(t, port);
 
-	known(t, w, n, 2, " seq len ack win mss sackok ws ts sack raw ce rawack badsum port hlen ");
+	known(t, w, n, 2,
+		" seq len ack win mss sackok ws ts sack raw ce rawack badsum port hlen urg ");
 	memset(ip, 0, sizeof(ip));
 	len = num_arg(t, w, n, "len", 0);
 	opts = put_opts(t, (uint8_t *)(th + 1), iss, w, n);
@@ -354,8 +377,11 @@ static void inject(struct script *t, char **w, int n)
 	th->off = (uint8_t)(num_arg(t, w, n, "hlen", (TCP_HDR_LEN + opts) / 4) << 4);
 	th->flags = fl;
 	th->window_be = BE16(num_arg(t, w, n, "win", 65535));
+	th->urgent_be = BE16(num_arg(t, w, n, "urg", 0));
+	/* A byte tells its place: data that is moved, lost or doubled shows. */
 	for (uint32_t i = 0; i < len; i++)
-		ip[total - len + i] = (uint8_t)i;
+		ip[total - len + i] =
+			(uint8_t)(num_arg(t, w, n, "seq", 0) + ((fl & TCP_SYN) != 0) + i);
 	if (t->v6) {
 		struct ip6_hdr *h = (void *)ip;
 
@@ -517,6 +543,12 @@ static uint64_t lookup(struct script *t, const char *name)
 	U(segs)
 	U(timers)
 #undef U
+	/* Of the last SYN of ours, how far it lies beyond the one before on that port. */
+	if (strcmp(name, "iss_gain") == 0) {
+		if (t->old_iss == 0)
+			die(t, "there was one initial number only");
+		return t->iss[t->iss_cnt - 1].iss - t->old_iss;
+	}
 	for (unsigned r = 0; r < tcp_counter_cnt; r++)
 		if (strcmp(tcp_counter_rows[r].name, name) == 0)
 			return tcp_counter_get(tcp_counters(t->h->e), r);
@@ -786,7 +818,7 @@ static void config(struct script *t, char **w, int n)
 		"max_conns max_syns "
 		"cookie_level time_wait user_timeout keepalive fin_wait2 port_lo port_hi "
 		"max_timewaits "
-		"max_segs challenges syn_retries watch_rx ");
+		"max_segs challenges syn_retries synack_retries watch_rx ");
 	t->v6 |= flag(w, n, "v6");
 	c->no_ecn |= flag(w, n, "no_ecn");
 	c->no_sack |= flag(w, n, "no_sack");
@@ -814,6 +846,7 @@ static void config(struct script *t, char **w, int n)
 	c->max_segs = num_arg(t, w, n, "max_segs", c->max_segs);
 	c->max_challenges_per_s = num_arg(t, w, n, "challenges", c->max_challenges_per_s);
 	c->syn_retries = num_arg(t, w, n, "syn_retries", c->syn_retries);
+	c->synack_retries = num_arg(t, w, n, "synack_retries", c->synack_retries);
 }
 
 static void run_words(struct script *t, char **w, int n, const char *rest)
