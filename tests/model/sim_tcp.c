@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Random TCP: two engines, a bad wire, applications that do as they like. Every run has its own
- *seed and decides everything by it; a failing one says which, and
+ * seed and decides everything by it; a failing one says which, and
  *
  *	sim_tcp --seed S --runs 1 -v
  *
@@ -31,6 +31,9 @@ static void random_host(struct rng *r, struct sim_host_config *c)
 	memset(c, 0, sizeof(*c));
 	c->csum_offload = rng_below(r, 2);
 	c->tso = c->csum_offload && rng_below(r, 2);
+	c->tso_segs = (uint16_t)PICK(r, 0, 0, 1, 3);
+	c->tso_bytes = PICK(r, 0, 0, 3000, 16384);
+	c->single_segment = !c->tso && rng_below(r, 8) == 0;
 	c->mtu = (uint16_t)PICK(r, 1500, 1500, 1500, 9000, 1280, 576);
 	c->poll_ns = PICK(r, 0, 0, 10000, 100000);
 	c->tcp.rcvbuf = PICK(r, 262144, 262144, 65535, 16384, 4096, 1000, 300);
@@ -66,6 +69,7 @@ static void random_wire(struct rng *r, struct sim_wire *w)
 	w->dup_ppm = PICK(r, 0, 0, 1000, 50000);
 	w->corrupt_ppm = PICK(r, 0, 0, 0, 5000);
 	w->ce_ppm = PICK(r, 0, 0, 50000);
+	w->urg_ppm = PICK(r, 0, 0, 100000);
 }
 
 struct partition {

@@ -13,6 +13,7 @@
 #include "dataplane/net/pkt.h"
 #include "dataplane/tcp/tcp_pvt.h"
 #include "tests/support/eal.h"
+#include "tests/support/offload.h"
 #include "tests/support/pcap_file.h"
 
 #define RECORD_MAX   40000 /* packets kept for the pcap of a failure */
@@ -438,6 +439,22 @@ static void mark_ce(uint8_t *ip)
 	}
 }
 
+/* A middlebox may not, but a peer may: mark data as urgent. It stays data (RFC 6093). */
+static void mark_urgent(uint8_t *ip, uint32_t len, uint16_t pointer)
+{
+	uint32_t l3 = ip[0] >> 4 == 4 ? IP4_HDR_LEN : IP6_HDR_LEN;
+	struct tcp_hdr *th = (void *)(ip + l3);
+	uint64_t diff;
+
+	if (len == l3 + (th->off >> 4) * 4u || th->flags & (TCP_SYN | TCP_RST))
+		return;
+	diff = cksum_diff16(0, load16(&th->off), (uint16_t)(load16(&th->off) | BE16(TCP_URG)));
+	diff = cksum_diff16(diff, th->urgent_be, pointer);
+	th->flags |= TCP_URG;
+	th->urgent_be = pointer;
+	th->cksum = cksum_apply(th->cksum, diff);
+}
+
 static void wire_send(struct sim *s, struct sim_host *from, uint8_t *ip, uint32_t len)
 {
 	struct sim_wire *w = &from->wire;
@@ -469,6 +486,8 @@ static void wire_send(struct sim *s, struct sim_host *from, uint8_t *ip, uint32_
 		at += 1 + rng_below(&s->rng, w->reorder_ns + 1);
 	if (hit(s, w->ce_ppm))
 		mark_ce(ip);
+	if (hit(s, w->urg_ppm))
+		mark_urgent(ip, len, (uint16_t)rng_next(&s->rng));
 	if (hit(s, w->dup_ppm))
 		deliver_at(s, to, at + rng_below(&s->rng, w->delay_ns + 1), ip, len);
 	if (hit(s, w->corrupt_ppm)) {
@@ -481,87 +500,54 @@ static void wire_send(struct sim *s, struct sim_host *from, uint8_t *ip, uint32_
 
 /* ---- the port: offloads ---- */
 
-static void fix_checksums(uint8_t *ip, uint32_t l3, uint32_t len)
+static uint32_t tso_bytes(const struct sim_host *h)
 {
-	struct tcp_hdr *th = (void *)(ip + l3);
-	struct ip_addr src, dst;
-
-	if (ip[0] >> 4 == 4) {
-		struct ip4_hdr *h = (void *)ip;
-
-		src = ip_addr_from4(h->src_be);
-		dst = ip_addr_from4(h->dst_be);
-		h->total_len_be = BE16(len);
-		h->cksum = 0;
-		h->cksum = cksum_ip4(h);
-	} else {
-		struct ip6_hdr *h = (void *)ip;
-
-		src = ip_addr_from6(h->src);
-		dst = ip_addr_from6(h->dst);
-		h->payload_len_be = BE16(len - IP6_HDR_LEN);
-	}
-	th->cksum = 0;
-	th->cksum = (uint16_t)~cksum_fold(
-		cksum_add(cksum_pseudo(&src, &dst, PROTO_TCP, len - l3), ip + l3, len - l3));
+	return h->cfg.tso_bytes != 0 ? h->cfg.tso_bytes : 60000;
 }
 
-/* Cut a frame as a port does, by the lengths that the mbuf names. */
-static void tso_send(struct sim *s, struct sim_host *h, const uint8_t *ip, uint32_t len,
-	uint32_t l3, uint32_t l4, uint32_t segsz)
+static void leaves(void *ctx, uint8_t *ip, uint32_t len)
 {
-	static uint8_t out[PKT_MAX];
-	uint32_t hdr = l3 + l4, off = hdr, seq = load_be32(ip + l3 + 4);
+	struct sim_host *h = ctx;
 
-	while (off < len) {
-		uint32_t n = len - off < segsz ? len - off : segsz;
-		struct tcp_hdr *th = (void *)(out + l3);
-
-		memcpy(out, ip, hdr);
-		memcpy(out + hdr, ip + off, n);
-		th->seq_be = BE32(seq + off - hdr);
-		if (off + n < len)
-			th->flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
-		if (off != hdr)
-			th->flags &= (uint8_t)~TCP_CWR;
-		fix_checksums(out, l3, hdr + n);
-		wire_send(s, h, out, hdr + n);
-		off += n;
-	}
+	if (len > h->route_mtu && (ip[0] >> 4 == 4 || len > IP6_MIN_MTU))
+		sim_fail(h->sim, "packet of %u bytes on a route of %u", len, h->route_mtu);
+	wire_send(h->sim, h, ip, len);
 }
 
-static void port_send(struct sim *s, struct sim_host *h, struct rte_mbuf *m)
+static void check_chain(struct sim *s, const struct rte_mbuf *m)
 {
-	static uint8_t ip[PKT_MAX];
-	uint32_t len = 0, segs = 0, l3 = m->l3_len, l4 = m->l4_len;
-	uint64_t fl = m->ol_flags;
-	uint16_t segsz = m->tso_segsz;
+	uint32_t len = 0, segs = 0;
 
 	for (const struct rte_mbuf *q = m; q != NULL; q = q->next) {
-		ASSERT(len + q->data_len <= PKT_MAX);
-		memcpy(ip + len, rte_pktmbuf_mtod(q, const void *), q->data_len);
 		len += q->data_len;
 		segs++;
 	}
 	if (len != m->pkt_len || segs != m->nb_segs)
 		sim_fail(s, "mbuf chain: %u bytes in %u mbufs, header says %u in %u", len, segs,
 			m->pkt_len, m->nb_segs);
-	rte_pktmbuf_free(m);
-	if (fl & RTE_MBUF_F_TX_TCP_CKSUM && !h->cfg.csum_offload)
+}
+
+static void port_send(struct sim *s, struct sim_host *h, struct rte_mbuf *m)
+{
+	const struct sim_host_config *c = &h->cfg;
+	const char *wrong;
+
+	check_chain(s, m);
+	if (m->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM && !c->csum_offload)
 		sim_fail(s, "checksum offload asked of a port that has none");
-	if (fl & RTE_MBUF_F_TX_TCP_SEG) {
-		if (!h->cfg.tso)
-			sim_fail(s, "TSO asked of a port that has none");
-		if (l4 != (uint32_t)(ip[l3 + 12] >> 4) * 4)
-			sim_fail(s, "TSO with a wrong l4_len");
-		tso_send(s, h, ip, len, l3, l4, segsz);
-		return;
-	}
-	if (len > h->route_mtu && (ip[0] >> 4 == 4 || len > IP6_MIN_MTU))
-		sim_fail(s, "packet of %u bytes on a route of %u", len, h->route_mtu);
-	if (fl & RTE_MBUF_F_TX_TCP_CKSUM)
-		fix_checksums(ip, l3, len);
-	wire_send(s, h, ip, len);
+	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG && !c->tso)
+		sim_fail(s, "TSO asked of a port that has none");
+	if (c->single_segment && m->nb_segs > 1)
+		sim_fail(s, "a chain for a port that takes none");
+	if (c->tso_segs != 0 && m->nb_segs > 1u + c->tso_segs)
+		sim_fail(s, "%u mbufs for a port that takes %u", m->nb_segs, c->tso_segs + 1);
+	if (m->pkt_len - m->l3_len - m->l4_len > tso_bytes(h) && m->tso_segsz != 0)
+		sim_fail(s, "TSO frame of %u bytes", m->pkt_len);
+	wrong = offload_wrong(m);
+	if (wrong != NULL)
+		sim_fail(s, "offload: %s", wrong);
+	offload_send(m, leaves, h);
+	rte_pktmbuf_free(m);
 }
 
 static void emit(void *ctx, struct rte_mbuf **mbufs, uint16_t n)
@@ -581,7 +567,9 @@ static bool route(void *ctx, const struct ip_addr *dst, struct tcp_route *out)
 	out->src = ip_addr_is4(dst) ? h->addr4 : h->addr6;
 	out->mtu = (uint16_t)h->route_mtu;
 	out->csum_offload = h->cfg.csum_offload;
-	out->tso_bytes = h->cfg.tso ? 60000 : 0;
+	out->tso_bytes = h->cfg.tso ? tso_bytes(h) : 0;
+	out->tso_segs = h->cfg.tso_segs;
+	out->single_segment = h->cfg.single_segment;
 	return true;
 }
 

@@ -8,9 +8,10 @@
  *
  * Owner:      the test; one simulation at a time in a process.
  * Invariants: checked after every step: tcp_check() of each engine that ran; checksums and lengths
- *             of every packet; advertised right edges never move left; nothing is sent beyond a
- * FIN. At the end: no connection, mbuf or timer is left. Errors:     sim_fail() and a failing
- * ASSERT print the seed, write the run's packets to build/sim/SEED.pcap (or $SIM_PCAP) and abort.
+ *             of every packet, and what offloads ask for; advertised right edges never move left;
+ *             nothing is sent beyond a FIN. At the end: no connection, mbuf or timer is left.
+ * Errors:     sim_fail() and a failing ASSERT print the seed, write the run's packets to
+ *             build/sim/SEED.pcap (or $SIM_PCAP) and abort.
  * Units:      times in ns; rates in bits a second; probabilities in parts per million. */
 #ifndef TESTS_SIM_SIM_H
 #define TESTS_SIM_SIM_H
@@ -35,14 +36,18 @@ struct sim_wire {
 	uint32_t reorder_ppm;   /* these wait reorder_ns longer */
 	uint64_t reorder_ns;
 	uint32_t dup_ppm, corrupt_ppm;
-	uint32_t ce_ppm; /* ECN-capable packets marked */
-	uint32_t mtu;    /* larger IP packets are dropped; 0: none is */
-	bool icmp;       /* and reported */
-	bool down;       /* partition */
+	uint32_t ce_ppm;  /* ECN-capable packets marked */
+	uint32_t urg_ppm; /* data packets that get an urgent pointer */
+	uint32_t mtu;     /* larger IP packets are dropped; 0: none is */
+	bool icmp;        /* and reported */
+	bool down;        /* partition */
 };
 
 struct sim_host_config {
 	bool csum_offload, tso;
+	uint16_t tso_segs;     /* most payload mbufs of a TSO frame; 0: the engine's limit */
+	uint32_t tso_bytes;    /* with tso; 0: 60000 */
+	bool single_segment;   /* the port takes no chains */
 	bool watch_rx;         /* the engine looks at its receive pool's level */
 	uint16_t mtu;          /* of the route; 0: 1500 */
 	uint64_t poll_ns;      /* packets wait for the next multiple; 0: none */

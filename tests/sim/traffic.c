@@ -171,9 +171,15 @@ static void send_some(struct traffic_side *a)
 		buf[i] = traffic_byte(a->key, a->sent + i);
 	if (rng_below(r, 3) == 0) {
 		took = tcp_send_bytes(a->h->e, a->conn, buf, n, flags);
-		/* All or nothing: what can never fit goes in smaller pieces. */
+		/* All or nothing: what can never fit goes in smaller pieces, but not byte by byte:
+		 * half the buffer is free when on_writable comes. */
 		if (took == 0) {
-			a->max_chunk = a->max_chunk > 1 ? a->max_chunk / 2 : 1;
+			uint32_t least = a->h->cfg.tcp.sndbuf / 4;
+
+			if (a->max_chunk / 2 > least)
+				a->max_chunk /= 2;
+			else if (a->max_chunk > least)
+				a->max_chunk = least > 1 ? least : 1;
 			a->want_write = true;
 		}
 	} else {
