@@ -135,4 +135,6 @@ void check_all(struct reader *r, const struct reach *reach, const struct config 
 		check_listeners(&c);
 	if (!c.scratch->failed)
 		check_upstreams(&c);
+	if (!c.scratch->failed)
+		check_http(&c);
 }

@@ -130,7 +130,13 @@ struct config_l4 {
 	uint32_t icmp_rate; /* own ICMP errors a second and worker */
 };
 
-enum listener_action { LISTENER_ECHO, LISTENER_DISCARD, LISTENER_SOURCE, LISTENER_TCP_PROXY };
+enum listener_action {
+	LISTENER_ECHO,
+	LISTENER_DISCARD,
+	LISTENER_SOURCE,
+	LISTENER_TCP_PROXY,
+	LISTENER_HTTP
+};
 enum listener_scheduler { LISTENER_MAGLEV, LISTENER_WRR, LISTENER_LEAST_CONN };
 enum proxy_version { PROXY_NONE, PROXY_V1, PROXY_V2 };
 enum listener_proto { LISTENER_TCP };
@@ -159,6 +165,10 @@ struct config_listener {
 	uint64_t connect_timeout_ns, idle_timeout_ns; /* idle 0: none */
 	uint64_t conn_limit;                          /* over all workers; 0: none */
 	struct config_health health;
+	char site_name[LIMIT_NAME];       /* action http: a site, or own routes */
+	struct config_http_route *routes; /* as written; site has them */
+	uint32_t route_cnt;
+	const struct config_site *site; /* of either form */
 	struct config_mark mark;
 };
 
@@ -171,6 +181,8 @@ struct config_tcp {
 	bool ecn;
 };
 
+struct config_http_route;
+struct config_site;
 struct config_upstream;
 
 struct config {
@@ -188,6 +200,8 @@ struct config {
 	uint32_t listener_cnt;
 	struct config_upstream *upstreams; /* config_upstream.h */
 	uint32_t upstream_cnt;
+	struct config_site *sites; /* config_http.h */
+	uint32_t site_cnt;
 	struct config_tree *tree; /* every effective value and where it came from; private */
 };
 

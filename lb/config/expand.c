@@ -535,6 +535,7 @@ void config_expand_services(
 
 	expand_listeners(cfg, root);
 	expand_upstreams(cfg, root);
+	config_expand_http(r, cfg, root);
 	for (uint32_t i = 0; i < cfg->service_cnt; i++) {
 		struct config_service *s = &cfg->services[i];
 		struct config_tree *t = v->maps[i];

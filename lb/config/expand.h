@@ -12,6 +12,8 @@ extern const struct schema_custom custom_cores, custom_seed, custom_vip, custom_
 
 /* Fill what depends on other values: cores, names, routes of the gateways, local addresses. */
 void config_expand(struct reader *r, struct config *cfg, struct config_tree *root);
+/* Names of listeners are known. */
+void config_expand_http(struct reader *r, struct config *cfg, struct config_tree *root);
 /* Needs the routes; `reach` is of cfg. */
 void config_expand_services(
 	struct reader *r, const struct reach *reach, struct config *cfg, struct config_tree *root);

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "lb/config/config_http.h"
 #include "lb/config/config_upstream.h"
 #include "lb/config/expand.h"
 
@@ -469,6 +470,7 @@ static const struct schema_enum action_words[] = {
 	{"discard", LISTENER_DISCARD, "take and forget what comes"},
 	{"source", LISTENER_SOURCE, "send a pattern; byte n is n modulo 251"},
 	{"tcp_proxy", LISTENER_TCP_PROXY, "join the connection to one of a backend"},
+	{"http", LISTENER_HTTP, "answer HTTP requests as `site` or `routes` say"},
 	{NULL, 0, NULL},
 };
 static const struct schema_enum listener_scheduler_words[] = {
@@ -543,6 +545,12 @@ static const struct schema_field listener_fields[] = {
 		.help = "Bounds of the listener."},
 	{"health", SCHEMA_MAP, 0, SCHEMA_AT(config_listener, health), .only = PROXYING,
 		.map = &schema_health, .help = "Probes of the backends."},
+	{"site", SCHEMA_NAME, 0, SCHEMA_AT(config_listener, site_name), .dflt = "\"\"",
+		.only = BIT(LISTENER_HTTP), .help = "Name of the site that is served."},
+	{"routes", SCHEMA_MAP, SCHEMA_LIST, SCHEMA_LIST_AT(config_listener, routes, route_cnt),
+		.max_cnt = LIMIT_HTTP_ROUTES, .only = BIT(LISTENER_HTTP), .map = &schema_http_route,
+		.help = "In place of `site`: routes of a site of the listener's own, with the "
+			"defaults in everything else."},
 };
 
 static const struct schema_map listener_map = {
@@ -578,6 +586,9 @@ static const struct schema_field root_fields[] = {
 	{"listeners", SCHEMA_MAP, SCHEMA_LIST, SCHEMA_LIST_AT(config, listeners, listener_cnt),
 		.max_cnt = LIMIT_LISTENERS, .map = &listener_map,
 		.help = "TCP connections that end here."},
+	{"sites", SCHEMA_MAP, SCHEMA_NAMED, SCHEMA_LIST_AT(config, sites, site_cnt),
+		.max_cnt = LIMIT_HTTP_SITES, .map = &schema_site,
+		.help = "What listeners with `action: http` do."},
 };
 
 const struct schema_map schema_root = {

@@ -141,7 +141,7 @@ static void ten_mistakes_are_all_told(void **state)
 static void check_default(const struct schema_field *f)
 {
 	char why[VALUE_WHY];
-	uint64_t room[64];
+	uint64_t room[256];
 	struct arena a;
 	const char *text = strcmp(f->dflt, "\"\"") == 0 ? "" : f->dflt;
 
@@ -215,6 +215,8 @@ static void check_json(const struct schema_map *map, json_t *s)
 		required_cnt += (f->flags & SCHEMA_REQUIRED) != 0;
 		if (f->type == SCHEMA_MAP && (f->flags & SCHEMA_LIST))
 			check_json(f->map, object_of(json_object_get(p, "items")));
+		else if (f->type == SCHEMA_MAP && (f->flags & SCHEMA_NAMED))
+			check_json(f->map, object_of(json_object_get(p, "additionalProperties")));
 		else if (f->type == SCHEMA_MAP)
 			check_json(f->map, object_of(p));
 	}
