@@ -159,7 +159,8 @@ static void rest_asctime(struct scan *s, struct when *w)
 
 int64_t http_date_parse(struct span text, int64_t now)
 {
-	struct scan s = {text.at, text.at + text.len, false};
+	const char *at = text.len > 0 ? text.at : "";
+	struct scan s = {at, at + text.len, false};
 	struct when w = {0};
 	uint32_t weekday;
 
