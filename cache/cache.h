@@ -303,6 +303,12 @@ int cache_extent_put(struct cache_worker *w, const struct cache_view *v, uint32_
 	const void *data, uint32_t len, uint64_t now_ns);
 uint32_t cache_extent_bytes(const struct cache *c);
 
+/* Give a complete object (v, of this turn) another description, user mark and expiry; version and
+ * extents stay, obj->total_len is not looked at. 0; -EINVAL: v is none, or is still filled; -ESTALE
+ * it was replaced; -EFBIG or -EAGAIN, and it stays as it was. */
+int cache_object_update(struct cache_worker *w, const struct cache_key *k,
+	const struct cache_view *v, const struct cache_object *obj, uint64_t now_ns);
+
 /* -- what it holds -- */
 
 /* name, meaning */

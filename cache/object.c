@@ -305,3 +305,19 @@ int cache_extent_put(struct cache_worker *w, const struct cache_view *v, uint32_
 	extent_key_init(c, &k, &key, v->ns, v->seq, n);
 	return item_store(w, &k, &spec, NULL, now_ns, &place);
 }
+
+int cache_object_update(struct cache_worker *w, const struct cache_key *k,
+	const struct cache_view *v, const struct cache_object *obj, uint64_t now_ns)
+{
+	struct head head = {.total_len = v->total_len};
+	struct item_spec spec = head_spec(obj, &head, v->seq);
+	int rc = check_object(w->c, k, obj);
+
+	if (v->found != CACHE_OBJECT || v->stream != 0)
+		return -EINVAL;
+	if (rc == 0)
+		rc = own_replace(w, k, ITEM_HEAD, v->seq, &spec, now_ns);
+	if (rc == 0)
+		stat_add(w, STAT_touches, 1);
+	return rc;
+}

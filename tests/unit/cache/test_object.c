@@ -237,6 +237,40 @@ static void sparse_extents_fill_a_hole(void **state)
 	expect_bytes(1, &v, 0, 10000);
 }
 
+/* A new description leaves the bytes where they are, also for who holds an old view. */
+static void an_object_gets_another_description(void **state)
+{
+	struct cache_object obj = of_len(10000);
+	struct cache_stream st;
+	struct cache_view v, old;
+
+	(void)state;
+	assert_int_equal(cache_object_open(w(0), &k, NULL, &obj, &st, SEC), 0);
+	assert_int_equal(cache_get(w(1), &k, SEC, &v), CACHE_OBJECT);
+	assert_int_equal(cache_object_update(w(1), &k, &v, &obj, SEC), -EINVAL);
+	assert_int_equal(cache_object_append(w(0), &st, body, 10000, SEC), 10000);
+	assert_int_equal(cache_object_close(w(0), &k, &st, true, SEC), 0);
+
+	assert_int_equal(cache_get(w(1), &k, SEC, &old), CACHE_OBJECT);
+	obj.desc = "another one";
+	obj.desc_len = 11;
+	obj.user = 77;
+	obj.expire_ns = 9 * SEC;
+	assert_int_equal(cache_object_update(w(1), &k, &old, &obj, SEC), 0);
+	assert_int_equal(cache_get(w(0), &k, SEC, &v), CACHE_OBJECT);
+	assert_int_equal(v.len, 11);
+	assert_memory_equal(v.val, "another one", 11);
+	assert_int_equal(v.user, 77);
+	assert_true(v.seq == old.seq);
+	expect_bytes(0, &v, 0, 10000);
+	expect_bytes(1, &old, 0, 10000);
+	assert_int_equal(cache_get(w(0), &k, 10 * SEC, &v), CACHE_MISS);
+
+	obj.expire_ns = 0;
+	assert_int_equal(cache_object_put(w(0), &k, &obj, SEC), 0);
+	assert_int_equal(cache_object_update(w(1), &k, &old, &obj, SEC), -ESTALE);
+}
+
 /* A user's key with the bytes of an extent's key is another key. */
 static void extents_cannot_be_named_by_a_user(void **state)
 {
@@ -334,6 +368,7 @@ int main(void)
 		TEST(a_failed_stream_is_an_error_to_readers_and_gone),
 		TEST(a_put_replaces_an_object_under_its_stream),
 		TEST(sparse_extents_fill_a_hole),
+		TEST(an_object_gets_another_description),
 		TEST(extents_cannot_be_named_by_a_user),
 		TEST(larger_than_the_arena),
 		TEST(a_slow_stream_survives_a_flood),
