@@ -33,12 +33,12 @@ static uint32_t frame_len(const struct config *cfg)
 {
 	uint32_t len = 0;
 
-	for (uint32_t i = 0; i < cfg->port_cnt; i++)
-		if (cfg->ports[i].mtu > len)
-			len = cfg->ports[i].mtu;
-	/* Ethernet, two tags; and what fits the kernel's and the drivers' usual buffers. */
-	len += 14 + 8;
-	return len < 2048 ? 2048 : len;
+	for (uint32_t i = 0; i < cfg->port_cnt; i++) {
+		uint32_t room = port_frame_room(cfg->ports[i].mtu);
+
+		len = room > len ? room : len;
+	}
+	return len;
 }
 
 static uint32_t mbuf_count(const struct config *cfg)

@@ -5,9 +5,13 @@
 #include "dataplane/eal/port.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <rte_dev.h>
 #include <rte_ethdev.h>
@@ -17,6 +21,8 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/log.h"
 #include "dataplane/eal/port_wait.h"
+
+#define ETHERNET_MTU 1500
 
 /* Toeplitz key with period 16 bits: both directions of a flow hash alike. The entropy lies in the
  * tuple, not in the key; per-core tables have a secret of their own. */
@@ -36,8 +42,31 @@ static bool looks_like_pci(const char *device)
 	       sscanf(device, "%x:%x.%x", &bus, &dev, &fn) == 3;
 }
 
+/* A frame with two tags, and what the kernel puts before it in a ring shared with it; a multiple of
+ * 1 KiB, so that four fill whole pages. */
+uint32_t port_frame_room(uint16_t mtu)
+{
+	uint32_t room = ROUND_UP(mtu + 96u, 1024);
+
+	return room < 2048 ? 2048 : room;
+}
+
+/* What a driver's defaults lack. By default af_xdp makes a system call for each empty poll, and
+ * af_packet has a ring of frames of 2 KiB. Returns the length, as snprintf(). */
+static int add_args(const char *driver, char *out, size_t size, uint16_t mtu)
+{
+	uint32_t room = port_frame_room(mtu);
+
+	if (strncmp(driver, "net_af_xdp", 10) == 0 && strstr(driver, "busy_budget") == NULL)
+		return snprintf(out, size, ",busy_budget=0");
+	if (strncmp(driver, "net_af_packet", 13) == 0 && mtu > ETHERNET_MTU &&
+		strstr(driver, "framesz") == NULL)
+		return snprintf(out, size, ",framesz=%u,blocksz=%u,framecnt=512", room, 4 * room);
+	return 0;
+}
+
 /* A driver matches a virtual device by the start of its name; the rest makes it unique. */
-static int attach_vdev(struct port *p, const char *device, uint16_t idx)
+static int attach_vdev(struct port *p, const char *device, uint16_t idx, uint16_t mtu)
 {
 	const char *args = strchr(device, ',');
 	size_t driver_len = args != NULL ? (size_t)(args - device) : strlen(device);
@@ -48,9 +77,8 @@ static int attach_vdev(struct port *p, const char *device, uint16_t idx)
 	if (n < 0 || (size_t)n >= sizeof(p->device))
 		return -ENAMETOOLONG;
 	n = snprintf(devargs, sizeof(devargs), "%s%s", p->device, args != NULL ? args : "");
-	/* By default the af_xdp driver makes a system call for each empty poll. */
-	if (strncmp(device, "net_af_xdp", driver_len) == 0 && strstr(device, "busy_budget") == NULL)
-		n += snprintf(devargs + n, sizeof(devargs) - (size_t)n, ",busy_budget=0");
+	if ((size_t)n < sizeof(devargs))
+		n += add_args(device, devargs + n, sizeof(devargs) - (size_t)n, mtu);
 	if ((size_t)n >= sizeof(devargs))
 		return -ENAMETOOLONG;
 	return rte_dev_probe(devargs);
@@ -72,7 +100,7 @@ static int attach(struct port *p, const struct port_params *params)
 			log_quote(params->device, quoted, sizeof(quoted)));
 		return -ENODEV;
 	}
-	rc = attach_vdev(p, params->device, params->idx);
+	rc = attach_vdev(p, params->device, params->idx, params->mtu);
 	if (rc == 0)
 		rc = rte_eth_dev_get_port_by_name(p->device, &p->id);
 	if (rc != 0) {
@@ -224,10 +252,37 @@ static bool mac_is_zero(const uint8_t mac[6])
 	return memcmp(mac, zero, sizeof(zero)) == 0;
 }
 
+/* The af_packet driver says that it takes standard frames alone, and takes what its ring holds: the
+ * interface is asked itself. */
+static int set_interface_mtu(const char *device, uint16_t mtu)
+{
+	const char *name = strstr(device, "iface=");
+	struct ifreq ifr = {.ifr_mtu = mtu};
+	size_t len;
+	int fd, rc;
+
+	if (name == NULL)
+		return -EINVAL;
+	name += strlen("iface=");
+	len = strcspn(name, ",");
+	if (len >= sizeof(ifr.ifr_name))
+		return -EINVAL;
+	memcpy(ifr.ifr_name, name, len);
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	rc = ioctl(fd, SIOCSIFMTU, &ifr) == 0 ? 0 : -errno;
+	close(fd);
+	return rc;
+}
+
 static int set_mtu(const struct port *p, const struct port_params *params)
 {
 	int rc = rte_eth_dev_set_mtu(p->id, params->mtu);
 
+	if (rc == -EINVAL && params->mtu > ETHERNET_MTU &&
+		strncmp(params->device, "net_af_packet", strlen("net_af_packet")) == 0)
+		rc = set_interface_mtu(params->device, params->mtu);
 	if (rc != 0 && rc != -ENOTSUP) {
 		LOG_ERR("port refuses the configured MTU", "port=%s mtu=%u error=%d", p->name,
 			params->mtu, rc);

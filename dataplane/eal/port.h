@@ -76,6 +76,9 @@ struct port {
 	int fd; /* with PORT_WAIT_FD */
 };
 
+/* Bytes of a buffer that holds any frame of a port with this MTU, whatever its driver. */
+uint32_t port_frame_room(uint16_t mtu);
+
 /* Attach the device (a PCI address, an existing ethdev's name, or driver,args of a virtual one),
  * configure `min(worker_cnt, what it offers)` queues and start it. */
 int port_open(struct port *p, const struct port_params *params) WARN_UNUSED;

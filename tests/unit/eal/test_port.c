@@ -55,6 +55,18 @@ static struct port_params params(const char *device)
 		.pool = pool};
 }
 
+static void a_frame_fits_its_room(void **state)
+{
+	(void)state;
+	for (uint32_t mtu = 68; mtu <= 9000; mtu++) {
+		uint32_t room = port_frame_room((uint16_t)mtu);
+
+		/* Two tags; what the kernel puts before a frame in its ring; whole pages. */
+		assert_true(room >= mtu + 14 + 8 + 66);
+		assert_true(room >= 2048 && 4 * room % 4096 == 0);
+	}
+}
+
 static void null_device_has_a_queue_for_each_worker(void **state)
 {
 	struct port_params pp = params("net_null,size=64");
@@ -165,6 +177,7 @@ static void packets_of_several_segments_are_made_linear(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_frame_fits_its_room),
 		cmocka_unit_test(null_device_has_a_queue_for_each_worker),
 		cmocka_unit_test(two_ports_of_one_driver_stand_side_by_side),
 		cmocka_unit_test(unknown_devices_are_errors),
