@@ -228,6 +228,7 @@ static int gen_make(struct app *app, struct config *cfg, const struct health_pla
 	gen->health = plan;
 	gen->if_cnt = cfg->port_cnt;
 	gen->draining = app->draining;
+	gen->closing = app->closing;
 	gen->announce = app->cur == NULL || app->cur->cfg != cfg;
 	for (uint32_t i = 0; i < cfg->port_cnt; i++)
 		fill_if(app, cfg, i, &gen->ifs[i]);
@@ -524,6 +525,12 @@ void app_drain(struct app *app)
 	app->dirty = true;
 }
 
+void app_reset(struct app *app)
+{
+	app->closing = true;
+	app->dirty = true;
+}
+
 uint64_t app_flow_count(const struct app *app)
 {
 	uint64_t n = 0;
@@ -534,7 +541,7 @@ uint64_t app_flow_count(const struct app *app)
 		l4_worker_stats(pipeline_l4(app->pipes[i]), &s);
 		n += s.flows + s.nat_flows;
 		if (app->l7[i] != NULL)
-			n += l7_worker_active(app->l7[i]);
+			n += l7_worker_active(app->l7[i]) + l7_worker_waiting(app->l7[i]);
 	}
 	return n;
 }

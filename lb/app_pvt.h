@@ -34,7 +34,7 @@ struct app {
 	struct pipeline_gen *cur;
 	struct pipeline_gen *retiring; /* NULL: every worker has adopted cur */
 	bool dirty;                    /* cur is out of date */
-	bool draining, running;
+	bool draining, closing, running;
 	uint64_t next_reap_ns, next_aggregate_ns, next_rebuild_ns;
 	uint64_t start_ns;
 };

@@ -16,7 +16,11 @@
 #include "lb/api/api.h"
 #include "lb/app.h"
 
-enum control_phase { PHASE_RUN, PHASE_DRAIN, PHASE_STOP };
+/* What is left after PHASE_DRAIN is reset in PHASE_RESET. */
+enum control_phase { PHASE_RUN, PHASE_DRAIN, PHASE_RESET, PHASE_STOP };
+
+#define RESET_MAX_NS (500 * NS_PER_MS)
+#define RESET_END_NS (5 * NS_PER_MS) /* for frames that another worker sends */
 
 struct control {
 	struct app *app;
@@ -24,7 +28,7 @@ struct control {
 	int signal_fd;
 	enum control_phase phase;
 	bool reload_wanted, stop_wanted;
-	uint64_t drain_end_ns;
+	uint64_t drain_end_ns, reset_end_ns;
 	bool drain_said;     /* every worker refuses new flows, and the log says so */
 	struct admin *admin; /* NULL: not configured */
 	struct api api;
@@ -53,12 +57,21 @@ static void log_counters(const struct app *app)
 	}
 }
 
+static void begin_reset(struct control *c, uint64_t now_ns)
+{
+	c->phase = app_flow_count(c->app) > 0 ? PHASE_RESET : PHASE_STOP;
+	c->reset_end_ns = now_ns + RESET_MAX_NS;
+	app_reset(c->app);
+}
+
 static void begin_stop(struct control *c, uint64_t now_ns)
 {
-	if (c->phase != PHASE_RUN) {
-		c->phase = PHASE_STOP;
+	if (c->phase == PHASE_DRAIN) {
+		begin_reset(c, now_ns);
 		return;
 	}
+	if (c->phase != PHASE_RUN)
+		return;
 	c->phase = PHASE_DRAIN;
 	c->drain_end_ns = now_ns + app_config(c->app)->workers.stop_timeout_ns;
 	c->drain_said = false;
@@ -199,7 +212,17 @@ static void check_drain(struct control *c, uint64_t now_ns)
 	if (flows > 0 && now_ns < c->drain_end_ns)
 		return;
 	LOG_INF("drained", "flows_left=%llu", (unsigned long long)flows);
-	c->phase = PHASE_STOP;
+	begin_reset(c, now_ns);
+}
+
+static void check_reset(struct control *c, uint64_t now_ns)
+{
+	if (c->phase != PHASE_RESET)
+		return;
+	if (app_settled(c->app) && c->reset_end_ns > now_ns + RESET_END_NS)
+		c->reset_end_ns = now_ns + RESET_END_NS;
+	if (now_ns >= c->reset_end_ns)
+		c->phase = PHASE_STOP;
 }
 
 static void wait_for_work(struct control *c, uint64_t now_ns, uint64_t until_ns)
@@ -241,6 +264,7 @@ int control_run(struct app *app, const char *config_path, const sigset_t *signal
 		next_ns = app_control(app, now_ns);
 		reload_if_wanted(&c, now_ns);
 		check_drain(&c, now_ns);
+		check_reset(&c, now_ns);
 		if (c.phase != PHASE_STOP)
 			wait_for_work(&c, now_ns, next_ns);
 		take_signals(&c, clock_now_ns());

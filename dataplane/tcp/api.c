@@ -215,6 +215,16 @@ int tcp_abort(struct tcp_engine *e, uint64_t conn)
 	return 0;
 }
 
+void tcp_reset_peers(struct tcp_engine *e)
+{
+	for (uint32_t i = 0; i < e->conns.capacity; i++) {
+		struct tcp_conn *c = conn_at(e, i);
+
+		if ((c->gen & 1) && c->state != TCP_CLOSED && c->state != TCP_SYN_SENT)
+			emit_rst(e, c);
+	}
+}
+
 int tcp_set(struct tcp_engine *e, uint64_t conn, enum tcp_option opt, uint64_t value)
 {
 	struct tcp_conn *c = conn_get(e, conn);

@@ -227,6 +227,10 @@ int tcp_close(struct tcp_engine *e, uint64_t conn);
 /* Reset at once and drop what is queued. The handle is stale at once. */
 int tcp_abort(struct tcp_engine *e, uint64_t conn);
 
+/* Send a reset to every peer and change nothing else: the last call but tcp_flush before the engine
+ * is destroyed, for a process that ends. */
+void tcp_reset_peers(struct tcp_engine *e);
+
 enum tcp_option {
 	TCP_OPT_NAGLE,           /* 0 or 1 */
 	TCP_OPT_KEEPALIVE_MS,    /* 0: off */

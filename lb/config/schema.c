@@ -118,7 +118,8 @@ static const struct schema_field worker_fields[] = {
 		.help = "A turn of a worker's loop that takes longer is logged and counted."},
 	{"stop_timeout", SCHEMA_DURATION, 0, SCHEMA_AT(config_workers, stop_timeout_ns),
 		.max = 86400 * S, .dflt = "10s",
-		.help = "After SIGTERM tracked flows may go on for so long; new ones are refused."},
+		.help = "After SIGTERM tracked flows may go on for so long; new ones are refused. "
+			"TCP connections of listeners that are left then are reset."},
 };
 
 static const struct schema_map worker_map = {

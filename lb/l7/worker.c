@@ -14,6 +14,7 @@
 #include "dataplane/base/time.h"
 
 #define WHEEL_TICK_NS (4 * NS_PER_MS)
+#define L7_WAITING_NS (10 * NS_PER_MS)
 
 void l7_chain_free(struct rte_mbuf *chain)
 {
@@ -454,6 +455,24 @@ static void renew_stats(struct l7_worker *w)
 	}
 }
 
+/* What was closed and not yet acknowledged lives in the engine alone. A peer that acknowledged all
+ * and does not end its own direction is not waited for. */
+static void count_waiting(struct l7_worker *w)
+{
+	uint64_t n = 0;
+
+	for (uint32_t at = 0; at != UINT32_MAX;) {
+		struct tcp_info i = {.conn = TCP_NONE};
+
+		at = tcp_next(w->engine, at, &i);
+		if (i.conn != TCP_NONE && i.orphan && i.state != TCP_FIN_WAIT_2 &&
+			i.state != TCP_CLOSED)
+			n++;
+	}
+	__atomic_store_n(&w->waiting, n, __ATOMIC_RELAXED);
+	w->waiting_next_ns = w->now_ns + L7_WAITING_NS;
+}
+
 void l7_worker_adopt(struct l7_worker *w, const struct l7_table *t, bool draining, uint64_t now_ns)
 {
 	bool have[2 * LIMIT_TCP_LISTENERS] = {false}; /* bound and lingering ones */
@@ -463,6 +482,9 @@ void l7_worker_adopt(struct l7_worker *w, const struct l7_table *t, bool drainin
 	w->now_ns = now_ns;
 	renew_stats(w);
 	close_gone(w, have, draining);
+	w->draining = draining;
+	if (draining)
+		count_waiting(w);
 	for (uint32_t i = 0; i < t->endpoint_cnt && !draining; i++)
 		if (t->endpoints[i].accepting && !have[i])
 			open_one(w, &t->endpoints[i]);
@@ -532,6 +554,8 @@ void l7_worker_run(struct l7_worker *w, uint64_t now_ns)
 	expire(w);
 	tcp_flush(w->engine, now_ns);
 	answer_dump(w);
+	if (unlikely(w->draining) && now_ns >= w->waiting_next_ns)
+		count_waiting(w);
 }
 
 uint64_t l7_worker_next_ns(const struct l7_worker *w)
@@ -544,6 +568,17 @@ uint64_t l7_worker_next_ns(const struct l7_worker *w)
 uint64_t l7_worker_active(const struct l7_worker *w)
 {
 	return __atomic_load_n(&w->active, __ATOMIC_RELAXED);
+}
+
+uint64_t l7_worker_waiting(const struct l7_worker *w)
+{
+	return __atomic_load_n(&w->waiting, __ATOMIC_RELAXED);
+}
+
+void l7_worker_reset(struct l7_worker *w)
+{
+	tcp_reset_peers(w->engine);
+	tcp_flush(w->engine, w->now_ns);
 }
 
 const struct l7_listener_stats *l7_worker_listener(const struct l7_worker *w, uint32_t id)

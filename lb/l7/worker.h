@@ -80,6 +80,11 @@ uint64_t l7_worker_next_ns(const struct l7_worker *w);
 /* ---- for control, while the worker runs: racy, monotonic ---- */
 
 uint64_t l7_worker_active(const struct l7_worker *w);
+/* Connections that no action knows any more and whose last bytes the peer has not acknowledged;
+ * counted every L7_WAITING_NS while draining. Read from anywhere. */
+uint64_t l7_worker_waiting(const struct l7_worker *w);
+/* The process ends: reset what is left. Only l7_worker_run and l7_worker_destroy may follow. */
+void l7_worker_reset(struct l7_worker *w);
 const struct l7_listener_stats *l7_worker_listener(const struct l7_worker *w, uint32_t id);
 const struct l7_member_stats *l7_worker_member(const struct l7_worker *w, uint32_t id);
 

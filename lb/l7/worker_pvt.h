@@ -63,6 +63,8 @@ struct l7_worker {
 	struct wheel wheel;
 	uint64_t now_ns;
 	uint64_t active;
+	uint64_t waiting, waiting_next_ns; /* while draining */
+	bool draining;
 	struct l7_open opens[LIMIT_TCP_LISTENERS];
 	uint32_t open_high;
 	uint32_t wrr_next[LIMIT_LISTENERS], local_next;

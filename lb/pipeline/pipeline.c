@@ -166,6 +166,8 @@ static void adopt(void *ctx, void *msg, uint64_t now_ns)
 	memset(p->ways, 0, sizeof(p->ways));
 	if (p->l7 != NULL)
 		l7_worker_adopt(p->l7, gen->l7, gen->draining, now_ns);
+	if (p->l7 != NULL && gen->closing)
+		l7_worker_reset(p->l7);
 	if (p->health != NULL && p->plan != gen->health) {
 		health_engine_apply(p->health, gen->health, now_ns);
 		p->plan = gen->health;

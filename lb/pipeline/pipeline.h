@@ -35,6 +35,7 @@ struct pipeline_gen {
 	uint32_t if_cnt;
 	bool announce; /* VIPs may be new: send gratuitous ARP and unsolicited NA */
 	bool draining; /* take no new flows */
+	bool closing;  /* the last generation: connections that weir ends are reset */
 };
 
 /* Buffers of the TCP engines, see tcp_config. */
