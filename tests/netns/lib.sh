@@ -245,6 +245,56 @@ topo_one_arm() {
 	done
 }
 
+# topo_wired: one client and one backend, each behind a bridge that can lose packets. WIRE_MTU is that of
+# every link.
+#
+#   c eth0 ------ front ------ p0 [ lb ] p1 ------ back ------ eth0 b1
+#   addresses as in topo_two_arm
+topo_wired() {
+	ns_add c lb b1
+	switch_add front
+	switch_add back
+	switch_port front c c eth0
+	switch_port front lb lb p0
+	switch_port back lb lb p1
+	switch_port back b1 b1 eth0
+	weir_if lb p0
+	weir_if lb p1
+	addr_add c eth0 192.0.2.10/24 2001:db8:1::10/64
+	addr_add b1 eth0 198.51.100.11/24 2001:db8:2::11/64
+	wire_mtu "${WIRE_MTU:-1500}"
+	ip -n "$TAG-c" route add 203.0.113.0/24 via 192.0.2.1
+	ip -n "$TAG-c" route add 2001:db8:80::/64 via 2001:db8:1::1
+	ip -n "$TAG-b1" route add default via 198.51.100.1
+	ip -n "$TAG-b1" -6 route add default via 2001:db8:2::1
+}
+
+wire_mtu() { # BYTES: of every link of topo_wired, and of weir's ports at its next start
+	local link
+	for link in c/eth0 lb/p0 lb/p1 b1/eth0 front/c front/lb back/lb back/b1 front/br0 back/br0; do
+		ip -n "$TAG-${link%/*}" link set "${link#*/}" mtu "$1" || die "MTU $1 of $link"
+	done
+	FRONT_MTU=$1 BACK_MTU=$1
+}
+
+# loss BRIDGE PERCENT: of the TCP segments that cross it, in each direction. A drop in the sender's own
+# output path is no such thing: its TCP is told and sends again at once.
+loss() {
+	local rule="numgen random mod 100 < $2 counter drop"
+	ns "$1" nft -f - <<-NFT
+		table bridge loss
+		delete table bridge loss
+		table bridge loss {
+			chain f {
+				type filter hook forward priority 0;
+				ip protocol tcp $rule
+				ip6 nexthdr tcp $rule
+			}
+		}
+	NFT
+}
+lossy() { ns "$1" nft list ruleset | awk '{for (i = 1; i < NF; i++) if ($i == "packets") n += $(i + 1)} END {print n + 0}'; } # BRIDGE: how many it dropped
+
 # --- backends ---------------------------------------------------------------------------------
 
 # backend_nginx NS [PORT]: answers each request with "NAME CLIENT SERVER" as nginx sees them, and
@@ -310,6 +360,46 @@ tundecap_count() { # NS KIND: how many packets of that kind, e.g. ipip46
 	kill -USR1 "$pid"
 	wait_for 5 test -s "$TMP/tundecap-$1"
 	awk -v k="$2" '$1 == k {print $2}' "$TMP/tundecap-$1"
+}
+
+# backend_blob NS PORT: tests/netns/helpers/blob.py. Sets blob_pid.
+backend_blob() {
+	background "$1" "$TMP/blob-$1.log" $PYTHON "$HELPERS/blob.py" "$2"
+	blob_pid=$!
+	wait_for 5 port_open "$1" "$2" || die "blob of $1" "$(cat "$TMP/blob-$1.log")"
+}
+
+# --- TCP over wires ---------------------------------------------------------------------------
+
+V4=203.0.113.80
+V6=2001:db8:80::80
+
+# weir_wired: topo_wired with a weir that echoes on port 7 and leads ports 70 and 71 to a blob.py by IPv4
+# and IPv6.
+weir_wired() {
+	[ -n "${blob_pid:-}" ] || backend_blob b1 7000
+	{
+		head_two_arm
+		cat <<-CONF
+			listeners:
+			  - {name: echo, bind: ["$V4:7", "[$V6]:7"], action: echo}
+			  - {name: blob4, bind: ["$V4:70", "[$V6]:70"], action: tcp_proxy, backends: ["198.51.100.11:7000"], connect_timeout: 30s}
+			  - {name: blob6, bind: ["$V4:71", "[$V6]:71"], action: tcp_proxy, backends: ["[2001:db8:2::11]:7000"], connect_timeout: 30s}
+		CONF
+	} >"$TMP/weir.yaml"
+	weir_start
+}
+
+none_left() { # in weir_wired
+	[ "$(ask listeners listeners.listener=echo.active)$(ask listeners listeners.listener=blob4.active)$(
+		ask listeners listeners.listener=blob6.active)" = 000 ]
+}
+
+both_ways() { # NAME BYTES: through weir_wired, hashes compared
+	check "$1: up, IPv4" tcp put $V4 70 "$2"
+	check "$1: down, IPv4" tcp get $V4 70 "$2"
+	check "$1: up, IPv6" tcp put $V6 71 "$2"
+	check "$1: down, IPv6" tcp get $V6 71 "$2"
 }
 
 # --- weir -------------------------------------------------------------------------------------
@@ -428,6 +518,15 @@ gets() {
 udp() { # ADDRESS PORT LENGTH [COUNT]: the names that answer
 	ns "${CLIENT:-c}" $PYTHON "$HELPERS/udp_client.py" "$@"
 }
+
+# tcp MODE ADDRESS PORT ...: tests/netns/helpers/tcp_client.py
+tcp() { ns "${CLIENT:-c}" $PYTHON "$HELPERS/tcp_client.py" "$@"; }
+
+# What the kernel's end of a connection to ADDRESS says of it, e.g. "ts sack cubic wscale:7,7 ... mss:1448".
+kernel_tcp() { ns "${CLIENT:-c}" ss -Htino state established dst "[$1]" | tail -n 1; }
+
+# tcp_counter NAME: of all engines
+tcp_counter() { ask tcp "counters.$1"; }
 
 # refused URL: the connection is refused at once, which is not the same as no answer.
 refused() {

@@ -70,7 +70,6 @@ config() { # BACKENDS of web
 }
 config '"198.51.100.11:80", "198.51.100.12:80"' >"$TMP/weir.yaml"
 weir_start
-client() { ns c $PYTHON "$HELPERS/tcp_client.py" "$@"; }
 get() { ns c curl -gsS --noproxy '*' --max-time 10 "$@"; }
 gets() { # COUNT URL: names of the backends that answered
 	local i
@@ -87,16 +86,22 @@ equal "PROXY protocol 1 out, IPv4" "192.0.2.10 203.0.113.80 83" "$(get http://20
 equal "PROXY protocol 1 out, IPv6" "2001:db8:1::10 2001:db8:80::80 83" "$(get "http://[2001:db8:80::80]:83/")"
 equal "PROXY protocol 2 out, IPv4" "192.0.2.10 203.0.113.80 84" "$(get http://203.0.113.80:84/)"
 equal "PROXY protocol 2 out, IPv6" "2001:db8:1::10 2001:db8:80::80 84" "$(get "http://[2001:db8:80::80]:84/")"
-equal "PROXY protocol 1 in, 2 out" "10.1.2.3 10.4.5.6 8080" "$(client first 203.0.113.80 85 \
-	'PROXY TCP4 10.1.2.3 10.4.5.6 5555 8080\r\nGET / HTTP/1.0\r\n\r\n' | tail -n 1)"
-check "echo through the proxy" client echo 203.0.113.80 86 3000000
-check "half close through the proxy" client half 203.0.113.80 86 100000
-check "reset through the proxy" client reset 203.0.113.80 86
-check "a shut window through the proxy" client slow 203.0.113.80 86 40000000
-check "300 connections at once" client echo 203.0.113.80 86 2000 300
-check "1,000 short connections" client short 203.0.113.80 86 1000
+for kind in v1 v2 v2-tlv; do
+	equal "PROXY protocol $kind in, 2 out" "10.1.2.3 10.4.5.6 8080" \
+		"$(tcp named 203.0.113.80 85 $kind 10.1.2.3 10.4.5.6 'GET / HTTP/1.0\r\n\r\n' | tail -n 1)"
+	equal "PROXY protocol $kind in, 2 out, IPv6" "2001:db8::7 2001:db8::8 8080" \
+		"$(tcp named 203.0.113.80 85 $kind 2001:db8::7 2001:db8::8 'GET / HTTP/1.0\r\n\r\n' | tail -n 1)"
+done
+equal "PROXY protocol 2 in that names nobody, 2 out" "192.0.2.10 203.0.113.80 85" \
+	"$(tcp named 203.0.113.80 85 v2-local 10.1.2.3 10.4.5.6 'GET / HTTP/1.0\r\n\r\n' | tail -n 1)"
+check "echo through the proxy" tcp echo 203.0.113.80 86 3000000
+check "half close through the proxy" tcp half 203.0.113.80 86 100000
+check "reset through the proxy" tcp reset 203.0.113.80 86
+check "a shut window through the proxy" tcp slow 203.0.113.80 86 40000000
+check "300 connections at once" tcp echo 203.0.113.80 86 2000 300
+check "1,000 short connections" tcp short 203.0.113.80 86 1000
 equal "a layer 4 service with the same backends" "b1 b2" "$(gets 20 http://203.0.113.81/)"
-equal "nobody there: reset" reset "$(client first 203.0.113.80 88 x)"
+equal "nobody there: reset" reset "$(tcp first 203.0.113.80 88 x)"
 check_not "an idle connection ends" ns c timeout 10 $PYTHON -c '
 import socket, sys
 s = socket.create_connection(("203.0.113.80", 87))

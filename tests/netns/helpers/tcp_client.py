@@ -10,15 +10,24 @@ discard BYTES              send; the peer closes after our end of file
 reset                      send, then reset; afterwards a new connection must work
 half BYTES                 send, end, then read all that comes back
 first TEXT                 send TEXT (with backslash escapes) and print what comes until the end
-hold SECONDS               echo a byte every 50 ms for so long
+named KIND SOURCE DESTINATION TEXT   a PROXY protocol header, then as first; KIND: see proxy_header()
+hold SECONDS               echo a number every 50 ms for so long
+put BYTES [HOW]            to a blob.py, HOW as it says (put): its hash of what came must be that of what was sent
+get BYTES [CONNECTIONS]    from a blob.py, whose stream is known, on all connections at once
+torn                       from a blob.py: a byte, then a reset
+drip COUNT                 from a blob.py: COUNT bytes, slowly
 Prints one line and exits 0, or says what was wrong and exits 1."""
 import errno
+import hashlib
 import os
 import selectors
 import socket
 import struct
 import sys
+import threading
 import time
+
+from blob import stream
 
 LIMIT = 40
 
@@ -100,6 +109,7 @@ def slow(addr, port, size):
         pass
     assert sent < size, "nothing held the sender back"
     time.sleep(1)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
     s.setblocking(False)
     got, end = bytearray(), time.monotonic() + LIMIT
     while len(got) < size:
@@ -162,10 +172,13 @@ def half(addr, port, size):
     return f"half close, {size} bytes"
 
 
-def first(addr, port, text):
+def first(addr, port, text, before=()):
     s = connect(addr, port)
     # A reset may come between any two of these: a shutdown after it says "not connected".
     try:
+        for piece in before:
+            s.sendall(piece)
+            time.sleep(0.002)
         s.sendall(text.encode().decode("unicode_escape").encode("latin-1"))
         s.shutdown(socket.SHUT_WR)
         return read_all(s).decode("latin-1").strip()
@@ -173,6 +186,33 @@ def first(addr, port, text):
         if e.errno in (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN):
             return "reset"
         raise
+
+
+def proxy_header(kind, src, dst):
+    """v1, v2; -unknown, -local: without a name; -tlv: with one; -command, -family: numbers that mean nothing;
+    -short: shorter than its addresses; -long: a line without end; ports are 5555 and 8080"""
+    version, _, special = kind.partition("-")
+    six = ":" in src
+    if version == "v1":
+        if special == "unknown":
+            return b"PROXY UNKNOWN\r\n"
+        if special == "long":
+            return b"PROXY TCP4 " + b"1" * 100
+        return f"PROXY TCP{6 if six else 4} {src} {dst} 5555 8080\r\n".encode()
+    af = socket.AF_INET6 if six else socket.AF_INET
+    rest = socket.inet_pton(af, src) + socket.inet_pton(af, dst) + struct.pack("!HH", 5555, 8080)
+    if special == "tlv":
+        rest += b"\x04\x00\x03abc"
+    if special == "short":
+        rest = rest[:8]
+    command = {"local": 0x20, "command": 0x2F}.get(special, 0x21)
+    family = {"family": 0x51}.get(special, 0x21 if six else 0x11)
+    return b"\r\n\r\n\0\r\nQUIT\n" + struct.pack("!BBH", command, family, len(rest)) + rest
+
+
+def named(addr, port, kind, src, dst, text):
+    h = proxy_header(kind, src, dst)
+    return first(addr, port, text, [h[i:i + 1] for i in range(len(h))] if kind.endswith("pieces") else [h])
 
 
 def hold(addr, port, seconds):
@@ -187,7 +227,66 @@ def hold(addr, port, seconds):
     return f"held for {n} turns"
 
 
-MODES = {f.__name__: f for f in (echo, short, slow, source, discard, reset, half, first, hold)}
+def put(addr, port, size, how="put"):
+    data = os.urandom(int(size))
+    s = connect(addr, port)
+    s.sendall(how.encode() + b"\n" + data)
+    s.shutdown(socket.SHUT_WR)
+    got = read_all(s).decode()
+    assert got == hashlib.sha256(data).hexdigest(), f"the hash is {got!r}"
+    return f"{how} {size} bytes"
+
+
+def get_one(addr, port, size, seed):
+    s = connect(addr, port)
+    s.sendall(f"get {size} {seed}\n".encode())
+    want, got, n = hashlib.sha256(), hashlib.sha256(), 0
+    while d := s.recv(1 << 16):
+        got.update(d)
+        n += len(d)
+    for piece in stream(seed, size):
+        want.update(piece)
+    assert n == size, f"{n} bytes of {size}"
+    assert got.digest() == want.digest(), "wrong bytes"
+
+
+def get(addr, port, size, count=1):
+    wrong = []
+
+    def one(i):
+        try:
+            get_one(addr, port, int(size), f"{os.getpid()}-{i}")
+        except (AssertionError, OSError) as e:
+            wrong.append(f"connection {i}: {e!r}")
+
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(int(count))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong, wrong[:3]
+    return f"get {count} x {size} bytes"
+
+
+def torn(addr, port):
+    s = connect(addr, port)
+    s.sendall(b"reset\n")
+    try:
+        got = read_all(s)
+    except ConnectionResetError:
+        return "reset"
+    raise AssertionError(f"an end in order after {got!r}")
+
+
+def drip(addr, port, count):
+    s = connect(addr, port)
+    s.sendall(b"drip %d\n" % int(count))
+    got = read_all(s)
+    assert got == b"x" * int(count), f"{len(got)} bytes"
+    return f"{count} bytes, slowly"
+
+
+MODES = {f.__name__: f for f in (echo, short, slow, source, discard, reset, half, first, named, hold, put, get, torn, drip)}
 try:
     print(MODES[sys.argv[1]](sys.argv[2], int(sys.argv[3]), *sys.argv[4:]))
 except (AssertionError, OSError) as e:
