@@ -51,6 +51,11 @@
 #define LIMIT_TCP_CONNS      8388608 /* of one engine; also TIME_WAIT and half-open ones */
 #define LIMIT_TCP_LISTENERS  4096
 
+#define LIMIT_TLS_CERTS     1024              /* certificates of one listener */
+#define LIMIT_TLS_FILE      (4 * 1024 * 1024) /* bytes of a PEM file */
+#define LIMIT_TLS_CHAIN     10                /* certificates of one chain */
+#define LIMIT_TLS_LINGER_NS 3000000000ULL     /* for the peer to close after we did */
+
 #define LIMIT_FLOWS_PER_CORE 16777216
 #define LIMIT_HANDOFF_RING   4096 /* packets in flight between two workers */
 #define LIMIT_MSG_RING       256  /* control messages in flight to one worker */

@@ -110,6 +110,18 @@ int64_t tcp_send_bytes(
 	return left;
 }
 
+int tcp_want_write(struct tcp_engine *e, uint64_t conn)
+{
+	struct tcp_conn *c = conn_get(e, conn);
+
+	if (c == NULL)
+		return -ESTALE;
+	if (!can_send(c))
+		return -EPIPE;
+	note_sent(e, c, false, 0);
+	return 0;
+}
+
 /* The truesize leaves in proportion to the bytes; exact when all are consumed. */
 int tcp_consumed(struct tcp_engine *e, uint64_t conn, uint32_t n)
 {

@@ -210,6 +210,9 @@ int64_t tcp_send_bytes(struct tcp_engine *e, uint64_t conn, const void *data, ui
 /* Bytes that tcp_send() would take now; 0 for a stale handle. */
 uint32_t tcp_send_room(const struct tcp_engine *e, uint64_t conn);
 
+/* Have on_writable called as if tcp_send() had taken less than it was given. */
+int tcp_want_write(struct tcp_engine *e, uint64_t conn);
+
 /* n bytes delivered by on_data are free again: the window may open. */
 int tcp_consumed(struct tcp_engine *e, uint64_t conn, uint32_t n);
 

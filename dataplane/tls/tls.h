@@ -122,6 +122,8 @@ enum tls_end {
 const char *tls_end_name(enum tls_end end);
 /* Inside on_closed and until then. */
 enum tls_end tls_end_of(const struct tls_conn *t);
+/* More about it, or "". */
+const char *tls_end_detail(const struct tls_conn *t);
 
 /* What the handshake settled; valid from on_connect on. Texts live as long as the connection. */
 struct tls_info {
