@@ -47,6 +47,9 @@ struct l4_build {
 	/* Is backend `b` of cfg->services[s] healthy? NULL: all are. */
 	bool (*health_up)(void *ctx, uint32_t s, uint32_t b);
 	void *health_ctx;
+	/* Change weight and drain of cfg->services[s].backends[b], of which *cb is a copy. NULL:
+	 * nobody does. */
+	void (*adjust)(void *ctx, uint32_t s, uint32_t b, struct config_backend *cb);
 	const struct l4_table *prev; /* shares its scheduler tables; NULL at start */
 	uint64_t now_ns;
 };

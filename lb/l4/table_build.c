@@ -48,11 +48,11 @@ static void count_life(struct l4_build_report *rep, uint8_t before, uint8_t afte
 static int learn_member(struct builder *b, uint32_t s, uint32_t i)
 {
 	const struct config_service *cs = &b->cfg->services[s];
-	const struct config_backend *cb = &cs->backends[i];
+	struct config_backend adjusted = cs->backends[i];
+	const struct config_backend *cb = &adjusted;
 	const struct l4_build *in = b->in;
 	struct l4_life_input life = {
 		.present = true,
-		.drain = cb->drain || cb->weight == 0,
 		.healthy = in->health_up == NULL || in->health_up(in->health_ctx, s, i),
 		.removal_reset = cs->removal == L4_REMOVE_RESET,
 		.drain_ns = cs->drain_ns,
@@ -65,6 +65,9 @@ static int learn_member(struct builder *b, uint32_t s, uint32_t i)
 
 	if (err != 0)
 		return err;
+	if (in->adjust != NULL)
+		in->adjust(in->health_ctx, s, i, &adjusted);
+	life.drain = cb->drain || cb->weight == 0;
 	m = &b->reg->members[id];
 	before = m->life.state;
 	l4_life_step(&m->life, &life, in->now_ns);

@@ -190,6 +190,7 @@ static uint64_t run_timers(void *ctx, uint64_t now_ns)
 	next = t < next ? t : next;
 	l4_sweep(p->l4, now_ns);
 	local_announce(p);
+	ask_answer(p);
 	if (p->l7 != NULL) {
 		t = tcp_side_run(p);
 		next = t < next ? t : next;

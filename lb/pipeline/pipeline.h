@@ -70,6 +70,19 @@ struct l7_worker *pipeline_l7(const struct pipeline *p);
 /* The engine of worker 0; NULL on the others. */
 struct health_engine *pipeline_health(struct pipeline *p);
 
+/* A question of control. Runs on the worker, between two bursts; fn may read everything of the
+ * worker's and must not take long. */
+typedef void pipeline_ask_fn(struct pipeline *p, void *arg, uint64_t now_ns);
+struct pipeline_ask {
+	pipeline_ask_fn *fn;
+	void *arg;
+	_Atomic bool done;
+};
+/* At most one at a time. It is the worker's until `done`, or until pipeline_ask_cancel() says true.
+ */
+void pipeline_ask(struct pipeline *p, struct pipeline_ask *a);
+bool pipeline_ask_cancel(struct pipeline *p);
+
 struct pipeline_stats {
 	uint64_t rss_checked; /* packets on which the NIC's hash was compared */
 	uint64_t rss_wrong;

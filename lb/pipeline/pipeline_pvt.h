@@ -65,6 +65,8 @@ struct pipeline {
 	struct hop_ref hops[HOP_REFS];
 	uint32_t announce_next; /* VIPs below this were announced */
 
+	_Atomic(struct pipeline_ask *) ask; /* what control wants to know */
+
 	const struct port *placer; /* whose hash places flows; NULL: l4_owner() does (steer.c) */
 	bool follows[LIMIT_PORTS]; /* the port's hash and table are the plan's */
 	uint32_t rss_checks_left[LIMIT_PORTS];
@@ -133,6 +135,9 @@ bool tcp_side_port_taken(void *ctx, const struct l4_tuple *t);
 void tcp_side_flush(struct pipeline *p);
 /* With the timers; returns the next deadline. */
 uint64_t tcp_side_run(struct pipeline *p);
+
+/* ask.c: answer control, if it asked. */
+void ask_answer(struct pipeline *p);
 
 /* steer.c: the worker that must handle an IP packet, or LOCAL for own addresses; *lk is what the
  * balancer knows of it. */
