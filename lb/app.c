@@ -167,19 +167,41 @@ static void fill_if(const struct app *app, const struct config *cfg, uint32_t i,
 		}
 }
 
+/* The services of a generation in the making, and what an operator said about their backends. */
+struct l4_source {
+	const struct app *app;
+	const struct config *cfg;
+};
+
 static bool backend_up(void *ctx, uint32_t service, uint32_t backend)
 {
-	return health_view_up(ctx, service, backend);
+	const struct l4_source *src = ctx;
+	const struct config_service *s = &src->cfg->services[service];
+
+	return !override_disabled(
+		       &src->app->overrides, OVERRIDE_SERVICE, s->name, &s->backends[backend]) &&
+	       health_view_up(&src->app->view, service, backend);
+}
+
+static void backend_adjust(void *ctx, uint32_t service, uint32_t backend, struct config_backend *cb)
+{
+	const struct l4_source *src = ctx;
+
+	(void)backend;
+	*cb = override_apply(
+		&src->app->overrides, OVERRIDE_SERVICE, src->cfg->services[service].name, cb);
 }
 
 static int build_l4(
 	struct app *app, const struct config *cfg, uint64_t now_ns, struct l4_table **out)
 {
 	struct l4_build_report rep;
+	struct l4_source src = {app, cfg};
 	struct l4_build in = {.cfg = cfg,
 		.registry = app->registry,
 		.health_up = backend_up,
-		.health_ctx = &app->view,
+		.health_ctx = &src,
+		.adjust = backend_adjust,
 		.prev = app->cur != NULL ? app->cur->l4 : NULL,
 		.now_ns = now_ns};
 	int rc = l4_table_build(&in, out, &rep);
@@ -380,6 +402,7 @@ void app_destroy(struct app *app)
 	if (app->registry != NULL)
 		l4_registry_destroy(app->registry);
 	health_view_fini(&app->view);
+	overrides_clear(&app->overrides);
 	app_tcp_close(app);
 	rte_mempool_free(app->pool);
 	free(app);
@@ -472,6 +495,7 @@ int app_reload(struct app *app, struct config *next, FILE *err, uint64_t now_ns)
 {
 	struct health_plan *plan = NULL;
 	struct pipeline_gen *gen;
+	struct overrides said;
 	int rc = -EBUSY;
 
 	if (app->retiring != NULL)
@@ -492,20 +516,33 @@ int app_reload(struct app *app, struct config *next, FILE *err, uint64_t now_ns)
 		rc = health_view_set_plan(&app->view, plan);
 	if (rc != 0)
 		goto drop_plan;
+	said = app->overrides;
+	app->overrides = (struct overrides){0};
 	rc = gen_make(app, next, plan, now_ns, &gen);
 	if (rc != 0)
 		goto old_view;
+	overrides_clear(&said);
 	(void)health_registry_commit(&app->health_registry, plan);
 	publish(app, gen);
 	app->cfg = next;
 	return 0;
 
 old_view:
+	app->overrides = said;
 	ASSERT(health_view_set_plan(&app->view, app->cur->health) == 0);
 drop_plan:
 	health_plan_destroy(plan);
 refuse:
 	config_free(next);
+	return rc;
+}
+
+int app_override(struct app *app, const struct override *row)
+{
+	int rc = override_set(&app->overrides, row);
+
+	if (rc == 0)
+		app->dirty = true;
 	return rc;
 }
 

@@ -7,6 +7,7 @@
 #include "lb/app.h"
 #include "lb/health/view.h"
 #include "lb/l7/worker.h"
+#include "lb/override.h"
 #include "lb/pipeline/pipeline.h"
 
 struct host_tap;
@@ -31,6 +32,8 @@ struct app {
 	struct health_registry health_registry;
 	struct health_view view;
 
+	struct overrides overrides; /* until the next reload */
+
 	struct pipeline_gen *cur;
 	struct pipeline_gen *retiring; /* NULL: every worker has adopted cur */
 	bool dirty;                    /* cur is out of date */
@@ -38,6 +41,13 @@ struct app {
 	uint64_t next_reap_ns, next_aggregate_ns, next_rebuild_ns;
 	uint64_t start_ns;
 };
+
+/* Run fn on a worker, between two bursts, and wait for it: 0, or -ETIME if it does not come round
+ * within 200 ms. */
+int app_ask(struct app *app, uint32_t worker, pipeline_ask_fn *fn, void *arg) WARN_UNUSED;
+
+/* Put what an operator says about a backend into force with the next generation. */
+int app_override(struct app *app, const struct override *row) WARN_UNUSED;
 
 /* Routes of a generation's configuration: on-link prefixes of its ports, routes and gateways. */
 int app_build_routes(const struct pipeline_gen *gen, struct route_table **out) WARN_UNUSED;

@@ -79,26 +79,41 @@ static bool in_use(void *ctx, bool member, uint32_t id)
 	return false;
 }
 
-struct health_of {
-	const struct health_view *view;
-	uint32_t first; /* listeners come behind the services */
+/* The listeners of a generation in the making; their health comes behind that of the services. */
+struct l7_source {
+	const struct app *app;
+	const struct config *cfg;
 };
 
 static bool backend_up(void *ctx, uint32_t listener, uint32_t backend)
 {
-	const struct health_of *h = ctx;
+	const struct l7_source *src = ctx;
+	const struct config_listener *l = &src->cfg->listeners[listener];
 
-	return health_view_up(h->view, h->first + listener, backend);
+	return !override_disabled(
+		       &src->app->overrides, OVERRIDE_LISTENER, l->name, &l->backends[backend]) &&
+	       health_view_up(&src->app->view, src->cfg->service_cnt + listener, backend);
+}
+
+static void backend_adjust(
+	void *ctx, uint32_t listener, uint32_t backend, struct config_backend *cb)
+{
+	const struct l7_source *src = ctx;
+
+	(void)backend;
+	*cb = override_apply(
+		&src->app->overrides, OVERRIDE_LISTENER, src->cfg->listeners[listener].name, cb);
 }
 
 static struct l7_build build_of(
-	struct app *app, const struct config *cfg, struct health_of *h, uint64_t now_ns)
+	struct app *app, const struct config *cfg, struct l7_source *h, uint64_t now_ns)
 {
-	*h = (struct health_of){&app->view, cfg->service_cnt};
+	*h = (struct l7_source){app, cfg};
 	return (struct l7_build){.cfg = cfg,
 		.registry = app->l7_registry,
 		.health_up = backend_up,
 		.health_ctx = h,
+		.adjust = backend_adjust,
 		.in_use = in_use,
 		.use_ctx = app,
 		.prev = app->cur != NULL ? app->cur->l7 : NULL,
@@ -109,7 +124,7 @@ static struct l7_build build_of(
 
 int app_tcp_build(struct app *app, const struct config *cfg, uint64_t now_ns, struct l7_table **out)
 {
-	struct health_of h;
+	struct l7_source h;
 	struct l7_build in = build_of(app, cfg, &h, now_ns);
 	int rc = l7_table_build(&in, out);
 
@@ -120,7 +135,7 @@ int app_tcp_build(struct app *app, const struct config *cfg, uint64_t now_ns, st
 
 bool app_tcp_reap(struct app *app, uint64_t now_ns)
 {
-	struct health_of h;
+	struct l7_source h;
 	struct l7_build in = build_of(app, app->cfg, &h, now_ns);
 
 	return l7_registry_reap(app->l7_registry, &in) > 0;

@@ -8,8 +8,6 @@
 #include "dataplane/base/hash.h"
 #include "dataplane/net/hdr.h"
 
-#define MAGLEV_SIZE 16381
-
 static uint32_t place(const struct l7_table *t, const struct ip_addr *addr, uint16_t port)
 {
 	uint64_t h = mix_fold(addr->d[1] ^ port, UINT64_C(0x9e3779b97f4a7c15) ^ addr->d[0]);
@@ -148,14 +146,17 @@ static int build_set(const struct l7_build *in, uint32_t i, struct l7_listener *
 	struct siphash_key key = {in->cfg->l4.hash_seed[0], in->cfg->l4.hash_seed[1]};
 	struct maglev_node *nodes = calloc(c->backend_cnt + 1, sizeof(*nodes));
 	struct sched_ask ask = {.nodes = nodes,
-		.maglev_size = c->scheduler == LISTENER_MAGLEV ? MAGLEV_SIZE : 0,
+		.maglev_size = c->scheduler == LISTENER_MAGLEV ? L7_MAGLEV_SIZE : 0,
 		.wrr = c->scheduler == LISTENER_WRR};
 	int rc = nodes == NULL ? -ENOMEM : 0;
 
 	for (uint32_t b = 0; rc == 0 && b < c->backend_cnt; b++) {
-		const struct config_backend *be = &c->backends[b];
+		struct config_backend adjusted = c->backends[b];
+		const struct config_backend *be = &adjusted;
 		uint32_t id;
 
+		if (in->adjust != NULL)
+			in->adjust(in->health_ctx, i, b, &adjusted);
 		rc = member_id(in, l->id, be, &id);
 		if (rc == 0 && be->weight > 0 && !be->drain && in->health_up(in->health_ctx, i, b))
 			nodes[ask.node_cnt++] = (struct maglev_node){

@@ -18,6 +18,8 @@
 #define L7_MEMBERS 8192
 #define L7_NONE    UINT32_MAX
 
+#define L7_MAGLEV_SIZE 16381
+
 struct l7_listener {
 	uint32_t id, epoch;
 	const struct config_listener *cfg;
@@ -67,6 +69,8 @@ struct l7_build {
 	struct l7_registry *registry;
 	bool (*health_up)(void *ctx, uint32_t listener, uint32_t backend);
 	void *health_ctx;
+	/* Change weight and drain of a copy of listener l's backend b; NULL: nobody does. */
+	void (*adjust)(void *ctx, uint32_t listener, uint32_t backend, struct config_backend *cb);
 	/* Does any connection count under this listener or member id? */
 	bool (*in_use)(void *ctx, bool member, uint32_t id);
 	void *use_ctx;
