@@ -16,12 +16,13 @@ VERSION := 0.1.0
 # In dependency order: what stands right may include what stands left (scripts/check_layers).
 MODULES := dataplane/base dataplane/eal dataplane/core dataplane/net dataplane/tcp dataplane/tls \
 	cache storage lb/config lb/l4 lb/l7 lb/l7/http lb/l7/h1 lb/l7/route lb/l7/policy lb/l7/upstream lb/l7/files \
-	lb/l7/log lb/l7/cache lb/l7/resp lb/l7/kv lb/health lb/admin lb/pipeline lb/api lb
+	lb/l7/log lb/l7/cache lb/l7/resp lb/l7/kv lb/health lb/admin lb/pipeline lb/api lb/ctl lb
 
 MODULE_SRC := $(foreach m,$(MODULES),$(wildcard $(m)/*.c))
 CXX_SRC    := $(foreach m,$(MODULES),$(wildcard $(m)/*.cc))
 MAIN_SRC   := lb/main.c
-LIB_SRC    := $(filter-out $(MAIN_SRC),$(MODULE_SRC))
+CTL_SRC    := lb/ctl/main.c
+LIB_SRC    := $(filter-out $(MAIN_SRC) $(CTL_SRC),$(MODULE_SRC))
 
 include scripts/flags.mk
 
@@ -47,7 +48,7 @@ FUZZ_BIN   := $(FUZZ_SRC:%.c=$(O)/%)
 .PHONY: build sim-tcp deps check demo bench crash-storage lint asan ubsan tsan fuzz install uninstall clean help \
 	unit-bin bench-bin tool-bin fuzz-bin list-unit list-stress list-fuzz list-bench header
 
-build: $(BUILD)/weir ## build/weir (the default)
+build: $(BUILD)/weir $(BUILD)/weirctl ## build/weir and build/weirctl (the default)
 
 $(BUILD)/weir: $(O)/weir
 	@mkdir -p $(@D)
@@ -55,6 +56,14 @@ $(BUILD)/weir: $(O)/weir
 
 $(O)/weir: $(MAIN_OBJ) $(LIB)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN_OBJ) $(LIB) $(LIBS)
+
+# Control alone: neither DPDK nor the data path is in it.
+$(BUILD)/weirctl: $(O)/weirctl
+	@mkdir -p $(@D)
+	@cp -f $< $@
+
+$(O)/weirctl: $(CTL_SRC:%.c=$(O)/%.o) $(LIB)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(shell $(PKG_CONFIG) --libs jansson)
 
 $(LIB): $(LIB_OBJ)
 	@rm -f $@

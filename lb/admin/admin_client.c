@@ -169,21 +169,34 @@ static int read_all(int fd, char **out, size_t *out_len)
 	return 0;
 }
 
-int admin_request(
-	const char *socket, const char *method, const char *path, unsigned *status, json_t **body)
+static int send_request(int fd, const struct admin_ask *ask)
+{
+	char *head = NULL;
+	int n = asprintf(&head, "%s %s HTTP/1.0\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+		ask->method, ask->path,
+		ask->content_type != NULL ? ask->content_type : "application/json", ask->body_len);
+	int err;
+
+	if (n < 0)
+		return -ENOMEM;
+	err = send_all(fd, head, (size_t)n);
+	free(head);
+	if (err == 0 && ask->body_len > 0)
+		err = send_all(fd, ask->body, ask->body_len);
+	/* A refusal that comes before the whole body was read is still an answer. */
+	return err == -EPIPE ? 0 : err;
+}
+
+int admin_exchange(const char *socket, const struct admin_ask *ask, struct admin_got *got)
 {
 	struct admin_reply reply;
-	char req[256], *text = NULL;
+	char *text = NULL;
 	size_t len = 0;
-	int fd, n, err;
+	int fd = connect_to(socket), err;
 
-	n = snprintf(req, sizeof(req), "%s %s HTTP/1.0\r\nContent-Length: 0\r\n\r\n", method, path);
-	if (n < 0 || (size_t)n >= sizeof(req))
-		return -EINVAL;
-	fd = connect_to(socket);
 	if (fd < 0)
 		return fd;
-	err = send_all(fd, req, (size_t)n);
+	err = send_request(fd, ask);
 	if (err == 0)
 		err = read_all(fd, &text, &len);
 	close(fd);
@@ -191,11 +204,28 @@ int admin_request(
 		return err;
 	err = admin_reply_parse(text, len, &reply);
 	if (err == 0) {
-		*status = reply.status;
-		*body = json_loadb(reply.body, reply.body_len, JSON_REJECT_DUPLICATES, NULL);
-		if (*body == NULL)
-			err = -EPROTO;
+		got->status = reply.status;
+		got->len = reply.body_len;
+		memmove(text, reply.body, reply.body_len);
+		text[reply.body_len] = '\0'; /* the head was longer than that */
+		got->text = text;
+		return 0;
 	}
 	free(text);
 	return err;
+}
+
+int admin_request(
+	const char *socket, const char *method, const char *path, unsigned *status, json_t **body)
+{
+	struct admin_ask ask = {.method = method, .path = path};
+	struct admin_got got;
+	int err = admin_exchange(socket, &ask, &got);
+
+	if (err < 0)
+		return err;
+	*status = got.status;
+	*body = json_loadb(got.text, got.len, JSON_REJECT_DUPLICATES, NULL);
+	free(got.text);
+	return *body != NULL ? 0 : -EPROTO;
 }

@@ -27,7 +27,22 @@ struct admin_reply {
  * not understood: the request says HTTP/1.0. */
 int admin_reply_parse(const char *text, size_t len, struct admin_reply *out) WARN_UNUSED;
 
-/* One exchange; *status and *body (a new reference) are set on 0. */
+/* What is asked, and what came. */
+struct admin_ask {
+	const char *method, *path; /* path with its query, encoded */
+	const char *body, *content_type;
+	size_t body_len;
+};
+struct admin_got {
+	unsigned status;
+	char *text; /* malloc'ed, NUL behind len bytes */
+	size_t len;
+};
+
+/* One exchange; got is set on 0. */
+int admin_exchange(
+	const char *socket, const struct admin_ask *ask, struct admin_got *got) WARN_UNUSED;
+/* The same for JSON; *status and *body (a new reference) are set on 0. */
 int admin_request(const char *socket, const char *method, const char *path, unsigned *status,
 	json_t **body) WARN_UNUSED;
 

@@ -22,4 +22,25 @@ extern const struct metric_set metrics_tcp; /* metrics_tcp.c */
 #define API_ENDPOINT_MAX (IP_ADDR_TEXT_MAX + 10)
 const char *api_endpoint(const struct ip_addr *a, uint16_t port, char out[API_ENDPOINT_MAX]);
 
+void api_set_endpoint(json_t *o, const char *key, const struct ip_addr *a, uint16_t port_be);
+/* An argument "address" or "address:port": 1, 0 it is not there, -EINVAL said in c->out. */
+int api_endpoint_arg(const struct admin_call *c, const char *name, struct ip_addr *addr,
+	uint16_t *port_be) WARN_UNUSED;
+/* The argument `protocol`, in the same way. */
+int api_proto_arg(const struct admin_call *c, uint8_t *proto) WARN_UNUSED;
+struct l4_flow_row;
+json_t *api_flow_json(const struct app *app, const struct l4_flow_row *r, uint32_t worker);
+
+/* Routes. */
+int api_get_backends(void *ctx, struct admin_call *c); /* backends.c */
+int api_get_overrides(void *ctx, struct admin_call *c);
+int api_post_drain(void *ctx, struct admin_call *c);
+int api_post_weight(void *ctx, struct admin_call *c);
+int api_post_enable(void *ctx, struct admin_call *c);
+int api_post_disable(void *ctx, struct admin_call *c);
+int api_get_flows(void *ctx, struct admin_call *c);   /* flows.c */
+int api_get_explain(void *ctx, struct admin_call *c); /* explain.c */
+extern const struct admin_param api_backend_params[], api_weight_params[], api_flow_params[],
+	api_explain_params[];
+
 #endif
