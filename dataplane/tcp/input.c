@@ -108,13 +108,15 @@ static bool paws_reject(struct tcp_engine *e, struct tcp_conn *c, const struct t
 	return e->now_ms - c->last_rx_ms < PAWS_IDLE_MS;
 }
 
-/* RFC 9293 table 6. */
+/* RFC 9293 table 6, but for an ACK alone at the right edge: a peer whose whole window was lost on
+ * the way says all it has to say from there. */
 static bool acceptable(const struct tcp_conn *c, const struct tcp_in *h, uint32_t seglen)
 {
 	uint32_t wnd = c->rcv_adv - c->rcv_nxt;
 
 	if (seglen == 0)
-		return wnd == 0 ? h->seq == c->rcv_nxt : h->seq - c->rcv_nxt < wnd;
+		return h->seq - c->rcv_nxt < wnd ||
+		       (h->seq == c->rcv_adv && (wnd == 0 || !(h->flags & TCP_RST)));
 	if (wnd == 0)
 		return false;
 	return h->seq - c->rcv_nxt < wnd || h->seq + seglen - 1 - c->rcv_nxt < wnd;

@@ -121,7 +121,7 @@ static void check_blackhole(struct tcp_engine *e, struct tcp_conn *c)
 
 	for (uint32_t i = c->tx_head; i != c->tx_unsent && first < c->mss; i = seg_at(e, i)->next)
 		first += seg_at(e, i)->len;
-	if (c->backoff < 2 || first <= 500)
+	if (c->backoff < 2 || seg_at(e, c->tx_head)->ntx < 2 || first <= 500)
 		return;
 	for (unsigned i = 0; i < ARRAY_SIZE(plateaus); i++) {
 		uint32_t mss =

@@ -75,17 +75,6 @@ static void all_found(struct tcp_engine *e, struct tcp_conn *c)
 			seg_mark_found(e, c, i, &hint);
 }
 
-/* RFC 4015 3.2 step 5: the timeout must learn from it. As one more sample, not as the first:
- * without SACK the ACK may answer what was sent again, of data that had arrived. */
-static void learn_rtt(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_in *h)
-{
-	uint32_t rtt = e->now_ms - (h->tsecr - c->ts_off);
-
-	if (!(c->flags & CF_TS) || !(h->opts & TCP_HAS_TS) || rtt >= e->cfg.max_rto_ms)
-		return;
-	rtt_sample(e, c, rtt * 1000);
-}
-
 bool undo_on_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_in *h, uint32_t acked,
 	bool dsack)
 {
@@ -100,7 +89,10 @@ bool undo_on_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_in *
 	cwnd = c->snd_nxt - c->snd_una + u32_min(acked, iw);
 	if (c->flags & CF_LOSS) {
 		CNT(e, undone_rtos);
-		learn_rtt(e, c, h);
+		/* The next timeout stays doubled until a round trip is measured (RFC 6298 5.7).
+		 * This ACK is none: without SACK it may answer what was sent again, of data that
+		 * had come. */
+		c->backoff = 1;
 		c->cwnd = u32_max(cwnd, c->mss);
 	} else {
 		CNT(e, undone_recoveries);
@@ -111,7 +103,6 @@ bool undo_on_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_in *
 	}
 	c->ssthresh = c->undo_ssthresh;
 	c->w_max = c->undo_w_max;
-	c->backoff = 0;
 	c->dupacks = 0;
 	c->recover = c->snd_una;
 	c->flags &= ~(uint32_t)(CF_RECOVERY | CF_LOSS);
