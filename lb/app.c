@@ -155,6 +155,9 @@ static void fill_if(const struct app *app, const struct config *cfg, uint32_t i,
 		nif->offloads |= NET_TX_TCP_CKSUM | NET_TX_UDP_CKSUM;
 	if (p->caps & PORT_CAP_TX_MULTI_SEG)
 		nif->offloads |= NET_TX_MULTI_SEG;
+	if (p->caps & PORT_CAP_TX_TSO)
+		nif->offloads |= NET_TX_TSO;
+	nif->tx_segs = p->tx_segs;
 	if (p->caps & PORT_CAP_RX_CKSUM)
 		nif->offloads |= NET_RX_CKSUM;
 	nif->trust_partial = c->trust_partial_checksums;

@@ -92,6 +92,7 @@
 	/* resources */                                                                        \
 	R(NO_MBUF, D, "no packet buffer left")                                                 \
 	R(TX_FULL, D, "transmit queue full")                                                   \
+	R(TX_REFUSED, D, "the driver cannot send a frame like that")                           \
 	R(TX_PORT_DOWN, D, "transmit port is down")                                            \
 	R(HANDOFF_FULL, D, "hand-off ring to the owning worker full")                          \
 	R(HANDOFF_LOOP, D, "packet handed off twice")                                          \

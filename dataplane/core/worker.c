@@ -99,6 +99,11 @@ static void tx_enqueue(struct worker *w, uint16_t port, struct rte_mbuf *m)
 {
 	struct worker_tx *t = &w->tx[port];
 
+	if (unlikely(m->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK) &&
+		!port_tx_prepare(&w->ports[port], t->queue, m)) {
+		worker_drop(w, m, REASON_TX_REFUSED);
+		return;
+	}
 	if (unlikely(t->n == WORKER_TX_BACKLOG)) {
 		flush_tx(w, port);
 		if (t->n == WORKER_TX_BACKLOG) {

@@ -112,12 +112,33 @@ static int attach(struct port *p, const struct port_params *params)
 	return 0;
 }
 
+/* The TAP driver cuts in software, IPv4 alone, and refuses segments that fill the MTU; the TCP
+ * engine's own segments cost less. */
+static bool tso_is_real(const struct rte_eth_dev_info *info)
+{
+	return info->driver_name == NULL || strcmp(info->driver_name, "net_tap") != 0;
+}
+
+/* How many mbufs may follow each other. The second limit is for one packet on the wire: it holds
+ * for what a port cuts as well if no frame has more. */
+static uint16_t max_segs(const struct rte_eth_dev_info *info)
+{
+	uint16_t n = info->tx_desc_lim.nb_seg_max;
+
+	if (info->tx_desc_lim.nb_mtu_seg_max < n)
+		n = info->tx_desc_lim.nb_mtu_seg_max;
+	/* Drivers that leave it out have no limit of their own. */
+	return n == 0 ? UINT16_MAX : n;
+}
+
 static void choose_offloads(
 	struct port *p, const struct rte_eth_dev_info *info, struct rte_eth_conf *conf)
 {
 	const uint64_t rx = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM |
 			    RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
 	const uint64_t l4 = RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+	const uint32_t needed =
+		PORT_CAP_TX_MULTI_SEG | PORT_CAP_TX_IP4_CKSUM | PORT_CAP_TX_L4_CKSUM;
 
 	if ((info->rx_offload_capa & rx) == rx) {
 		conf->rxmode.offloads |= rx;
@@ -134,6 +155,12 @@ static void choose_offloads(
 	if ((info->tx_offload_capa & l4) == l4) {
 		conf->txmode.offloads |= l4;
 		p->caps |= PORT_CAP_TX_L4_CKSUM;
+	}
+	p->tx_segs = p->caps & PORT_CAP_TX_MULTI_SEG ? max_segs(info) : 1;
+	if ((p->caps & needed) == needed && p->tx_segs > 2 && tso_is_real(info) &&
+		info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_TSO) {
+		conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_TSO;
+		p->caps |= PORT_CAP_TX_TSO;
 	}
 }
 
@@ -410,6 +437,11 @@ void port_close(struct port *p)
 uint16_t port_rx(const struct port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	return rte_eth_rx_burst(p->id, queue, pkts, n);
+}
+
+bool port_tx_prepare(const struct port *p, uint16_t queue, struct rte_mbuf *m)
+{
+	return rte_eth_tx_prepare(p->id, queue, &m, 1) == 1;
 }
 
 static uint16_t linearise(struct rte_mbuf **pkts, uint16_t n)

@@ -22,6 +22,7 @@ enum port_cap {
 	PORT_CAP_RX_CKSUM = 1 << 3,
 	PORT_CAP_RSS = 1 << 4, /* key and redirection table could be programmed */
 	PORT_CAP_RX_INTR = 1 << 5,
+	PORT_CAP_TX_TSO = 1 << 6, /* cuts TCP frames of both families; has all caps above */
 };
 
 enum port_steering { PORT_STEER_SOFTWARE, PORT_STEER_RSS };
@@ -62,7 +63,8 @@ struct port {
 	uint16_t idx; /* ours */
 	uint16_t mtu;
 	uint16_t rxq_cnt, txq_cnt;
-	uint32_t caps; /* enum port_cap */
+	uint32_t caps;    /* enum port_cap */
+	uint16_t tx_segs; /* most mbufs of one frame; 1 without PORT_CAP_TX_MULTI_SEG */
 	uint8_t mac[6];
 	bool hotplugged, is_pci;
 	int socket; /* NUMA node or -1 */
@@ -85,6 +87,11 @@ int port_open(struct port *p, const struct port_params *params) WARN_UNUSED;
 void port_close(struct port *p);
 
 uint16_t port_rx(const struct port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
+
+/* Must be called once, right before it is queued for port_tx(), for each packet with
+ * RTE_MBUF_F_TX_* flags: some drivers want its headers changed, and not twice. false: it can never
+ * be sent. */
+bool port_tx_prepare(const struct port *p, uint16_t queue, struct rte_mbuf *m);
 
 /* Sends up to n packets, returns how many the port took; the rest stays the caller's. A packet
  * that cannot be made linear is left as the first of the rest. */

@@ -17,7 +17,7 @@ enum net_offload {
 	NET_TX_TCP_CKSUM = 1 << 1,
 	NET_TX_UDP_CKSUM = 1 << 2,
 	NET_TX_MULTI_SEG = 1 << 3,
-	NET_TX_TSO = 1 << 4,
+	NET_TX_TSO = 1 << 4,   /* of both families; comes with all above */
 	NET_RX_CKSUM = 1 << 5, /* the device judges checksums: mbuf flags mean something */
 };
 
@@ -25,6 +25,7 @@ struct net_if {
 	uint16_t id; /* index of the port, as in net_emit and routes */
 	uint16_t mtu;
 	uint16_t vlan;
+	uint16_t tx_segs; /* most mbufs of one frame, header included */
 	uint8_t mac[6];
 	uint32_t offloads;  /* enum net_offload */
 	bool trust_partial; /* the peer is this machine's kernel and sends partial checksums */

@@ -276,7 +276,7 @@ static uint32_t new_data_size(struct tcp_engine *e, struct tcp_conn *c)
 	uint32_t wnd = c->snd_wnd > used ? c->snd_wnd - used : 0;
 	uint32_t cwnd = c->cwnd > pipe ? c->cwnd - pipe : 0, max = c->mss;
 
-	if (c->tso_bytes > c->mss)
+	if (c->tso_bytes > c->mss && c->mss >= TCP_TSO_MIN_MSS)
 		max = c->tso_bytes / c->mss * c->mss;
 	n = u32_min(n, max);
 	if (pipe == 0)

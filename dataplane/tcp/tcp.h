@@ -83,7 +83,7 @@ enum tcp_cc { TCP_CC_CUBIC, TCP_CC_NEWRENO };
 struct tcp_route {
 	struct ip_addr src;  /* for tcp_connect without a local address */
 	uint32_t tso_bytes;  /* largest TCP payload of one frame; 0: no TSO */
-	uint16_t tso_segs;   /* most mbufs in one frame with TSO; 0 means LIMIT_TCP_FRAME_SEGS */
+	uint16_t tso_segs;   /* most payload mbufs in a frame; 0 means LIMIT_TCP_FRAME_SEGS */
 	uint16_t mtu;        /* of the IP packet; at least 576 (IPv4) or 1280 (IPv6) */
 	bool csum_offload;   /* the port fills in IPv4 and TCP checksums */
 	bool single_segment; /* the port takes no chained mbufs: payload is copied to the header */

@@ -35,6 +35,7 @@
 #define TCP_MIN_MSS       64 /* smaller offers would make us send headers only */
 #define TCP_MAX_ACK_DELAY 50 /* ms; RFC 8985 TLP.max_ack_delay */
 #define TCP_CORK_MS       200
+#define TCP_TSO_MIN_MSS   256 /* some NICs cut no smaller ones */
 #define TCP_SLOW_UNIT_MS  256
 
 ALWAYS_INLINE bool seq_lt(uint32_t a, uint32_t b)

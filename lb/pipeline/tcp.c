@@ -11,6 +11,10 @@
 #include "dataplane/net/hdr.h"
 #include "lb/pipeline/pipeline_pvt.h"
 
+/* Payload of one frame that the port cuts; with headers it stays below the 64 KiB of an IP packet.
+ */
+#define TSO_BYTES 64000
+
 static bool route(void *ctx, const struct ip_addr *dst, struct tcp_route *out)
 {
 	struct pipeline *p = ctx;
@@ -25,7 +29,9 @@ static bool route(void *ctx, const struct ip_addr *dst, struct tcp_route *out)
 	*out = (struct tcp_route){.mtu = hop.mtu,
 		.csum_offload = (nif->offloads & NET_TX_TCP_CKSUM) != 0 &&
 				(nif->offloads & NET_TX_IP4_CKSUM) != 0,
-		.single_segment = (nif->offloads & NET_TX_MULTI_SEG) == 0};
+		.tso_bytes = nif->offloads & NET_TX_TSO ? TSO_BYTES : 0,
+		.tso_segs = nif->tx_segs > 1 ? (uint16_t)(nif->tx_segs - 1) : 1,
+		.single_segment = (nif->offloads & NET_TX_MULTI_SEG) == 0 || nif->tx_segs < 2};
 	if (src != NULL)
 		out->src = *src;
 	return true;

@@ -63,16 +63,21 @@ void wire_put(uint32_t port, const uint8_t *frame, uint32_t len, uint32_t segs)
 	ASSERT(rte_ring_enqueue(to_weir[port], head) == 0);
 }
 
-uint32_t wire_take(uint32_t port, uint8_t *out)
+struct rte_mbuf *wire_take_mbuf(uint32_t port)
 {
-	struct rte_mbuf *m;
-	uint32_t len = 0;
 	void *obj;
 
 	ASSERT(port < WIRE_PORTS);
-	if (rte_ring_dequeue(from_weir[port], &obj) != 0)
+	return rte_ring_dequeue(from_weir[port], &obj) == 0 ? obj : NULL;
+}
+
+uint32_t wire_take(uint32_t port, uint8_t *out)
+{
+	struct rte_mbuf *m = wire_take_mbuf(port);
+	uint32_t len = 0;
+
+	if (m == NULL)
 		return 0;
-	m = obj;
 	ASSERT(m->pkt_len > 0 && m->pkt_len <= WIRE_FRAME_MAX);
 	for (const struct rte_mbuf *s = m; s != NULL; s = s->next) {
 		memcpy(out + len, rte_pktmbuf_mtod(s, const void *), s->data_len);

@@ -12,6 +12,8 @@
 
 #include "dataplane/base/compiler.h"
 
+struct rte_mbuf;
+
 #define WIRE_PORTS     3
 #define WIRE_RING      1024
 #define WIRE_FRAME_MAX 9216
@@ -25,6 +27,9 @@ void wire_put(uint32_t port, const uint8_t *frame, uint32_t len, uint32_t segs);
 /* The next frame that was sent on the port, copied to out[WIRE_FRAME_MAX]; its length, 0 if there
  * is none. */
 uint32_t wire_take(uint32_t port, uint8_t *out);
+
+/* The same as it was sent, chain and flags and all, to be freed; NULL if there is none. */
+struct rte_mbuf *wire_take_mbuf(uint32_t port);
 
 /* Frames put in and not received yet are thrown away. */
 void wire_reset(void);
