@@ -29,6 +29,7 @@ int pool_init(struct pool *p, uint32_t elt_size, uint32_t align, uint32_t capaci
 	p->capacity = capacity;
 	p->used = 0;
 	p->free_head = 0;
+	p->used_high = 0;
 	if (p->mem == NULL || p->next == NULL) {
 		pool_fini(p);
 		return -ENOMEM;

@@ -14,6 +14,7 @@ struct pool {
 	uint8_t *mem;
 	uint32_t *next; /* free list links; POOL_NONE ends it */
 	uint32_t elt_size, capacity, used, free_head;
+	uint32_t used_high; /* elements from here on were never taken */
 };
 
 /* Elements are zeroed and aligned to `align` (a power of two) if elt_size is a multiple of it.
@@ -35,6 +36,8 @@ static inline uint32_t pool_get(struct pool *p)
 		return POOL_NONE;
 	p->free_head = p->next[idx];
 	p->used++;
+	if (unlikely(idx >= p->used_high))
+		p->used_high = idx + 1;
 	return idx;
 }
 

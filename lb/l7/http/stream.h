@@ -136,7 +136,13 @@ struct http_stream {
 	const char *backend; /* name of the backend that answered; NULL: none */
 	uint32_t retries;
 	enum http_end end;
+	uint16_t fail_status; /* of an error answer, instead of that of `end`; 0: that */
+	const char *detail;   /* word beside the end's, for log and Proxy-Status; NULL: none */
+	uint64_t body_max;    /* bytes of the request's body; more are refused with 413 */
 	bool resp_started, resp_finished, req_finished;
+	bool body_ignored; /* http_body_ignore() was called */
+	bool resp_foreign; /* s->resp is what a backend said */
+	bool held;         /* a policy is not done: the front keeps the request's body back */
 	const char *cache; /* word for the log: hit, miss, ...; NULL: not asked */
 };
 
@@ -164,6 +170,32 @@ void http_body_consumed(struct http_stream *s, uint32_t n);
  * the connection closes after the response. */
 void http_body_ignore(struct http_stream *s);
 
+/* As http_fail(), with another status and a word that says more. */
+void http_fail_as(struct http_stream *s, enum http_end end, uint16_t status, const char *detail);
+
 uint64_t http_now_ns(const struct http_stream *s);
+
+/* ---- for fronts ---- */
+
+/* What a protocol does with what actions say; the stream's state was checked and noted before. None
+ * frees the stream but finish and cut, and those only if all was sent. */
+struct http_front_ops {
+	void (*send_head)(struct http_stream *s);
+	uint32_t (*send_body)(struct http_stream *s, struct rte_mbuf *chain, uint32_t len);
+	uint32_t (*room)(const struct http_stream *s);
+	void (*finish)(struct http_stream *s, const struct http_head *trailers);
+	void (*cut)(struct http_stream *s); /* the response cannot be completed */
+	void (*consumed)(struct http_stream *s, uint32_t n);
+	void (*go_on)(struct http_stream *s); /* `held` is over: the body may come */
+};
+
+/* Defaults of everything but what the front filled in: heads, addresses, front, site, arena. */
+void http_stream_init(struct http_stream *s, struct http_worker *w);
+/* The head is complete: route, policies, action. The stream may be gone afterwards. */
+void http_stream_start(struct http_stream *s);
+/* Take the action off the stream, which will not be heard of it again. */
+void http_stream_cancel(struct http_stream *s, enum http_end end);
+/* The stream ends: log, counters, pins. Its memory is the front's. */
+void http_stream_end(struct http_stream *s);
 
 #endif
