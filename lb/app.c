@@ -23,6 +23,7 @@
 #include "lb/health/view.h"
 #include "lb/l4/registry.h"
 #include "lb/l4/worker.h"
+#include "lb/l7/sites.h"
 #include "lb/pipeline/pipeline.h"
 
 #define REAP_NS      NS_PER_SEC
@@ -224,10 +225,15 @@ static int build_l4(
 }
 
 /* Frees what `next` (NULL at the end) does not share. */
-static void gen_free(struct pipeline_gen *gen, const struct pipeline_gen *next)
+static void gen_free(struct app *app, struct pipeline_gen *gen, const struct pipeline_gen *next)
 {
+	struct l7_sites *sites;
+
 	if (gen == NULL)
 		return;
+	sites = gen->l7 != NULL ? gen->l7->sites : NULL;
+	if (sites != NULL)
+		sites->refs++;
 	l4_table_free(gen->l4);
 	l7_table_free(gen->l7);
 	if (next == NULL || next->routes != gen->routes)
@@ -235,7 +241,9 @@ static void gen_free(struct pipeline_gen *gen, const struct pipeline_gen *next)
 	if (next == NULL || next->health != gen->health)
 		health_plan_destroy((struct health_plan *)(uintptr_t)gen->health);
 	if (next == NULL || next->cfg != gen->cfg)
-		config_free((struct config *)(uintptr_t)gen->cfg);
+		app_tcp_retire(app, sites, (struct config *)(uintptr_t)gen->cfg);
+	else
+		l7_sites_unref(sites);
 	free(gen);
 }
 
@@ -292,7 +300,7 @@ static void retire_if_done(struct app *app)
 	for (uint32_t i = 0; i < app->worker_cnt; i++)
 		if (!worker_msgs_done(app->workers[i]))
 			return;
-	gen_free(app->retiring, app->cur);
+	gen_free(app, app->retiring, app->cur);
 	app->retiring = NULL;
 }
 
@@ -392,11 +400,12 @@ void app_destroy(struct app *app)
 		if (app->pipes[i] != NULL)
 			pipeline_destroy(app->pipes[i]);
 	workers_destroy(app->workers, app->worker_cnt);
-	gen_free(app->retiring, app->cur);
+	gen_free(app, app->retiring, app->cur);
 	if (app->cur != NULL)
-		gen_free(app->cur, NULL);
+		gen_free(app, app->cur, NULL);
 	else
 		config_free(app->cfg);
+	app_tcp_bury(app, true);
 	for (uint32_t i = 0; i < app->port_cnt; i++) {
 		if (app->taps[i] != NULL)
 			host_tap_destroy(app->taps[i]);
@@ -476,6 +485,7 @@ uint64_t app_control(struct app *app, uint64_t now_ns)
 	if (health_view_drain(&app->view, health, log_health, NULL) > 0)
 		app->dirty = true;
 	retire_if_done(app);
+	app_tcp_bury(app, false);
 	for (uint32_t i = 0; i < app->port_cnt; i++)
 		if (app->taps[i] != NULL)
 			(void)host_tap_run(app->taps[i]);

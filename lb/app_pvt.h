@@ -10,15 +10,18 @@
 #include "lb/override.h"
 #include "lb/pipeline/pipeline.h"
 
+struct app_zombie;
 struct host_tap;
 struct l4_registry;
+struct l7_sites;
 struct rte_mempool;
 
 struct app {
 	struct config *cfg;
 	struct rte_mempool *pool;
 	struct pipeline_tcp_pools tcp_pools;
-	bool tcp; /* there is a TCP engine on every worker */
+	struct app_zombie *zombies; /* replaced, but in use by streams */
+	bool tcp;                   /* there is a TCP engine on every worker */
 	struct l7_worker *l7[LIMIT_WORKERS];
 	struct l7_registry *l7_registry;
 	uint32_t serial; /* makes names of DPDK objects unique when a process makes several */
@@ -60,6 +63,12 @@ int app_tcp_build(struct app *app, const struct config *cfg, uint64_t now_ns,
 	struct l7_table **out) WARN_UNUSED;
 /* Addresses that lingered long enough are given up; true: a new generation is due. */
 bool app_tcp_reap(struct app *app, uint64_t now_ns);
+
+/* A configuration that no generation has any more is freed when no stream uses its sites, of which
+ * one reference comes along (NULL: there are none). */
+void app_tcp_retire(struct app *app, struct l7_sites *sites, struct config *cfg);
+/* What has become free; all: workers have ended. */
+void app_tcp_bury(struct app *app, bool all);
 
 /* Sum what workers count and hand the sums back to them (least connections, limits). */
 void app_aggregate(struct app *app);

@@ -10,6 +10,8 @@
 #include "dataplane/base/time.h"
 #include "dataplane/eal/eal.h"
 #include "lb/app_pvt.h"
+#include "lb/l7/http/http.h"
+#include "lb/l7/sites.h"
 
 #define REF_LEN 64 /* a reference has no bytes of its own */
 
@@ -79,6 +81,23 @@ static bool in_use(void *ctx, bool member, uint32_t id)
 	return false;
 }
 
+static bool up_in_use(void *ctx, bool server, uint32_t id)
+{
+	const struct app *app = ctx;
+
+	for (uint32_t i = 0; i < app->worker_cnt; i++) {
+		const struct up_worker *up;
+
+		if (app->l7[i] == NULL)
+			continue;
+		up = http_worker_up(l7_worker_http(app->l7[i]));
+		if (server ? up_server_stats(up, id)->active + up_server_stats(up, id)->conns > 0
+			   : up_pool_stats(up, id)->active > 0)
+			return true;
+	}
+	return false;
+}
+
 /* The listeners of a generation in the making; their health comes behind that of the services. */
 struct l7_source {
 	const struct app *app;
@@ -105,6 +124,26 @@ static void backend_adjust(
 		&src->app->overrides, OVERRIDE_LISTENER, src->cfg->listeners[listener].name, cb);
 }
 
+static bool server_up(void *ctx, uint32_t upstream, uint32_t server)
+{
+	const struct l7_source *src = ctx;
+	const struct config_upstream *u = &src->cfg->upstreams[upstream];
+
+	return !override_disabled(
+		       &src->app->overrides, OVERRIDE_UPSTREAM, u->name, &u->backends[server]) &&
+	       health_view_up(&src->app->view,
+		       src->cfg->service_cnt + src->cfg->listener_cnt + upstream, server);
+}
+
+static void server_adjust(void *ctx, uint32_t upstream, uint32_t server, struct config_backend *cb)
+{
+	const struct l7_source *src = ctx;
+
+	(void)server;
+	*cb = override_apply(
+		&src->app->overrides, OVERRIDE_UPSTREAM, src->cfg->upstreams[upstream].name, cb);
+}
+
 static struct l7_build build_of(
 	struct app *app, const struct config *cfg, struct l7_source *h, uint64_t now_ns)
 {
@@ -114,7 +153,10 @@ static struct l7_build build_of(
 		.health_up = backend_up,
 		.health_ctx = h,
 		.adjust = backend_adjust,
+		.up_health = server_up,
+		.up_adjust = server_adjust,
 		.in_use = in_use,
+		.up_in_use = up_in_use,
 		.use_ctx = app,
 		.prev = app->cur != NULL ? app->cur->l7 : NULL,
 		.now_ns = now_ns,
@@ -139,4 +181,49 @@ bool app_tcp_reap(struct app *app, uint64_t now_ns)
 	struct l7_build in = build_of(app, app->cfg, &h, now_ns);
 
 	return l7_registry_reap(app->l7_registry, &in) > 0;
+}
+
+/* ---- configurations that streams still use ---- */
+
+struct app_zombie {
+	struct app_zombie *next;
+	struct l7_sites *sites; /* one reference */
+	struct config *cfg;
+};
+
+void app_tcp_retire(struct app *app, struct l7_sites *sites, struct config *cfg)
+{
+	struct app_zombie *z = NULL;
+
+	if (sites != NULL && l7_sites_pinned(sites)) {
+		z = calloc(1, sizeof(*z));
+		if (z == NULL) {
+			LOG_ERR("no memory to keep an old configuration: it is never freed",
+				"generation_of=\"reload\"");
+			return;
+		}
+		*z = (struct app_zombie){.next = app->zombies, .sites = sites, .cfg = cfg};
+		app->zombies = z;
+		return;
+	}
+	l7_sites_unref(sites);
+	config_free(cfg);
+}
+
+void app_tcp_bury(struct app *app, bool all)
+{
+	struct app_zombie **link = &app->zombies;
+
+	while (*link != NULL) {
+		struct app_zombie *z = *link;
+
+		if (!all && l7_sites_pinned(z->sites)) {
+			link = &z->next;
+			continue;
+		}
+		*link = z->next;
+		l7_sites_unref(z->sites);
+		config_free(z->cfg);
+		free(z);
+	}
 }

@@ -7,6 +7,7 @@
 
 #include "dataplane/base/hash.h"
 #include "dataplane/net/hdr.h"
+#include "lb/l7/sites.h"
 
 static uint32_t place(const struct l7_table *t, const struct ip_addr *addr, uint16_t port)
 {
@@ -263,6 +264,8 @@ static int allocate(const struct l7_build *in, struct l7_table *t)
 		binds += in->cfg->listeners[i].bind_cnt;
 		locals += in->cfg->listeners[i].local_addr_cnt;
 	}
+	for (uint32_t i = 0; i < in->cfg->upstream_cnt; i++)
+		locals += in->cfg->upstreams[i].local_addr_cnt;
 	t->bucket_mask = (uint32_t)pow2_at_least(2 * (uint64_t)binds + 2) - 1;
 	t->listeners = calloc(in->cfg->listener_cnt + 1, sizeof(*t->listeners));
 	t->endpoints = calloc(binds + 1, sizeof(*t->endpoints));
@@ -293,6 +296,40 @@ static int add_listener(const struct l7_build *in, struct l7_table *t, uint32_t 
 	return l->cfg->action == LISTENER_TCP_PROXY ? build_set(in, i, l) : 0;
 }
 
+static int build_upstreams(const struct l7_build *in, struct l7_table *t)
+{
+	struct up_build up = {.cfg = in->cfg,
+		.registry = &in->registry->ups,
+		.health_up = in->up_health,
+		.adjust = in->up_adjust,
+		.health_ctx = in->health_ctx,
+		.in_use = in->up_in_use,
+		.use_ctx = in->use_ctx,
+		.prev = in->prev != NULL ? in->prev->ups : NULL};
+
+	for (uint32_t i = 0; i < in->cfg->upstream_cnt; i++)
+		for (uint32_t a = 0; a < in->cfg->upstreams[i].local_addr_cnt; a++)
+			add_local(t, &in->cfg->upstreams[i].local_addrs[a]);
+	return up_table_build(&up, &t->ups);
+}
+
+/* Another set of health results does not touch the sites. */
+static int take_sites(const struct l7_build *in, struct l7_table *t)
+{
+	struct l7_sites *before = in->prev != NULL ? in->prev->sites : NULL;
+	int rc = 0;
+
+	if (before != NULL && before->cfg == in->cfg) {
+		t->sites = before;
+		before->refs++;
+	} else {
+		rc = l7_sites_build(in->cfg, before, &t->sites);
+	}
+	for (uint32_t i = 0; rc == 0 && i < t->listener_cnt; i++)
+		t->listeners[i].site = t->sites->of[i];
+	return rc;
+}
+
 int l7_table_build(const struct l7_build *in, struct l7_table **out)
 {
 	struct l7_table *t = calloc(1, sizeof(*t));
@@ -307,6 +344,10 @@ int l7_table_build(const struct l7_build *in, struct l7_table **out)
 		rc = add_listener(in, t, i);
 	for (uint32_t i = 0; rc == 0 && i < in->registry->linger_cnt; i++)
 		add_endpoint(t, &in->registry->lingers[i].ep);
+	if (rc == 0)
+		rc = build_upstreams(in, t);
+	if (rc == 0)
+		rc = take_sites(in, t);
 	for (uint32_t i = 0; i < L7_MEMBERS; i++)
 		t->member_epoch[i] = in->registry->members[i].epoch;
 	if (rc != 0) {
@@ -326,6 +367,8 @@ void l7_table_free(struct l7_table *t)
 			sched_set_unref(t->listeners[i].set);
 		free(t->listeners[i].members);
 	}
+	up_table_free(t->ups);
+	l7_sites_unref(t->sites);
 	free(t->listeners);
 	free(t->endpoints);
 	free(t->buckets);

@@ -14,6 +14,10 @@
 
 #include "lb/config/config.h"
 #include "lb/l4/sched_set.h"
+#include "lb/l7/upstream/table.h"
+
+struct http_site;
+struct l7_sites;
 
 #define L7_MEMBERS 8192
 #define L7_NONE    UINT32_MAX
@@ -23,8 +27,9 @@
 struct l7_listener {
 	uint32_t id, epoch;
 	const struct config_listener *cfg;
-	struct l4_sched_set *set; /* backends that may get connections; NULL: not a proxy */
-	uint32_t *members;        /* id of each node of the set */
+	struct l4_sched_set *set;     /* backends that may get connections; NULL: not a proxy */
+	uint32_t *members;            /* id of each node of the set */
+	const struct http_site *site; /* of action http */
 };
 
 struct l7_endpoint {
@@ -42,10 +47,13 @@ struct l7_table {
 	struct l7_endpoint *endpoints;
 	uint32_t *buckets;      /* index of an endpoint + 1, or 0 */
 	struct ip_addr *locals; /* configured sources towards backends, each once */
+	struct up_table *ups;
+	struct l7_sites *sites; /* one reference */
 };
 
 /* What ids stand for; control's. */
 struct l7_registry {
+	struct up_registry ups;
 	struct {
 		char name[LIMIT_NAME];
 		uint32_t epoch;
@@ -73,6 +81,11 @@ struct l7_build {
 	void (*adjust)(void *ctx, uint32_t listener, uint32_t backend, struct config_backend *cb);
 	/* Does any connection count under this listener or member id? */
 	bool (*in_use)(void *ctx, bool member, uint32_t id);
+	/* Does any request or connection count under this upstream or server id? */
+	bool (*up_in_use)(void *ctx, bool server, uint32_t id);
+	/* As health_up and adjust, of upstreams; with their context. */
+	bool (*up_health)(void *ctx, uint32_t upstream, uint32_t server);
+	void (*up_adjust)(void *ctx, uint32_t upstream, uint32_t server, struct config_backend *b);
 	void *use_ctx;
 	const struct l7_table *prev; /* NULL at start */
 	uint64_t now_ns, linger_ns;

@@ -12,8 +12,10 @@
 #include "dataplane/base/log.h"
 #include "dataplane/base/rng.h"
 #include "dataplane/base/time.h"
+#include "lb/l7/http/http.h"
 
 #define WHEEL_TICK_NS (4 * NS_PER_MS)
+#define TASK_ROUNDS   4
 #define L7_WAITING_NS (10 * NS_PER_MS)
 
 void l7_chain_free(struct rte_mbuf *chain)
@@ -48,6 +50,7 @@ void l7_finish(struct l7_conn *c)
 	l7_chain_free(c->pend);
 	c->pend = NULL;
 	wheel_cancel(&w->wheel, &c->timer);
+	c->action = NULL; /* nobody's */
 	l7_count(&l7_stats(c)->active, (uint64_t)-1);
 	l7_count(&w->active, (uint64_t)-1);
 	pool_put(&w->conns, (uint32_t)(((uint8_t *)c - w->conns.mem) / w->conns.elt_size));
@@ -260,6 +263,7 @@ static const struct l7_action *action_of(enum listener_action a)
 		[LISTENER_DISCARD] = &l7_discard,
 		[LISTENER_SOURCE] = &l7_source,
 		[LISTENER_TCP_PROXY] = &l7_tcp_proxy,
+		[LISTENER_HTTP] = &l7_http,
 	};
 
 	return actions[a];
@@ -350,6 +354,18 @@ static int create_engine(struct l7_worker *w, uint64_t now_ns)
 	return w->engine == NULL ? -errno : 0;
 }
 
+static int create_http(struct l7_worker *w, uint64_t now_ns)
+{
+	struct http_worker_conf conf = {.l7 = w,
+		.engine = w->engine,
+		.data_pool = w->conf.data_pool,
+		.index = w->conf.index,
+		.worker_cnt = w->conf.worker_cnt,
+		.max_conns = w->conf.cfg->tcp.max_conns};
+
+	return http_worker_create(&conf, now_ns, &w->http);
+}
+
 int l7_worker_create(const struct l7_worker_conf *conf, uint64_t now_ns, struct l7_worker **out)
 {
 	struct l7_worker *w = calloc(1, sizeof(*w));
@@ -367,6 +383,8 @@ int l7_worker_create(const struct l7_worker_conf *conf, uint64_t now_ns, struct 
 	rc = pool_init(&w->conns, sizeof(struct l7_conn), 8, conf->cfg->tcp.max_conns);
 	if (rc == 0)
 		rc = create_engine(w, now_ns);
+	if (rc == 0)
+		rc = create_http(w, now_ns);
 	if (rc != 0) {
 		LOG_ERR("no TCP engine", "worker=%u error=%d", conf->index, rc);
 		l7_worker_destroy(w);
@@ -378,23 +396,17 @@ int l7_worker_create(const struct l7_worker_conf *conf, uint64_t now_ns, struct 
 
 void l7_worker_destroy(struct l7_worker *w)
 {
-	if (w->engine != NULL) {
-		struct tcp_info i;
+	if (w->http != NULL)
+		http_worker_drop(w->http);
+	for (uint32_t i = 0; i < w->conns.used_high; i++) {
+		struct l7_conn *c = pool_at(&w->conns, i);
 
-		for (uint32_t at = 0; at != UINT32_MAX;) {
-			i.conn = TCP_NONE;
-			at = tcp_next(w->engine, at, &i);
-			if (i.conn != TCP_NONE) {
-				struct l7_conn *c = tcp_user(w->engine, i.conn);
-
-				if (c != NULL) {
-					l7_chain_free(c->pend);
-					c->pend = NULL;
-				}
-			}
-		}
-		tcp_engine_destroy(w->engine);
+		if (c->action != NULL)
+			l7_chain_free(c->pend);
 	}
+	if (w->engine != NULL)
+		tcp_engine_destroy(w->engine);
+	http_worker_destroy(w->http);
 	pool_fini(&w->conns);
 	free(w);
 }
@@ -446,6 +458,7 @@ static void renew_stats(struct l7_worker *w)
 			continue;
 		w->listener_epoch[l->id] = l->epoch;
 		memset(&w->listeners[l->id], 0, sizeof(w->listeners[0]));
+		http_worker_renew(w->http, l->id);
 	}
 	for (uint32_t i = 0; i < L7_MEMBERS; i++) {
 		if (w->member_epoch[i] == w->table->member_epoch[i])
@@ -481,6 +494,7 @@ void l7_worker_adopt(struct l7_worker *w, const struct l7_table *t, bool drainin
 	w->table = t;
 	w->now_ns = now_ns;
 	renew_stats(w);
+	http_worker_adopt(w->http, t, draining, now_ns);
 	close_gone(w, have, draining);
 	w->draining = draining;
 	if (draining)
@@ -552,7 +566,11 @@ void l7_worker_run(struct l7_worker *w, uint64_t now_ns)
 	w->now_ns = now_ns;
 	tcp_run_timers(w->engine, now_ns);
 	expire(w);
+	http_worker_timers(w->http, now_ns);
 	tcp_flush(w->engine, now_ns);
+	/* What callbacks have left to be done may begin something that does so too. */
+	for (int i = 0; i < TASK_ROUNDS && http_worker_tasks(w->http); i++)
+		tcp_flush(w->engine, now_ns);
 	answer_dump(w);
 	if (unlikely(w->draining) && now_ns >= w->waiting_next_ns)
 		count_waiting(w);
@@ -560,9 +578,16 @@ void l7_worker_run(struct l7_worker *w, uint64_t now_ns)
 
 uint64_t l7_worker_next_ns(const struct l7_worker *w)
 {
-	uint64_t a = tcp_next_timer_ns(w->engine), b = wheel_next_ns(&w->wheel);
+	uint64_t a = tcp_next_timer_ns(w->engine), b = wheel_next_ns(&w->wheel),
+		 c = http_worker_next_ns(w->http);
 
-	return a < b ? a : b;
+	a = a < b ? a : b;
+	return a < c ? a : c;
+}
+
+struct http_worker *l7_worker_http(const struct l7_worker *w)
+{
+	return w->http;
 }
 
 uint64_t l7_worker_active(const struct l7_worker *w)

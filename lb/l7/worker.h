@@ -15,6 +15,7 @@
 #include "dataplane/tcp/tcp.h"
 #include "lb/l7/table.h"
 
+struct http_worker;
 struct l7_worker;
 
 /* One row a counter: name and text. */
@@ -72,6 +73,7 @@ void l7_worker_destroy(struct l7_worker *w);
 void l7_worker_adopt(struct l7_worker *w, const struct l7_table *t, bool draining, uint64_t now_ns);
 
 struct tcp_engine *l7_worker_engine(const struct l7_worker *w);
+struct http_worker *l7_worker_http(const struct l7_worker *w);
 /* Once a loop, after the receive burst: timers, callbacks, output, and a dump that was asked for.
  */
 void l7_worker_run(struct l7_worker *w, uint64_t now_ns);

@@ -11,6 +11,7 @@
 #include "dataplane/base/pool.h"
 #include "dataplane/base/wheel.h"
 #include "lb/l7/io.h"
+#include "lb/l7/http/loop.h"
 #include "lb/l7/proxy_proto.h"
 #include "lb/l7/worker.h"
 
@@ -29,6 +30,26 @@ struct l7_action {
 	void (*timer)(struct l7_conn *c);
 };
 
+struct h1_stream;
+struct head_chunk;
+
+/* lb/l7/http/front_h1.c */
+enum h1_state { H1_IDLE, H1_HEAD, H1_BODY, H1_BUSY, H1_SKIP, H1_LINGER, H1_DEAD };
+
+struct h1_front {
+	struct h1_stream *st; /* NULL: no request is under way */
+	struct head_chunk *gather, *gather_last;
+	uint32_t gathered; /* bytes in the chunks */
+	uint32_t requests; /* that are over */
+	enum h1_state state;
+	bool blank;           /* gathered: the last line is empty so far */
+	uint64_t accepted_ns; /* connection */
+	uint64_t first_ns;    /* first byte of the request; last progress of its body */
+	uint64_t left; /* skip, linger: bytes still to be read; body: bytes at last progress */
+	struct http_timer timer;
+	struct http_task task;
+};
+
 struct l7_conn {
 	struct l7_worker *w;
 	const struct l7_action *action;
@@ -45,6 +66,7 @@ struct l7_conn {
 	uint64_t sent;            /* of source */
 	uint64_t idle_ns, moved;  /* bytes moved by the last check */
 	struct wheel_timer timer;
+	struct h1_front h1; /* of action http */
 };
 
 struct l7_open {
@@ -57,6 +79,7 @@ struct l7_open {
 
 struct l7_worker {
 	struct tcp_engine *engine;
+	struct http_worker *http;
 	const struct l7_table *table;
 	struct l7_worker_conf conf;
 	struct pool conns;
@@ -74,7 +97,7 @@ struct l7_worker {
 	_Atomic(struct l7_dump *) dump;
 };
 
-extern const struct l7_action l7_echo, l7_discard, l7_source, l7_tcp_proxy;
+extern const struct l7_action l7_echo, l7_discard, l7_source, l7_tcp_proxy, l7_http;
 
 /* Counters have one writer; readers elsewhere see whole values. */
 static inline void l7_count(uint64_t *c, uint64_t n)
