@@ -32,6 +32,7 @@ struct control {
 	bool drain_said;     /* every worker refuses new flows, and the log says so */
 	struct admin *admin; /* NULL: not configured */
 	struct api api;
+	struct history history;
 	struct metric_list metrics;
 	char token[ADMIN_TOKEN_MAX]; /* "": none */
 };
@@ -92,6 +93,14 @@ static void take_signals(struct control *c, uint64_t now_ns)
 	}
 }
 
+/* Without memory the history has a gap, and no more harm is done. */
+static void note(struct control *c, const char *origin)
+{
+	if (history_add(&c->history, app_config(c->app), app_generation(c->app), origin) != 0)
+		LOG_WRN("no memory to keep the configuration", "generation=%llu",
+			(unsigned long long)app_generation(c->app));
+}
+
 /* Messages about the file go to `err`. Returns 0 or why nothing changed. */
 static int reload_now(struct control *c, FILE *err, uint64_t now_ns)
 {
@@ -112,6 +121,8 @@ static int reload_now(struct control *c, FILE *err, uint64_t now_ns)
 	else
 		LOG_INF("reloaded", "file=%s generation=%llu", c->path,
 			(unsigned long long)app_generation(c->app));
+	if (rc == 0)
+		note(c, "reload");
 	return rc;
 }
 
@@ -139,6 +150,30 @@ static int on_reload(void *ctx, json_t *out)
 	json_object_set_new(out, "reloaded", json_boolean(rc == 0));
 	json_object_set_new(out, "generation", json_integer((json_int_t)app_generation(c->app)));
 	json_object_set_new(out, "messages", json_string(text != NULL ? text : ""));
+	free(text);
+	return rc;
+}
+
+static int on_replace(void *ctx, struct config *next, const char *origin, json_t *out)
+{
+	struct control *c = ctx;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *err = open_memstream(&text, &len);
+	int rc;
+
+	if (err == NULL) {
+		config_free(next);
+		return -ENOMEM;
+	}
+	rc = app_reload(c->app, next, err, clock_now_ns());
+	fclose(err);
+	if (rc == 0)
+		note(c, origin);
+	json_object_set_new(out, "generation", json_integer((json_int_t)app_generation(c->app)));
+	json_object_set_new(out, "messages", json_string(text != NULL ? text : ""));
+	if (rc != 0)
+		json_object_set_new(out, "error", json_string("the running configuration stays"));
 	free(text);
 	return rc;
 }
@@ -176,7 +211,9 @@ static int open_admin(struct control *c)
 
 	if (rc != 0)
 		return rc;
-	c->api = (struct api){.app = c->app, .control = {on_reload, on_stop, c}};
+	c->api = (struct api){.app = c->app,
+		.control = {on_reload, on_stop, on_replace, c},
+		.history = &c->history};
 	c->metrics = (struct metric_list){api_metric_sets, api_metric_set_cnt, c->app};
 	conf.site = (struct admin_site){.routes = api_routes,
 		.route_cnt = api_route_cnt,
@@ -252,8 +289,10 @@ int control_run(struct app *app, const char *config_path, const sigset_t *signal
 	c.signal_fd = signalfd(-1, signals, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (c.signal_fd < 0)
 		return -errno;
+	note(&c, "start");
 	rc = open_admin(&c);
 	if (rc != 0) {
+		history_fini(&c.history);
 		close(c.signal_fd);
 		return rc;
 	}
@@ -275,6 +314,7 @@ int control_run(struct app *app, const char *config_path, const sigset_t *signal
 	}
 	if (c.admin != NULL)
 		admin_destroy(c.admin);
+	history_fini(&c.history);
 	close(c.signal_fd);
 	LOG_INF("stopped", "generation=%llu", (unsigned long long)app_generation(app));
 	return 0;

@@ -16,6 +16,7 @@
 #include "lb/config/config.h"
 #include "lb/config/config_cmd.h"
 #include "lb/control.h"
+#include "lb/ctl/ctl.h"
 
 enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE };
 
@@ -29,6 +30,8 @@ static const char usage_text[] =
 	"       weir status|counters|services|listeners|health|tcp|reload|stop [-s SOCKET] [-o "
 	"json]\n"
 	"                                 ask or tell a running weir\n"
+	"       weir plan [-s SOCKET] [-o json] FILE\n"
+	"                                 what FILE would change in a running weir\n"
 	"       weir --version | --help\n"
 	"\n"
 	"weir runs in the foreground. SIGHUP reloads FILE, SIGTERM drains and stops (twice: at "
@@ -166,6 +169,8 @@ int main(int argc, char **argv)
 	struct options o;
 	int rc;
 
+	if (argc > 1 && strcmp(argv[1], "plan") == 0)
+		return ctl_main(argc, argv);
 	if (argc > 1 && argv[1][0] != '-') {
 		rc = command(argc - 1, argv + 1);
 		return rc >= 0 ? rc : usage_error("unknown command", argv[1]);

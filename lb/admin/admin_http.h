@@ -68,6 +68,7 @@ enum admin_flag {
 	ADMIN_DRY_RUN = 1 << 0,  /* takes ?dry_run=true */
 	ADMIN_PAGE = 1 << 1,     /* holds no data: see admin_gate.h */
 	ADMIN_RAW_BODY = 1 << 2, /* the body is text, not an object */
+	ADMIN_READS = 1 << 3,    /* changes nothing, whatever its method */
 };
 
 struct admin_route {

@@ -12,6 +12,7 @@
 #define LB_API_API_H
 
 #include "lb/admin/admin_http.h"
+#include "lb/history.h"
 
 struct app;
 
@@ -19,12 +20,15 @@ struct app;
 struct api_control {
 	int (*reload)(void *ctx, json_t *out);
 	int (*stop)(void *ctx, json_t *out);
+	/* Another configuration, which is taken over; `origin` is for the history. */
+	int (*replace)(void *ctx, struct config *next, const char *origin, json_t *out);
 	void *ctx;
 };
 
 struct api {
 	struct app *app;
 	struct api_control control;
+	const struct history *history;
 };
 
 extern const struct admin_route api_routes[];

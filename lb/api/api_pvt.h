@@ -31,6 +31,10 @@ int api_proto_arg(const struct admin_call *c, uint8_t *proto) WARN_UNUSED;
 struct l4_flow_row;
 json_t *api_flow_json(const struct app *app, const struct l4_flow_row *r, uint32_t worker);
 
+/* A configuration from a request; errors are said in c->out. */
+int api_parse_config(const struct admin_call *c, const char *name, const char *text, size_t len,
+	struct config **out) WARN_UNUSED;
+
 /* Routes. */
 int api_get_backends(void *ctx, struct admin_call *c); /* backends.c */
 int api_get_overrides(void *ctx, struct admin_call *c);
@@ -40,7 +44,11 @@ int api_post_enable(void *ctx, struct admin_call *c);
 int api_post_disable(void *ctx, struct admin_call *c);
 int api_get_flows(void *ctx, struct admin_call *c);   /* flows.c */
 int api_get_explain(void *ctx, struct admin_call *c); /* explain.c */
+int api_post_plan(void *ctx, struct admin_call *c);   /* plan.c */
+int api_get_config(void *ctx, struct admin_call *c);  /* config.c */
+int api_get_history(void *ctx, struct admin_call *c);
+int api_post_rollback(void *ctx, struct admin_call *c);
 extern const struct admin_param api_backend_params[], api_weight_params[], api_flow_params[],
-	api_explain_params[];
+	api_explain_params[], api_plan_params[], api_config_params[], api_rollback_params[];
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Every route of the process. */
 #include "lb/api/api_pvt.h"
+
 #include "lb/status.h"
 
 /* Answers that are whole objects of lb/status.h. */
@@ -58,6 +59,15 @@ const struct admin_route api_routes[] = {
 	{"GET", "/v1/flows", "tracked flows of layer 4", api_get_flows, .params = api_flow_params},
 	{"GET", "/v1/explain", "why a packet would go where it goes", api_get_explain,
 		.params = api_explain_params},
+	{"POST", "/v1/plan", "what the configuration in the body would change", api_post_plan,
+		.params = api_plan_params, .flags = ADMIN_RAW_BODY | ADMIN_READS,
+		.body_max = 4u << 20},
+	{"GET", "/v1/config", "every effective value and where it came from, as YAML",
+		api_get_config, .params = api_config_params},
+	{"GET", "/v1/config/history", "configurations that were in force", api_get_history,
+		.params = NULL},
+	{"POST", "/v1/rollback", "put an earlier configuration into force again", api_post_rollback,
+		.params = api_rollback_params, .flags = ADMIN_DRY_RUN},
 	{"POST", "/v1/reload", "read the configuration file again", post_reload, .params = NULL},
 	{"POST", "/v1/stop", "drain and stop", post_stop, .done = 202},
 };

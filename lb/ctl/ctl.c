@@ -68,6 +68,20 @@ const struct ctl_command ctl_commands[] = {
 		2, 2, cmd_enable, NULL},
 	{"overrides", "", "", "what drain, weight and disable said", NULL, 0, 0, cmd_overrides,
 		NULL},
+	{"plan", "FILE", "", "what a configuration would change",
+		"Values that differ, where new flows would go, flows that end with removed "
+		"backends, "
+		"memory and local ports. The exit status tells: 0 nothing changes, 4 something "
+		"does, "
+		"5 it needs a restart.",
+		1, 1, cmd_plan, NULL},
+	{"history", "", "", "configurations that were in force", NULL, 0, 0, cmd_history, NULL},
+	{"config", "[ID]", "", "the configuration in force, or one of the history", NULL, 0, 1,
+		cmd_config, NULL},
+	{"rollback", "[ID]", "d", "put an earlier configuration into force again",
+		"Without ID the one before the last. The file stays as it is: a later reload reads "
+		"it.",
+		0, 1, cmd_rollback, NULL},
 	{"reload", "", "", "read the configuration file again", NULL, 0, 0, cmd_reload, NULL},
 	{"stop", "", "", "drain and stop", NULL, 0, 0, cmd_stop, NULL},
 	{"completion", "bash", "", "print the completion of a shell", NULL, 1, 1, cmd_completion,

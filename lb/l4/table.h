@@ -75,6 +75,9 @@ uint32_t l4_owner(const struct l4_table *t, const struct pkt_meta *m, uint32_t w
 void l4_flow_ports(const struct config *cfg, uint16_t *lo, uint16_t *hi);
 void l4_probe_ports(const struct config *cfg, uint16_t *lo, uint16_t *hi);
 
+/* Full NAT source addresses of one family that the service has. */
+uint32_t l4_service_locals(const struct config *cfg, const struct config_service *cs, bool is4);
+
 /* Contiguous shares of a port range; the owner of a port is one multiplication. */
 struct l4_port_split {
 	uint16_t lo, hi; /* host order, inclusive */

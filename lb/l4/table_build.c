@@ -275,6 +275,29 @@ static int each_local(struct builder *b, const struct config_service *cs,
 	return err;
 }
 
+struct local_count {
+	uint32_t cnt;
+	bool is4;
+};
+
+static int count_local(struct builder *b, const struct ip_addr *a, void *ctx)
+{
+	struct local_count *n = ctx;
+
+	(void)b;
+	n->cnt += ip_addr_is4(a) == n->is4;
+	return 0;
+}
+
+uint32_t l4_service_locals(const struct config *cfg, const struct config_service *cs, bool is4)
+{
+	struct builder b = {.cfg = cfg};
+	struct local_count n = {0, is4};
+
+	(void)each_local(&b, cs, count_local, &n);
+	return n.cnt;
+}
+
 static int learn_local(struct builder *b, const struct ip_addr *a, void *ctx)
 {
 	uint16_t id;
