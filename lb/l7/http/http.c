@@ -14,6 +14,7 @@
 #include "lb/l7/sites.h"
 #include "lb/l7/http/http_pvt.h"
 #include "lb/l7/http/proxy.h"
+#include "lb/l7/http/sub.h"
 
 _Static_assert(sizeof(struct head_chunk) == 512, "chunks are small");
 
@@ -135,11 +136,13 @@ static int make_pools(struct http_worker *w, uint32_t conns)
 	int rc = pool_init(&w->streams, sizeof(struct h1_stream), 8, streams);
 
 	if (rc == 0)
-		rc = pool_init(&w->slabs, HTTP_ARENA_SLAB, 8, streams + streams / 2);
+		rc = pool_init(&w->slabs, HTTP_ARENA_SLAB, 8, 2 * streams);
 	if (rc == 0)
 		rc = pool_init(&w->chunks, sizeof(struct head_chunk), 8, 4 * conns);
 	if (rc == 0)
-		rc = pool_init(&w->proxies, http_proxy_size(), 8, streams);
+		rc = pool_init(&w->proxies, http_proxy_size(), 8, 2 * streams);
+	if (rc == 0)
+		rc = pool_init(&w->subs, sizeof(struct http_sub), 8, streams);
 	return rc;
 }
 
@@ -195,6 +198,7 @@ void http_worker_destroy(struct http_worker *w)
 	pool_fini(&w->slabs);
 	pool_fini(&w->chunks);
 	pool_fini(&w->proxies);
+	pool_fini(&w->subs);
 	free(w);
 }
 

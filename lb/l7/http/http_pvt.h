@@ -49,7 +49,7 @@ struct http_worker {
 	const struct l7_table *table;
 	struct up_worker *up;
 	struct http_route_worker *route;
-	struct pool streams, slabs, chunks, proxies;
+	struct pool streams, slabs, chunks, proxies, subs;
 	bool draining;
 	uint64_t date_until_ns; /* the text is right until then */
 	char date[HTTP_DATE_LEN];

@@ -39,8 +39,9 @@ void http_send_head(struct http_stream *s)
 	bool final = status >= 200 || status == 101;
 
 	ASSERT_DBG(!s->resp_started);
-	if (final) {
+	if (final)
 		s->resp_started = true;
+	if (final && !s->inner) {
 		if (s->policy_state != NULL)
 			http_policies_response(s->w->route, s);
 		http_response_rewrite(s->w->route, s);
@@ -184,7 +185,8 @@ void http_fail_as(struct http_stream *s, enum http_end end, uint16_t status, con
 	s->action = NULL;
 	if (status == 0)
 		status = ends[end].status;
-	if (s->resp_started || status == 0) {
+	if (s->resp_started || status == 0 || s->inner) {
+		s->fail_status = status;
 		s->front->cut(s);
 		return;
 	}
@@ -219,7 +221,7 @@ void http_stream_init(struct http_stream *s, struct http_worker *w)
 	s->fail_status = 0;
 	s->body_max = UINT64_MAX;
 	s->resp_started = s->resp_finished = s->req_finished = false;
-	s->body_ignored = s->held = s->resp_foreign = false;
+	s->body_ignored = s->held = s->inner = s->resp_foreign = false;
 	s->req.field_cnt = s->resp.field_cnt = 0;
 	s->resp.status = 0;
 }

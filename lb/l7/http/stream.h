@@ -141,6 +141,7 @@ struct http_stream {
 	uint64_t body_max;    /* bytes of the request's body; more are refused with 413 */
 	bool resp_started, resp_finished, req_finished;
 	bool body_ignored; /* http_body_ignore() was called */
+	bool inner;        /* of weir itself (sub.h): no policies, no counters */
 	bool resp_foreign; /* s->resp is what a backend said */
 	bool held;         /* a policy is not done: the front keeps the request's body back */
 	const char *cache; /* word for the log: hit, miss, ...; NULL: not asked */
