@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Requests: what is accepted and what it means, what is refused and why; every row in one piece,
  * cut at every byte and byte by byte. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -386,11 +388,425 @@ static void what_is_accepted_is_written_in_one_form(void **state)
 	}
 }
 
+static void what_a_head_says_is_told(void **state)
+{
+	static const char in[] =
+		"POST /a/b?c=d HTTP/1.1\r\nHost: EXAMPLE.com:81\r\nConnection: close, TE\r\n"
+		"TE: trailers\r\nContent-Length: 3\r\nExpect: 100-continue\r\nX: y\r\n\r\nabc";
+	struct h1_result r;
+
+	(void)state;
+	run(in, sizeof(in) - 1, &r);
+	assert_int_equal(r.verdict, H1_OK);
+	assert_int_equal(r.head_len, sizeof(in) - 4);
+	assert_int_equal(r.head.method, HTTP_POST);
+	assert_true(span_eq(r.head.method_text, SPAN("POST")));
+	assert_true(span_eq(r.head.scheme, SPAN("http")));
+	assert_true(span_eq(r.head.host, SPAN("example.com")));
+	assert_int_equal(r.head.port, 81);
+	assert_true(span_eq(r.head.path, SPAN("/a/b")));
+	assert_true(r.head.has_query);
+	assert_true(span_eq(r.head.query, SPAN("c=d")));
+	assert_true(r.head.expect_continue);
+	assert_true(r.head.te_trailers);
+	assert_false(r.head.keep_alive);
+	assert_int_equal(r.head.framing, HTTP_BODY_LENGTH);
+	assert_int_equal(r.head.length, 3);
+	assert_int_equal(r.head.field_cnt, 6);
+	assert_int_equal(r.head.fields[1].flags, HTTP_F_HOP);
+	assert_int_equal(r.head.fields[5].flags, 0);
+	h1_result_free(&r);
+}
+
+/* RFC 9112 9.3. */
+static void persistence_is_told(void **state)
+{
+	static const struct {
+		const char *in;
+		bool keep_alive;
+	} rows[] = {
+		{"GET / HTTP/1.1\r\n" HOST "\r\n", true},
+		{"GET / HTTP/1.1\r\n" HOST "Connection: Close\r\n\r\n", false},
+		{"GET / HTTP/1.1\r\n" HOST "Connection: x\r\nConnection: y,close\r\n\r\n", false},
+		{"GET / HTTP/1.1\r\n" HOST "Connection: keep-alive, close\r\n\r\n", false},
+		{"GET / HTTP/1.1\r\n" HOST "Connection: closed\r\n\r\n", true},
+		{"GET / HTTP/1.0\r\n" HOST "\r\n", false},
+		{"GET / HTTP/1.0\r\n" HOST "Connection: Keep-Alive\r\n\r\n", true},
+		{"GET / HTTP/1.0\r\n" HOST "Proxy-Connection: keep-alive\r\n\r\n", false},
+	};
+
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct h1_result r;
+
+		run(rows[i].in, (uint32_t)strlen(rows[i].in), &r);
+		assert_int_equal(r.verdict, H1_OK);
+		assert_int_equal(r.head.keep_alive, rows[i].keep_alive);
+		h1_result_free(&r);
+	}
+}
+
+static void http_1_0_needs_no_host(void **state)
+{
+	static const char in[] = "GET / HTTP/1.0\r\n\r\n";
+	struct h1_request_opts opts = {.host = SPAN("backend:8080")};
+	struct h1_result r;
+	char buf[128];
+	int n;
+
+	(void)state;
+	run(in, sizeof(in) - 1, &r);
+	assert_int_equal(r.verdict, H1_OK);
+	assert_int_equal(r.head.host.len, 0);
+	n = h1_request_write(&r.head, &opts, buf, sizeof(buf) - 1);
+	assert_true(n > 0);
+	buf[n] = '\0';
+	assert_string_equal(buf, "GET / HTTP/1.1\r\nHost: backend:8080\r\n\r\n");
+	h1_result_free(&r);
+}
+
+/* RFC 9110 7.4: the scheme is the connection's. */
+static void a_secure_connection_takes_https(void **state)
+{
+	static const char *const in[] = {"GET https://a/ HTTP/1.1\r\nHost: a:443\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n"};
+
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_SIZE(in); i++) {
+		struct h1_case c = {.kind = H1_REQUEST,
+			.bytes = in[i],
+			.len = (uint32_t)strlen(in[i]),
+			.secure = true};
+		struct h1_result r;
+
+		h1_run_all_ways(&c, &r);
+		assert_int_equal(r.verdict, i < 2 ? H1_OK : H1_BAD);
+		if (i < 2)
+			assert_true(span_eq(r.head.scheme, SPAN("https")));
+		else
+			assert_int_equal(r.error, H1_ERR_MISDIRECTED);
+		h1_result_free(&r);
+	}
+}
+
+/* ---- limits ---- */
+
+static enum h1_error error_of(const struct h1_limits *lim, const char *in, uint32_t len)
+{
+	struct h1_case c = {.kind = H1_REQUEST, .bytes = in, .len = len, .lim = lim};
+	struct h1_result r;
+
+	h1_run_all_ways(&c, &r);
+	h1_result_free(&r);
+	return r.verdict == H1_OK ? H1_ERR_NONE : r.error;
+}
+
+/* `n` bytes between what stands before and behind; accepted up to max. */
+static void edge(const struct h1_limits *lim, const char *before, const char *behind, uint32_t max,
+	enum h1_error error)
+{
+	char buf[1024];
+
+	for (uint32_t n = max - 1; n <= max + 2; n++) {
+		size_t a = strlen(before), b = strlen(behind);
+
+		memcpy(buf, before, a);
+		memset(buf + a, 'a', n);
+		memcpy(buf + a + n, behind, b);
+		assert_int_equal(
+			error_of(lim, buf, (uint32_t)(a + n + b)), n <= max ? H1_ERR_NONE : error);
+	}
+}
+
+static void limits_hold_to_the_byte(void **state)
+{
+	struct h1_limits lim = h1_limits_default;
+
+	(void)state;
+	edge(&lim, "", " / HTTP/1.1\r\n" HOST "\r\n", H1_METHOD_MAX, H1_ERR_METHOD_LONG);
+	lim.target_bytes = 50;
+	edge(&lim, "GET /", " HTTP/1.1\r\n" HOST "\r\n", 49, H1_ERR_TARGET_LONG);
+	lim.field_bytes = 60;
+	edge(&lim, "GET / HTTP/1.1\r\n" HOST, ": x\r\n\r\n", 57, H1_ERR_FIELD_LONG);
+	edge(&lim, "GET / HTTP/1.1\r\n" HOST "A: ", "\r\n\r\n", 57, H1_ERR_FIELD_LONG);
+	lim.head_bytes = 80;
+	edge(&lim, "GET / HTTP/1.1\r\n" HOST "A: ", "\r\n\r\n", 80 - 16 - 9 - 3 - 4,
+		H1_ERR_HEAD_LONG);
+	lim.target_bytes = 4000;
+	edge(&lim, "GET /", " HTTP/1.1\r\n" HOST "\r\n", 80 - 5 - 11 - 9 - 2, H1_ERR_HEAD_LONG);
+	assert_int_equal(error_of(&lim,
+				 "GET "
+				 "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+				 "aaaaaaaaaaaaa"
+				 "aaaaaaa",
+				 90),
+		H1_ERR_TARGET_LONG);
+	edge(&h1_limits_default, "GET / HTTP/1.1\r\nHost: ", "\r\n\r\n", 63, H1_ERR_HOST_INVALID);
+}
+
+static void fields_are_counted(void **state)
+{
+	struct h1_limits lim = h1_limits_default;
+	char buf[8192];
+
+	(void)state;
+	lim.fields = 5;
+	for (uint32_t n = 3; n < 7; n++) {
+		int len = snprintf(buf, sizeof(buf), "GET / HTTP/1.1\r\n" HOST);
+
+		for (uint32_t i = 1; i < n; i++)
+			len += snprintf(buf + len, sizeof(buf) - (size_t)len, "a_%u: b\r\n", i);
+		len += snprintf(buf + len, sizeof(buf) - (size_t)len, "\r\n");
+		assert_int_equal(
+			error_of(&lim, buf, (uint32_t)len), n <= 5 ? H1_ERR_NONE : H1_ERR_FIELDS);
+	}
+	/* Whatever is configured, a head has no more room. */
+	lim.fields = 100000;
+	for (uint32_t n = LIMIT_HTTP_FIELDS; n <= LIMIT_HTTP_FIELDS + 1; n++) {
+		int len = snprintf(buf, sizeof(buf), "GET / HTTP/1.1\r\n" HOST);
+
+		for (uint32_t i = 1; i < n; i++)
+			len += snprintf(buf + len, sizeof(buf) - (size_t)len, "a: b\r\n");
+		len += snprintf(buf + len, sizeof(buf) - (size_t)len, "\r\n");
+		assert_int_equal(error_of(&lim, buf, (uint32_t)len),
+			n <= LIMIT_HTTP_FIELDS ? H1_ERR_NONE : H1_ERR_FIELDS);
+	}
+}
+
+static void underscores_are_treated_as_configured(void **state)
+{
+	static const char in[] = "GET / HTTP/1.1\r\n" HOST "X_Forwarded_For: 1\r\nA: b\r\n\r\n";
+	struct h1_limits lim = h1_limits_default;
+	struct h1_case c = {.kind = H1_REQUEST, .bytes = in, .len = sizeof(in) - 1, .lim = &lim};
+	struct h1_result r;
+
+	(void)state;
+	lim.underscores = H1_UNDERSCORES_PASS;
+	h1_run_all_ways(&c, &r);
+	assert_int_equal(r.verdict, H1_OK);
+	assert_int_equal(r.head.fields[1].flags, 0);
+	h1_result_free(&r);
+	lim.underscores = H1_UNDERSCORES_DROP;
+	h1_run_all_ways(&c, &r);
+	assert_int_equal(r.verdict, H1_OK);
+	assert_int_equal(r.head.fields[1].flags, HTTP_F_GONE);
+	h1_result_free(&r);
+	lim.underscores = H1_UNDERSCORES_REFUSE;
+	assert_int_equal(error_of(&lim, in, sizeof(in) - 1), H1_ERR_NAME_UNDERSCORE);
+}
+
+static void a_verdict_stays(void **state)
+{
+	struct http_head *h = malloc(sizeof(*h));
+	char buf[256] = "GET  / HTTP/1.1\r\n" HOST "\r\n";
+	struct h1_parser p;
+
+	(void)state;
+	assert_non_null(h);
+	h1_request_begin(&p, false);
+	assert_int_equal(h1_request_parse(&p, buf, 33, &h1_limits_default, h), H1_BAD);
+	strcpy(buf, "GET / HTTP/1.1\r\n" HOST "\r\n");
+	assert_int_equal(h1_request_parse(&p, buf, 33, &h1_limits_default, h), H1_BAD);
+	assert_int_equal(p.error, H1_ERR_TARGET);
+	free(h);
+}
+
+/* Each error can be answered: a status of a client's mistake, a word, a source. */
+static void every_error_has_a_status_and_a_word(void **state)
+{
+	(void)state;
+	for (enum h1_error e = H1_ERR_NONE + 1; e < H1_ERR_CNT; e++) {
+		uint16_t s = h1_error_status(e);
+
+		assert_true(s == 400 || s == 413 || s == 414 || s == 417 || s == 421 || s == 431 ||
+			    s == 501 || s == 503 || s == 505);
+		assert_true(http_status_text(s).len > 0);
+		assert_true(strlen(h1_error_word(e)) > 0);
+		for (enum h1_error f = H1_ERR_NONE; f < e; f++)
+			assert_string_not_equal(h1_error_word(e), h1_error_word(f));
+	}
+}
+
+/* ---- writing ---- */
+
+static struct http_head *plain_head(void)
+{
+	struct http_head *h = calloc(1, sizeof(*h));
+
+	assert_non_null(h);
+	h->host = SPAN("a");
+	h->path = SPAN("/");
+	h->version = 11;
+	return h;
+}
+
+static int written(const struct http_head *h)
+{
+	static const struct h1_request_opts opts = {.close = false};
+	char buf[512];
+
+	return h1_request_write(h, &opts, buf, sizeof(buf));
+}
+
+/* RFC 9112 11.1: whatever a policy put there. */
+static void line_ends_and_nul_are_never_written(void **state)
+{
+	static const struct span bad_values[] = {
+		{"a\rb", 3}, {"a\nb", 3}, {"a\0b", 3}, {"a\r\nX: y", 7}, {"\n", 1}, {"b\r", 2}};
+
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_SIZE(bad_values); i++) {
+		struct http_head *h = plain_head();
+		struct span v = bad_values[i];
+		char buf[512];
+
+		assert_true(written(h) > 0);
+		assert_int_equal(http_head_add(h, HTTP_FIELD_REFERER, v), 0);
+		assert_int_equal(written(h), -EINVAL);
+		assert_int_equal(h1_last_chunk_write(h, buf, sizeof(buf)), -EINVAL);
+		http_head_remove(h, HTTP_FIELD_REFERER);
+		assert_true(written(h) > 0);
+		assert_int_equal(http_head_add_name(h, v, SPAN("x")), 0);
+		assert_int_equal(written(h), -EINVAL);
+		h->field_cnt = 0;
+		h->host = v;
+		assert_int_equal(written(h), -EINVAL);
+		h->host = SPAN("a");
+		h->path = v;
+		assert_int_equal(written(h), -EINVAL);
+		h->path = SPAN("/");
+		h->has_query = true;
+		h->query = v;
+		assert_int_equal(written(h), -EINVAL);
+		h->has_query = false;
+		h->method = HTTP_OTHER;
+		h->method_text = v;
+		assert_int_equal(written(h), -EINVAL);
+		free(h);
+	}
+}
+
+static void a_target_is_one_word(void **state)
+{
+	struct http_head *h = plain_head();
+
+	(void)state;
+	h->path = SPAN("/a b");
+	assert_int_equal(written(h), -EINVAL);
+	h->path = SPAN("/a#b");
+	assert_int_equal(written(h), -EINVAL);
+	h->path = SPAN("");
+	assert_int_equal(written(h), -EINVAL);
+	h->path = SPAN("/");
+	h->has_query = true;
+	h->query = SPAN("a HTTP/1.1");
+	assert_int_equal(written(h), -EINVAL);
+	h->has_query = false;
+	h->method = HTTP_CONNECT;
+	assert_int_equal(written(h), -EINVAL);
+	h->port = 443;
+	assert_true(written(h) > 0);
+	free(h);
+}
+
+static void a_buffer_too_small_is_told(void **state)
+{
+	static const struct h1_request_opts opts = {.close = true};
+	struct http_head *h = plain_head();
+	char want[512];
+	int n;
+
+	(void)state;
+	h->framing = HTTP_BODY_LENGTH;
+	h->length = 1234567;
+	h->te_trailers = true;
+	assert_int_equal(http_head_add(h, HTTP_FIELD_VIA, SPAN("1.1 weir")), 0);
+	n = h1_request_write(h, &opts, want, sizeof(want));
+	assert_true(n > 0);
+	for (int cap = 0; cap <= n; cap++) {
+		char *buf = malloc((size_t)cap + 1);
+
+		assert_non_null(buf);
+		assert_int_equal(
+			h1_request_write(h, &opts, buf, (uint32_t)cap), cap < n ? -ENOSPC : n);
+		if (cap == n)
+			assert_memory_equal(buf, want, (size_t)n);
+		free(buf);
+	}
+	want[n] = '\0';
+	assert_string_equal(want, "GET / HTTP/1.1\r\nHost: a\r\nvia: 1.1 weir\r\n"
+				  "Content-Length: 1234567\r\nTE: trailers\r\n"
+				  "Connection: close, TE\r\n\r\n");
+	free(h);
+}
+
+/* Fields that a policy adds by hand cannot contradict the framing. */
+static void fields_of_the_codec_are_its_own(void **state)
+{
+	static const struct h1_request_opts opts = {.close = false};
+	static const enum http_field_id own[] = {HTTP_FIELD_HOST, HTTP_FIELD_CONTENT_LENGTH,
+		HTTP_FIELD_TRANSFER_ENCODING, HTTP_FIELD_CONNECTION, HTTP_FIELD_KEEP_ALIVE,
+		HTTP_FIELD_UPGRADE, HTTP_FIELD_TE, HTTP_FIELD_TRAILER};
+	struct http_head *h = plain_head();
+	char buf[512];
+	int n;
+
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_SIZE(own); i++)
+		assert_int_equal(http_head_add(h, own[i], SPAN("1")), 0);
+	n = h1_request_write(h, &opts, buf, sizeof(buf) - 1);
+	assert_true(n > 0);
+	buf[n] = '\0';
+	assert_string_equal(buf, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+	n = h1_last_chunk_write(h, buf, sizeof(buf) - 1);
+	assert_true(n > 0);
+	buf[n] = '\0';
+	assert_string_equal(buf, H1_LAST_CHUNK);
+	free(h);
+}
+
+/* Edited fields among untouched ones, which are copied in runs. */
+static void edits_show_in_what_is_written(void **state)
+{
+	static const char in[] = "GET / HTTP/1.1\r\nA: 1\r\nB: 2\r\nC: 3\r\nHost: h\r\nD: 4\r\nE: "
+				 "5\r\nF:6\r\nG: 7\r\n\r\n";
+	static const struct h1_request_opts opts = {.close = false};
+	struct h1_result r;
+	char buf[512];
+	int n;
+
+	(void)state;
+	run(in, sizeof(in) - 1, &r);
+	r.head.fields[1].value = SPAN("two");
+	r.head.fields[4].flags |= HTTP_F_GONE;
+	assert_int_equal(http_head_add_name(&r.head, SPAN("H"), SPAN("8")), 0);
+	n = h1_request_write(&r.head, &opts, buf, sizeof(buf) - 1);
+	assert_true(n > 0);
+	buf[n] = '\0';
+	assert_string_equal(buf, "GET / HTTP/1.1\r\nHost: h\r\nA: 1\r\nB: two\r\nC: 3\r\nE: "
+				 "5\r\nF: 6\r\nG: 7\r\nH: 8\r\n\r\n");
+	h1_result_free(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_has_two_readings_is_refused),
 		cmocka_unit_test(what_is_accepted_is_written_in_one_form),
+		cmocka_unit_test(what_a_head_says_is_told),
+		cmocka_unit_test(persistence_is_told),
+		cmocka_unit_test(http_1_0_needs_no_host),
+		cmocka_unit_test(a_secure_connection_takes_https),
+		cmocka_unit_test(limits_hold_to_the_byte),
+		cmocka_unit_test(fields_are_counted),
+		cmocka_unit_test(underscores_are_treated_as_configured),
+		cmocka_unit_test(a_verdict_stays),
+		cmocka_unit_test(every_error_has_a_status_and_a_word),
+		cmocka_unit_test(line_ends_and_nul_are_never_written),
+		cmocka_unit_test(a_target_is_one_word),
+		cmocka_unit_test(a_buffer_too_small_is_told),
+		cmocka_unit_test(fields_of_the_codec_are_its_own),
+		cmocka_unit_test(edits_show_in_what_is_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
