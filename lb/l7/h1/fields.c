@@ -119,7 +119,7 @@ static bool equal_numbers(struct http_field *f, uint64_t *out)
 static enum h1_error content_length(
 	struct h1_parser *p, struct http_head *out, struct http_field *f)
 {
-	uint64_t n;
+	uint64_t n = 0;
 
 	if ((p->seen & H1_SEEN_CODING) != 0)
 		return H1_ERR_LENGTH_AND_TE;
@@ -232,6 +232,11 @@ static enum h1_error connection(struct h1_parser *p, const struct http_field *f)
 {
 	struct span v = f->value;
 
+	/* What most say. The value is in the parser's buffer, so there is padding. */
+	if (http_field_find_padded(v.at, v.len) == HTTP_FIELD_KEEP_ALIVE) {
+		p->seen |= H1_SAID_KEEP_ALIVE;
+		return H1_ERR_NONE;
+	}
 	for (uint32_t at = 0; at < v.len;) {
 		uint32_t from = at, end;
 		enum h1_error e;
@@ -382,6 +387,13 @@ static COLD enum h1_verdict odd_name(struct h1_parser *p, const char *buf, uint3
 	return h1_bad(p, buf[n] == '\r' ? H1_ERR_NO_COLON : H1_ERR_NAME);
 }
 
+static COLD uint32_t name_without_blanks(const char *name, uint32_t len)
+{
+	while (h1_blank(name[len - 1]))
+		len--;
+	return len;
+}
+
 /* The field line p->line .. e, its colon at n; buf[e] ends the value. */
 static enum h1_verdict line_end(struct h1_parser *p, const char *buf, uint32_t n, uint32_t e,
 	uint32_t len, const struct h1_limits *lim, struct http_head *out)
@@ -399,12 +411,14 @@ static enum h1_verdict line_end(struct h1_parser *p, const char *buf, uint32_t n
 		return h1_bad(p, buf[e] == '\n' ? H1_ERR_BARE_LF : H1_ERR_VALUE);
 	if (buf[e + 1] != '\n')
 		return h1_bad(p, H1_ERR_BARE_CR);
-	while (h1_blank(buf[line + name_len - 1]))
-		name_len--;
-	while (v < end && h1_blank(buf[v]))
+	/* Blanks around the value are not its own; the CR behind stops the first loop, the colon or
+	 * a blank taken by it is before the second. */
+	while (h1_blank(buf[v]))
 		v++;
-	while (end > v && h1_blank(buf[end - 1]))
+	while (h1_blank(buf[end - 1]) && end > v)
 		end--;
+	if (unlikely(h1_blank(buf[n - 1])))
+		name_len = name_without_blanks(buf + line, name_len);
 	err = take(p, buf + line, name_len, (struct span){buf + v, end - v}, lim, out);
 	if (err != H1_ERR_NONE)
 		return h1_bad(p, err);

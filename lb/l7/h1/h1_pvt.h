@@ -44,9 +44,10 @@ static inline uint32_t h1_max(uint32_t a, uint32_t b)
 	return a > b ? a : b;
 }
 
-static inline bool h1_blank(char c)
+/* One comparison for nearly all. */
+ALWAYS_INLINE bool h1_blank(char c)
 {
-	return c == ' ' || c == '\t';
+	return (uint8_t)c <= ' ' && (c == ' ' || c == '\t');
 }
 
 /* Before each call of a parser: takes care of a moved buffer, and of the first call. */

@@ -54,13 +54,18 @@ static enum h1_error path_and_query(const char *at, uint32_t len, struct http_he
 
 /* ---- authority ---- */
 
-/* Letters in lower case, digits, '-', '.' and '_' as they are, 0 for what no host may hold. A
- * reg-name of RFC 3986 allows more, none of which any name in the DNS has. */
-static char host_char(char c)
+static char lower(char c)
 {
-	if (c >= 'A' && c <= 'Z')
-		return (char)(c | 0x20);
-	return h1_in_class(&h1_class_host, c) ? c : '\0';
+	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+static bool has_upper(const char *at, uint32_t len)
+{
+	for (uint32_t i = 0; i < len; i += 32) {
+		if ((h1_mask_not_in(at + i, &h1_class_not_upper) & h1_low_bits(len - i)) != 0)
+			return true;
+	}
+	return false;
 }
 
 static bool ip_literal(const char *at, uint32_t len, bool v6)
@@ -132,28 +137,57 @@ static bool port_of(const char *at, uint32_t len, uint16_t *port)
 	return n <= UINT16_MAX;
 }
 
-enum h1_error h1_authority(char *at, uint32_t len, struct span *host, uint16_t *port)
+static enum h1_error ip6_authority(char *at, uint32_t len, struct span *host, uint16_t *port)
 {
 	uint32_t n = 0;
 
-	if (len > 0 && at[0] == '[') {
-		while (n < len && at[n] != ']') {
-			at[n] = at[n] >= 'A' && at[n] <= 'F' ? (char)(at[n] | 0x20) : at[n];
-			n++;
-		}
-		if (n == len || !ip_literal(at + 1, n - 1, true))
-			return H1_ERR_AUTHORITY;
+	while (n < len && at[n] != ']') {
+		at[n] = lower(at[n]);
 		n++;
-		*host = (struct span){at, n};
-	} else {
-		for (char c; n < len && (c = host_char(at[n])) != '\0'; n++)
-			at[n] = c;
-		*host = (struct span){at, n};
-		/* The root's empty label says nothing: "a.example." is "a.example". */
-		if (n > 1 && at[n - 1] == '.')
-			host->len--;
-		if (!name_ok(at, host->len))
-			return H1_ERR_AUTHORITY;
+	}
+	if (n == len || !ip_literal(at + 1, n - 1, true))
+		return H1_ERR_AUTHORITY;
+	n++;
+	*host = (struct span){at, n};
+	return port_of(at + n, len - n, port) ? H1_ERR_NONE : H1_ERR_AUTHORITY;
+}
+
+/* The same as name_ok() for what most hosts are: no more than 32 bytes, so that no label can be too
+ * long, and a letter in front of the last label, so that it is no number. False: ask name_ok(). */
+static bool name_plain(const char *at, uint32_t len)
+{
+	uint32_t dots = h1_mask_eq(at, '.') & h1_low_bits(len);
+	char first;
+
+	if (len > 32 || (dots & 1) != 0 || (dots & dots >> 1) != 0 || (dots >> (len - 1) & 1) != 0)
+		return false;
+	first = at[dots == 0 ? 0 : 32 - (uint32_t)__builtin_clz(dots)];
+	return first >= 'a' && first <= 'z';
+}
+
+/* The padding behind the parser's buffer is behind the authority too. */
+enum h1_error h1_authority(char *at, uint32_t len, struct span *host, uint16_t *port)
+{
+	uint32_t n;
+
+	if (len > 0 && at[0] == '[')
+		return ip6_authority(at, len, host, port);
+	n = h1_scan_class(at, 0, len, &h1_class_host);
+	*host = (struct span){at, n};
+	if (n == 0)
+		return H1_ERR_AUTHORITY;
+	if (has_upper(at, n)) {
+		for (uint32_t i = 0; i < n; i++)
+			at[i] = lower(at[i]);
+	}
+	/* The root's empty label says nothing: "a.example." is "a.example". */
+	if (n > 1 && at[n - 1] == '.')
+		host->len--;
+	if (!name_plain(at, host->len) && !name_ok(at, host->len))
+		return H1_ERR_AUTHORITY;
+	if (n == len) {
+		*port = 0;
+		return H1_ERR_NONE;
 	}
 	return port_of(at + n, len - n, port) ? H1_ERR_NONE : H1_ERR_AUTHORITY;
 }

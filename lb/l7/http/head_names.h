@@ -7,13 +7,17 @@
 #ifndef LB_L7_HTTP_HEAD_NAMES_H
 #define LB_L7_HTTP_HEAD_NAMES_H
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #include "lb/l7/http/head.h"
 
 #define HTTP_NAME_MAX   32 /* of a known field; longer names are unknown */
 #define HTTP_NAME_SLOTS 256
 
 struct http_name {
-	char text[HTTP_NAME_MAX]; /* lower case, padded with NUL */
+	_Alignas(HTTP_NAME_MAX) char text[HTTP_NAME_MAX]; /* lower case, padded with NUL */
 	char fold[HTTP_NAME_MAX]; /* 0x20 where a letter is: the bit in which cases differ */
 };
 
@@ -37,6 +41,15 @@ ALWAYS_INLINE uint32_t http_name_hash(const char *p, uint32_t len)
 /* Do len bytes at p spell the name, but for the case of letters? */
 ALWAYS_INLINE bool http_name_is(const struct http_name *n, const char *p, uint32_t len)
 {
+#if defined(__AVX2__)
+	const __m256i *text = (const __m256i *)n->text, *fold = (const __m256i *)n->fold;
+	__m256i v = _mm256_loadu_si256((const __m256i *)(const void *)p);
+	__m256i diff = _mm256_andnot_si256(
+		_mm256_load_si256(fold), _mm256_xor_si256(v, _mm256_load_si256(text)));
+	__m256i same = _mm256_cmpeq_epi8(diff, _mm256_setzero_si256());
+
+	return (~(uint32_t)_mm256_movemask_epi8(same) & (UINT32_MAX >> (HTTP_NAME_MAX - len))) == 0;
+#else
 	uint64_t diff = 0;
 
 	for (uint32_t i = 0; i < HTTP_NAME_MAX; i += 8) {
@@ -46,6 +59,7 @@ ALWAYS_INLINE bool http_name_is(const struct http_name *n, const char *p, uint32
 		diff |= (load64(p + i) ^ load64(n->text + i)) & ~load64(n->fold + i) & mask;
 	}
 	return diff == 0;
+#endif
 }
 
 /* The id of a name of len bytes; HTTP_NAME_MAX bytes at p must be readable. */
