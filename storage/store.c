@@ -565,6 +565,14 @@ uint32_t store_poll(struct store_client *c, struct store_req **out, uint32_t max
 	return total;
 }
 
+bool store_waiting(const struct store_client *c)
+{
+	for (uint32_t t = 0; c->pending > 0 && t < c->thread_cnt; t++)
+		if (c->inflight[t] > 0 && spsc_count(thread_of(c->store, t)->out[c->id]) > 0)
+			return true;
+	return false;
+}
+
 uint32_t store_pending(const struct store_client *c)
 {
 	return c->pending;

@@ -236,6 +236,8 @@ int store_submit(struct store_client *c, struct store_req *r, uint64_t now_ns) W
 /* Once after a round of submissions. */
 void store_flush(struct store_client *c);
 uint32_t store_poll(struct store_client *c, struct store_req **out, uint32_t max);
+/* Is there anything that store_poll() would return? */
+bool store_waiting(const struct store_client *c);
 /* Submitted and not yet returned. */
 uint32_t store_pending(const struct store_client *c);
 

@@ -103,9 +103,12 @@ void idle_wait(struct idle *i, struct worker *w, uint64_t now_ns)
 	 */
 	atomic_store_explicit(&w->sleeping, true, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
-	if (rings_empty(w) && !atomic_load_explicit(&w->stop, memory_order_acquire)) {
+	if (rings_empty(w) && !atomic_load_explicit(&w->stop, memory_order_acquire) &&
+		(w->ops->park == NULL || w->ops->park(w->ctx))) {
 		w->sleeps++;
 		(void)ppoll(i->fds, i->fd_cnt, &ts, NULL);
+		if (w->ops->unpark != NULL)
+			w->ops->unpark(w->ctx);
 	}
 	atomic_store_explicit(&w->sleeping, false, memory_order_relaxed);
 	if (i->armed) {

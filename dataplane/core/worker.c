@@ -39,7 +39,7 @@ void worker_drop(struct worker *w, struct rte_mbuf *m, enum reason r)
 }
 
 /* Wake a worker that may sleep. Edge D1: our push, fence, its flag; there: flag, fence, rings. */
-static void wake(const struct worker *target)
+void worker_wake(const struct worker *target)
 {
 	uint64_t one = 1;
 
@@ -62,7 +62,7 @@ static void flush_handoff(struct worker *w, uint32_t target)
 		free_and_count(w, h->pkts + sent, h->n - sent, REASON_HANDOFF_FULL);
 	h->n = 0;
 	if (to->adaptive)
-		wake(to);
+		worker_wake(to);
 }
 
 void worker_handoff(struct worker *w, uint32_t target, struct rte_mbuf *m, uint8_t route)
@@ -205,6 +205,8 @@ uint32_t worker_iterate(struct worker *w, uint64_t now_ns)
 
 	work += receive(w, now_ns);
 	work += take_handed(w, now_ns);
+	if (w->ops->turn != NULL)
+		work += w->ops->turn(w->ctx, now_ns);
 	if (work == 0 || now_ns >= w->timers_ns) {
 		w->deadline_ns = w->ops->timers(w->ctx, now_ns);
 		w->timers_ns = now_ns + WORKER_TIMERS_NS;
@@ -407,7 +409,7 @@ bool worker_send(struct worker *w, void *msg)
 	if (spsc_push(w->msgs, &msg, 1) == 0)
 		return false;
 	w->msgs_sent++;
-	wake(w);
+	worker_wake(w);
 	return true;
 }
 

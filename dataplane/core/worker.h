@@ -42,6 +42,13 @@ struct worker_ops {
 	/* Runs what is due; returns the next deadline (UINT64_MAX: none). Every turn while there is
 	 * nothing else to do, else every WORKER_TIMERS_NS. */
 	uint64_t (*timers)(void *ctx, uint64_t now_ns);
+	/* Once a turn, after what came in: work of other sources, as answers of storage threads.
+	 * Returns how much there was. May be NULL, as may the next two. */
+	uint32_t (*turn)(void *ctx, uint64_t now_ns);
+	/* The worker has said that it sleeps (edge D1): false if one of those sources has
+	 * something. And it is awake again. */
+	bool (*park)(void *ctx);
+	void (*unpark)(void *ctx);
 };
 
 struct worker_tx {
@@ -117,6 +124,9 @@ void workers_stop(struct worker **all, uint32_t worker_cnt);
 /* One turn of the loop; returns how many packets and messages it handled. Tests and benchmarks call
  * it with a time of their own. */
 uint32_t worker_iterate(struct worker *w, uint64_t now_ns);
+
+/* Wake a worker that may sleep, after giving it something (edge D1). Any thread. */
+void worker_wake(const struct worker *target);
 
 /* Queue a finished frame for a port. The frame is counted when the port has taken it. */
 void worker_tx(struct worker *w, uint16_t port, struct rte_mbuf *m, uint8_t hops);

@@ -70,7 +70,12 @@ static uint64_t on_timers(void *ctx, uint64_t now_ns)
 	return UINT64_MAX;
 }
 
-static const struct worker_ops ops = {on_input, on_handed, on_message, on_timers};
+static const struct worker_ops ops = {
+	.input = on_input,
+	.handed = on_handed,
+	.message = on_message,
+	.timers = on_timers,
+};
 
 static int start(void **state)
 {
