@@ -21,6 +21,7 @@
 #include "dataplane/net/route.h"
 #include "lb/app_pvt.h"
 #include "lb/health/view.h"
+#include "lb/kvs/kvs.h"
 #include "lb/l4/registry.h"
 #include "lb/l4/worker.h"
 #include "lb/l7/sites.h"
@@ -343,6 +344,7 @@ static int create_workers(struct app *app, uint64_t now_ns)
 			.ports = app->ports,
 			.tcp = app->tcp ? &app->tcp_pools : NULL,
 			.l7_all = app->l7,
+			.kvs = app->kvs != NULL ? kvs_worker(app->kvs, i) : NULL,
 			.now_ns = now_ns};
 
 		app->pipes[i] = pipeline_create(&pp);
@@ -381,6 +383,8 @@ int app_create(struct config *cfg, uint64_t now_ns, struct app **out)
 	for (uint32_t i = 0; rc == 0 && i < cfg->port_cnt; i++)
 		rc = open_port(app, i);
 	if (rc == 0)
+		rc = app_store_open(app);
+	if (rc == 0)
 		rc = first_generation(app, now_ns);
 	if (rc == 0)
 		rc = create_workers(app, now_ns);
@@ -399,6 +403,7 @@ void app_destroy(struct app *app)
 	for (uint32_t i = 0; i < app->worker_cnt; i++)
 		if (app->pipes[i] != NULL)
 			pipeline_destroy(app->pipes[i]);
+	app_store_close(app);
 	workers_destroy(app->workers, app->worker_cnt);
 	gen_free(app, app->retiring, app->cur);
 	if (app->cur != NULL)

@@ -12,6 +12,8 @@
 
 struct app_zombie;
 struct host_tap;
+struct kvs;
+struct store;
 struct l4_registry;
 struct l7_sites;
 struct rte_mempool;
@@ -21,7 +23,9 @@ struct app {
 	struct rte_mempool *pool;
 	struct pipeline_tcp_pools tcp_pools;
 	struct app_zombie *zombies; /* replaced, but in use by streams */
-	bool tcp;                   /* there is a TCP engine on every worker */
+	struct store *store;        /* NULL: none is configured */
+	struct kvs *kvs;
+	bool tcp; /* there is a TCP engine on every worker */
 	struct l7_worker *l7[LIMIT_WORKERS];
 	struct l7_registry *l7_registry;
 	uint32_t serial; /* makes names of DPDK objects unique when a process makes several */
@@ -69,6 +73,10 @@ bool app_tcp_reap(struct app *app, uint64_t now_ns);
 void app_tcp_retire(struct app *app, struct l7_sites *sites, struct config *cfg);
 /* What has become free; all: workers have ended. */
 void app_tcp_bury(struct app *app, bool all);
+/* The store, if the configuration has one; nothing otherwise. */
+int app_store_open(struct app *app) WARN_UNUSED;
+/* The workers have stopped, and their pipelines are gone. */
+void app_store_close(struct app *app);
 
 /* Sum what workers count and hand the sums back to them (least connections, limits). */
 void app_aggregate(struct app *app);

@@ -162,7 +162,8 @@ static void fill_backends(struct app *app, uint32_t i, const struct l7_listener 
 
 static const char *action_name(enum listener_action a)
 {
-	static const char *const names[] = {"echo", "discard", "source", "tcp_proxy"};
+	static const char *const names[] = {
+		"echo", "discard", "source", "tcp_proxy", "http", "resp"};
 
 	return (unsigned)a < ARRAY_SIZE(names) ? names[a] : "?";
 }

@@ -167,6 +167,8 @@ void check_listeners(struct check *c)
 		}
 		if (l->action == LISTENER_TCP_PROXY && !schema_value(t, "action")->bad)
 			check_proxy(c, l, t);
+		if (l->action == LISTENER_RESP && !schema_value(t, "action")->bad)
+			check_resp(c, l, t);
 		names[i] = (struct check_name){
 			l->name, schema_mark(t, "name"), schema_given(t, "name")};
 	}

@@ -15,6 +15,7 @@
 #include "dataplane/net/addr.h"
 #include "lb/config/config_admin.h"
 #include "lb/config/config_mark.h"
+#include "lb/config/config_store.h"
 
 enum config_poll { POLL_AUTO, POLL_BUSY, POLL_ADAPTIVE }; /* auto: busy on a PCI NIC */
 enum config_steering { STEER_AUTO, STEER_RSS, STEER_SOFTWARE };
@@ -135,7 +136,8 @@ enum listener_action {
 	LISTENER_DISCARD,
 	LISTENER_SOURCE,
 	LISTENER_TCP_PROXY,
-	LISTENER_HTTP
+	LISTENER_HTTP,
+	LISTENER_RESP
 };
 enum listener_scheduler { LISTENER_MAGLEV, LISTENER_WRR, LISTENER_LEAST_CONN };
 enum proxy_version { PROXY_NONE, PROXY_V1, PROXY_V2 };
@@ -169,6 +171,7 @@ struct config_listener {
 	struct config_http_route *routes; /* as written; site has them */
 	uint32_t route_cnt;
 	const struct config_site *site; /* of either form */
+	struct config_resp resp;
 	struct config_mark mark;
 };
 
@@ -193,6 +196,7 @@ struct config {
 	struct config_l4 l4;
 	struct config_admin admin;
 	struct config_tcp tcp;
+	struct config_store store;
 	bool tcp_given; /* the section `tcp` is there: listeners may come with a reload */
 	struct config_service *services;
 	uint32_t service_cnt;

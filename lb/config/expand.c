@@ -9,6 +9,8 @@
 #include "dataplane/base/hash.h"
 #include "lb/config/config_upstream.h"
 #include "lb/config/values.h"
+#include "lb/l7/resp/acl.h"
+#include "storage/store.h"
 
 static struct config_value *value_of(struct config_tree *t, const struct schema_field *f)
 {
@@ -472,7 +474,46 @@ static void expand_upstreams(struct config *cfg, struct config_tree *root)
 				health_timeout(&cfg->upstreams[i].health);
 }
 
-static void expand_listeners(struct config *cfg, struct config_tree *root)
+static void expand_store(struct reader *r, struct config *cfg)
+{
+	struct config_store *s = &cfg->store;
+
+	if (s->dir[0] == '\0' || s->ns_cnt > 0)
+		return;
+	s->namespaces = arena_array(r->arena, 1, sizeof(*s->namespaces));
+	if (s->namespaces == NULL)
+		return;
+	snprintf(s->namespaces[0].name, sizeof(s->namespaces[0].name), "default");
+	s->namespaces[0].durability = STORE_EVERYSEC;
+	s->ns_cnt = 1;
+}
+
+/* Rules that are none are left out here and named by the checks. */
+static void expand_resp(struct reader *reader, const struct config *cfg, struct config_resp *r)
+{
+	char why[ACL_WHY];
+
+	for (uint32_t i = 0; i < cfg->store.ns_cnt; i++)
+		if (strcmp(cfg->store.namespaces[i].name, r->ns) == 0)
+			r->ns_idx = i;
+	r->acl = arena_array(reader->arena, r->user_cnt + 1, sizeof(r->acl[0]));
+	if (r->acl == NULL)
+		return;
+	acl_default(&r->acl[0], r->password);
+	r->acl_cnt = 1;
+	for (uint32_t i = 0; i < r->user_cnt; i++) {
+		struct acl_user *u = &r->acl[r->acl_cnt];
+
+		if (acl_parse(r->users[i].text, u, why) != 0)
+			continue;
+		if (strcmp(u->name, "default") == 0)
+			r->acl[0] = *u;
+		else
+			r->acl_cnt++;
+	}
+}
+
+static void expand_listeners(struct reader *r, struct config *cfg, struct config_tree *root)
 {
 	struct config_value *v = schema_value(root, "listeners");
 
@@ -481,6 +522,8 @@ static void expand_listeners(struct config *cfg, struct config_tree *root)
 		struct config_listener *l = &cfg->listeners[i];
 
 		listener_name(l);
+		if (l->action == LISTENER_RESP)
+			expand_resp(r, cfg, &l->resp);
 		if (!schema_given(schema_value(v->maps[i], "health")->maps[0], "timeout"))
 			l->health.timeout_ns = health_timeout(&l->health);
 		for (uint32_t b = 0; b < l->backend_cnt; b++)
@@ -533,7 +576,8 @@ void config_expand_services(
 {
 	struct config_value *v = schema_value(root, "services");
 
-	expand_listeners(cfg, root);
+	expand_store(r, cfg);
+	expand_listeners(r, cfg, root);
 	expand_upstreams(cfg, root);
 	config_expand_http(r, cfg, root);
 	for (uint32_t i = 0; i < cfg->service_cnt; i++) {

@@ -472,6 +472,7 @@ static const struct schema_enum action_words[] = {
 	{"source", LISTENER_SOURCE, "send a pattern; byte n is n modulo 251"},
 	{"tcp_proxy", LISTENER_TCP_PROXY, "join the connection to one of a backend"},
 	{"http", LISTENER_HTTP, "answer HTTP requests as `site` or `routes` say"},
+	{"resp", LISTENER_RESP, "the Redis protocol over the store"},
 	{NULL, 0, NULL},
 };
 static const struct schema_enum listener_scheduler_words[] = {
@@ -552,6 +553,8 @@ static const struct schema_field listener_fields[] = {
 		.max_cnt = LIMIT_HTTP_ROUTES, .only = BIT(LISTENER_HTTP), .map = &schema_http_route,
 		.help = "In place of `site`: routes of a site of the listener's own, with the "
 			"defaults in everything else."},
+	{"resp", SCHEMA_MAP, 0, SCHEMA_AT(config_listener, resp), .only = BIT(LISTENER_RESP),
+		.map = &schema_resp, .help = "The Redis protocol."},
 };
 
 static const struct schema_map listener_map = {
@@ -579,6 +582,8 @@ static const struct schema_field root_fields[] = {
 		.help = "Control interface."},
 	{"tcp", SCHEMA_MAP, SCHEMA_RESTART, SCHEMA_AT(config, tcp), .map = &tcp_map,
 		.help = "The TCP engine."},
+	{"store", SCHEMA_MAP, SCHEMA_RESTART, SCHEMA_AT(config, store), .map = &schema_store,
+		.help = "Durable data."},
 	{"services", SCHEMA_MAP, SCHEMA_LIST, SCHEMA_LIST_AT(config, services, service_cnt),
 		.max_cnt = LIMIT_SERVICES, .map = &service_map, .help = "Layer 4 services."},
 	{"upstreams", SCHEMA_MAP, SCHEMA_NAMED, SCHEMA_LIST_AT(config, upstreams, upstream_cnt),

@@ -134,6 +134,7 @@ extern const struct schema_map schema_root;
 /* Sections that stand in files of their own, or in several places. */
 extern const struct schema_map schema_health, schema_upstream, schema_admin_map;
 extern const struct schema_map schema_site, schema_http_route;
+extern const struct schema_map schema_store, schema_resp;
 
 /* NULL if the map has no such key. */
 const struct schema_field *schema_find(const struct schema_map *map, const char *key);

@@ -621,7 +621,8 @@ static void step_run(struct kvs_tx *tx)
 		kvs_commit(tx);
 		if (tx->pending > 0)
 			return;
-	} else if (tx->err == 0 && tx->snapshot && (tx->rounds > 1 || tx->multi) && tx->w->k->p.worker_cnt > 1) {
+	} else if (tx->err == 0 && tx->snapshot && (tx->rounds > 1 || tx->multi) &&
+		   tx->w->k->p.worker_cnt > 1) {
 		tx->state = TX_VALIDATE;
 		kvs_validate(tx);
 		if (tx->pending > 0)

@@ -13,6 +13,7 @@
 #include "dataplane/base/rng.h"
 #include "dataplane/base/time.h"
 #include "lb/l7/http/http.h"
+#include "lb/l7/resp/resp.h"
 
 #define WHEEL_TICK_NS (4 * NS_PER_MS)
 #define TASK_ROUNDS   4
@@ -104,8 +105,7 @@ int64_t l7_pass_pend(struct l7_conn *c, const struct l7_io *to)
 	return n;
 }
 
-/* The first n bytes of what is pending have done their work. */
-static void strip(struct l7_conn *c, uint32_t n)
+void l7_strip(struct l7_conn *c, uint32_t n)
 {
 	(void)l7_io_consumed(&c->front, n);
 	c->pend_len -= n;
@@ -167,7 +167,7 @@ static bool take_header(struct l7_conn *c)
 		bad_header(c);
 		return false;
 	default:
-		strip(c, h.len);
+		l7_strip(c, h.len);
 		if (h.known)
 			c->peer = h;
 		return true;
@@ -264,6 +264,7 @@ static const struct l7_action *action_of(enum listener_action a)
 		[LISTENER_SOURCE] = &l7_source,
 		[LISTENER_TCP_PROXY] = &l7_tcp_proxy,
 		[LISTENER_HTTP] = &l7_http,
+		[LISTENER_RESP] = &l7_resp,
 	};
 
 	return actions[a];
@@ -385,6 +386,8 @@ int l7_worker_create(const struct l7_worker_conf *conf, uint64_t now_ns, struct 
 		rc = create_engine(w, now_ns);
 	if (rc == 0)
 		rc = create_http(w, now_ns);
+	if (rc == 0 && conf->kvs != NULL)
+		rc = resp_worker_create(w, conf->kvs, conf->cfg->tcp.max_conns, &w->resp);
 	if (rc != 0) {
 		LOG_ERR("no TCP engine", "worker=%u error=%d", conf->index, rc);
 		l7_worker_destroy(w);
@@ -407,6 +410,7 @@ void l7_worker_destroy(struct l7_worker *w)
 	if (w->engine != NULL)
 		tcp_engine_destroy(w->engine);
 	http_worker_destroy(w->http);
+	resp_worker_destroy(w->resp);
 	pool_fini(&w->conns);
 	free(w);
 }
@@ -502,6 +506,8 @@ void l7_worker_adopt(struct l7_worker *w, const struct l7_table *t, bool drainin
 	for (uint32_t i = 0; i < t->endpoint_cnt && !draining; i++)
 		if (t->endpoints[i].accepting && !have[i])
 			open_one(w, &t->endpoints[i]);
+	if (w->resp != NULL)
+		resp_worker_adopt(w->resp);
 }
 
 struct tcp_engine *l7_worker_engine(const struct l7_worker *w)
@@ -574,6 +580,11 @@ void l7_worker_run(struct l7_worker *w, uint64_t now_ns)
 	answer_dump(w);
 	if (unlikely(w->draining) && now_ns >= w->waiting_next_ns)
 		count_waiting(w);
+}
+
+bool l7_worker_resume(struct l7_worker *w)
+{
+	return w->resp != NULL && resp_worker_resume(w->resp);
 }
 
 uint64_t l7_worker_next_ns(const struct l7_worker *w)

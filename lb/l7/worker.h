@@ -16,6 +16,7 @@
 #include "lb/l7/table.h"
 
 struct http_worker;
+struct kvs_worker;
 struct l7_worker;
 
 /* One row a counter: name and text. */
@@ -61,6 +62,7 @@ struct l7_worker_conf {
 	const struct config *cfg;
 	struct rte_mempool *header_pool, *ref_pool, *data_pool, *rx_pool;
 	struct ledger *ledger;
+	struct kvs_worker *kvs;    /* NULL: no store */
 	uint16_t port_lo, port_hi; /* local ports of this worker, host order */
 	struct tcp_callbacks cb;
 };
@@ -77,6 +79,8 @@ struct http_worker *l7_worker_http(const struct l7_worker *w);
 /* Once a loop, after the receive burst: timers, callbacks, output, and a dump that was asked for.
  */
 void l7_worker_run(struct l7_worker *w, uint64_t now_ns);
+/* Connections that answers of the store let go on; true: there is something to run for. */
+bool l7_worker_resume(struct l7_worker *w);
 uint64_t l7_worker_next_ns(const struct l7_worker *w);
 
 /* ---- for control, while the worker runs: racy, monotonic ---- */

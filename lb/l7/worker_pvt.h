@@ -18,6 +18,7 @@
 #define L7_TRIES 3 /* backends that one connection tries */
 
 struct l7_conn;
+struct resp_worker;
 
 /* What a listener does. front events come after the PROXY protocol header, if there is one; each
  * may end the connection (l7_end). NULL: nothing to do. */
@@ -67,6 +68,7 @@ struct l7_conn {
 	uint64_t idle_ns, moved;  /* bytes moved by the last check */
 	struct wheel_timer timer;
 	struct h1_front h1; /* of action http */
+	void *state;        /* the action's own */
 };
 
 struct l7_open {
@@ -95,9 +97,10 @@ struct l7_worker {
 	struct l7_listener_stats listeners[LIMIT_LISTENERS];
 	struct l7_member_stats members[L7_MEMBERS];
 	_Atomic(struct l7_dump *) dump;
+	struct resp_worker *resp; /* NULL without a store */
 };
 
-extern const struct l7_action l7_echo, l7_discard, l7_source, l7_tcp_proxy, l7_http;
+extern const struct l7_action l7_echo, l7_discard, l7_source, l7_tcp_proxy, l7_http, l7_resp;
 
 /* Counters have one writer; readers elsewhere see whole values. */
 static inline void l7_count(uint64_t *c, uint64_t n)
@@ -120,6 +123,8 @@ static inline const struct l7_listener *l7_listener_of(const struct l7_conn *c)
 void l7_source_init(void);
 
 void l7_chain_free(struct rte_mbuf *chain);
+/* The first n bytes of what is pending have done their work: they are freed and consumed. */
+void l7_strip(struct l7_conn *c, uint32_t n);
 /* Send what is pending on `to`; reports to the client's side what was taken. -errno as tcp_send. */
 int64_t l7_pass_pend(struct l7_conn *c, const struct l7_io *to);
 /* End in order (what is queued is still sent), or with a reset. c is gone afterwards. */

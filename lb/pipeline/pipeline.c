@@ -116,6 +116,7 @@ struct pipeline *pipeline_create(const struct pipeline_params *params)
 	p->pool = params->pool;
 	p->taps = params->taps;
 	p->now_ns = params->now_ns;
+	p->kvs = params->kvs;
 	steer_init(p);
 	icmp_limiter_init(&p->icmp, params->cfg->l4.icmp_rate);
 	rc = create_neigh(p, params);
@@ -142,6 +143,8 @@ void pipeline_destroy(struct pipeline *p)
 	rte_pktmbuf_free_bulk(p->tcp_pkts, p->tcp_cnt);
 	if (p->l7 != NULL)
 		l7_worker_destroy(p->l7);
+	if (p->kvs != NULL)
+		kvs_worker_drop(p->kvs);
 	if (p->l4 != NULL)
 		l4_worker_destroy(p->l4);
 	frag_table_destroy(p->frags);
@@ -205,11 +208,39 @@ static uint64_t run_timers(void *ctx, uint64_t now_ns)
 	return next;
 }
 
+static uint32_t turn(void *ctx, uint64_t now_ns)
+{
+	struct pipeline *p = ctx;
+
+	if (p->kvs == NULL)
+		return 0;
+	p->now_ns = now_ns;
+	return tcp_side_turn(p);
+}
+
+static bool park(void *ctx)
+{
+	struct pipeline *p = ctx;
+
+	return p->kvs == NULL || kvs_park(p->kvs);
+}
+
+static void unpark(void *ctx)
+{
+	struct pipeline *p = ctx;
+
+	if (p->kvs != NULL)
+		kvs_unpark(p->kvs);
+}
+
 const struct worker_ops pipeline_ops = {
 	.input = pipeline_input,
 	.handed = pipeline_handed,
 	.message = adopt,
 	.timers = run_timers,
+	.turn = turn,
+	.park = park,
+	.unpark = unpark,
 };
 
 struct l4_worker *pipeline_l4(const struct pipeline *p)

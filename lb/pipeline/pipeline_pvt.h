@@ -12,6 +12,7 @@
 #include "dataplane/net/neigh.h"
 #include "dataplane/net/pkt.h"
 #include "lb/l4/decide.h"
+#include "lb/kvs/kvs.h"
 #include "lb/l4/worker.h"
 #include "lb/l7/worker.h"
 #include "lb/pipeline/pipeline.h"
@@ -52,7 +53,8 @@ struct pipeline {
 	struct port *ports;
 	struct rte_mempool *pool;
 
-	struct l7_worker *l7; /* NULL without a TCP engine */
+	struct l7_worker *l7;   /* NULL without a TCP engine */
+	struct kvs_worker *kvs; /* NULL without a store */
 	struct l4_port_split tcp_ports;
 	uint32_t tcp_cnt; /* segments that wait for the engine until the end of the burst */
 	struct rte_mbuf *tcp_pkts[LIMIT_BURST];
@@ -135,6 +137,8 @@ bool tcp_side_port_taken(void *ctx, const struct l4_tuple *t);
 void tcp_side_flush(struct pipeline *p);
 /* With the timers; returns the next deadline. */
 uint64_t tcp_side_run(struct pipeline *p);
+/* Once a turn, with a store: its answers, and what they let be sent. */
+uint32_t tcp_side_turn(struct pipeline *p);
 
 /* ask.c: answer control, if it asked. */
 void ask_answer(struct pipeline *p);

@@ -95,6 +95,7 @@ int tcp_side_create(struct pipeline *p, const struct pipeline_params *params)
 		.ref_pool = params->tcp->ref,
 		.data_pool = params->tcp->data,
 		.rx_pool = params->pool,
+		.kvs = params->kvs,
 		.ledger = &p->w->ledger,
 		.cb = {.ctx = p, .route = route, .emit = emit, .port_ok = port_ok}};
 	uint16_t lo, hi;
@@ -183,12 +184,28 @@ bool tcp_side_take(struct pipeline *p, struct rte_mbuf *m, const struct pkt_meta
 
 void tcp_side_flush(struct pipeline *p)
 {
+	if (p->kvs != NULL)
+		kvs_clock(p->kvs, p->now_ns);
 	flush(p);
 	l7_worker_run(p->l7, p->now_ns);
 }
 
+uint32_t tcp_side_turn(struct pipeline *p)
+{
+	uint32_t n = kvs_turn(p->kvs, p->now_ns);
+
+	if (p->l7 != NULL && l7_worker_resume(p->l7))
+		tcp_side_flush(p);
+	return n;
+}
+
 uint64_t tcp_side_run(struct pipeline *p)
 {
+	uint64_t next;
+
 	tcp_side_flush(p);
-	return l7_worker_next_ns(p->l7);
+	next = l7_worker_next_ns(p->l7);
+	if (p->kvs != NULL && kvs_next_ns(p->kvs) < next)
+		next = kvs_next_ns(p->kvs);
+	return next;
 }

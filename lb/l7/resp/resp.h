@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * resp - the Redis protocol on connections of one worker.
+ * Owner:      the worker's l7_worker. Lifetime: resp_worker_create() ... destroy.
+ * Invariants: RP1 replies leave in the order of the requests. RP2 of requests of one connection the
+ *             later one sees what the earlier one did to a key they share; others are under way
+ *             together.
+ * Limits:     config_resp.pipeline_max requests of a connection under way, RESP_JOBS of a worker;
+ *             then no more is read. */
+#ifndef LB_L7_RESP_RESP_H
+#define LB_L7_RESP_RESP_H
+
+#include "dataplane/base/compiler.h"
+
+struct config;
+struct kvs_worker;
+struct l7_worker;
+struct resp_worker;
+
+int resp_worker_create(struct l7_worker *l7, struct kvs_worker *kvs, uint32_t conns,
+	struct resp_worker **out) WARN_UNUSED;
+void resp_worker_destroy(struct resp_worker *w);
+/* Another configuration is in force. */
+void resp_worker_adopt(struct resp_worker *w);
+/* After kvs_turn(): what has been answered leaves. True if anything was done. */
+bool resp_worker_resume(struct resp_worker *w);
+
+/* Control, once, before any other call of this folder. */
+void resp_init(void);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * resp_pvt - connections, and requests under way. */
+#ifndef LB_L7_RESP_RESP_PVT_H
+#define LB_L7_RESP_RESP_PVT_H
+
+#include "dataplane/base/list.h"
+#include "dataplane/base/pool.h"
+#include "lb/config/config.h"
+#include "lb/l7/resp/command.h"
+#include "lb/l7/resp/resp.h"
+#include "lb/l7/worker_pvt.h"
+
+#define RESP_JOBS     16384 /* requests under way of one worker */
+#define RESP_OUT      65536
+#define RESP_SLOW_LOG 128
+#define RESP_SLOW_ARG 128
+#define RESP_NAME     64
+#define RESP_QUEUED   4096 /* commands of one MULTI */
+
+/* A request that waits for the store, or whose reply waits for those before it. */
+struct resp_job {
+	struct list_node node; /* of the connection, in order */
+	struct resp_conn *c;   /* NULL: the connection is gone */
+	struct resp_worker *w;
+	const struct resp_cmd *cmd;
+	struct resp_args args;
+	struct reply out;
+	struct kvs_tx *tx;
+	uint64_t start_ns;
+	bool done, started;
+	/* of EXEC */
+	struct resp_queued *queued;
+	struct resp_watch *watched;
+	struct mem_arena arena;
+	struct resp_queued *at;
+	uint32_t queued_cnt;
+	uint64_t settle; /* length of the reply up to `at` */
+};
+
+/* A command of MULTI. */
+struct resp_queued {
+	struct resp_queued *next;
+	const struct resp_cmd *cmd;
+	struct resp_args args;
+};
+
+struct resp_watch {
+	struct resp_watch *next;
+	const uint8_t *key;
+	uint32_t len;
+	uint64_t version;
+};
+
+struct resp_conn {
+	struct l7_conn *c;
+	struct resp_worker *w;
+	const struct config_listener *cfg; /* as of the newest configuration */
+	struct resp_codec codec;
+	struct list_node jobs, dirty;
+	struct list_node all;
+	uint32_t job_cnt;
+	struct resp_job *barrier; /* nothing is read until it is done */
+	uint8_t *backlog;         /* what TCP did not take */
+	uint64_t backlog_len, backlog_at;
+	uint64_t id, born_ns, last_ns;
+	const struct acl_user *user; /* NULL: not authenticated */
+	char user_name[ACL_NAME], name[RESP_NAME], lib_name[RESP_NAME], lib_ver[RESP_NAME];
+	const struct resp_cmd *last;
+	uint8_t proto, ns;
+	bool closing, in_multi, multi_bad;
+	struct mem_arena multi;
+	struct resp_queued *queued, **queued_tail;
+	uint32_t queued_cnt;
+	struct mem_arena watch;
+	struct resp_watch *watched;
+};
+
+struct resp_slow {
+	uint64_t id, time_s, took_us;
+	uint32_t argc, shown;
+	struct {
+		uint8_t len, text[RESP_SLOW_ARG];
+	} args[8];
+	char peer[64], name[RESP_NAME];
+};
+
+struct resp_worker {
+	struct l7_worker *l7;
+	struct kvs_worker *kvs;
+	struct pool conns, jobs;
+	struct list_node dirty, all;
+	struct reply out;         /* of requests that were answered at once */
+	struct resp_conn *writer; /* whose replies stand in out */
+	uint64_t next_id;
+	uint64_t commands, conns_total, errors;
+	uint32_t conn_cnt;
+	struct resp_slow slow[RESP_SLOW_LOG];
+	uint64_t slow_next, slow_from;
+	uint64_t start_s, rng;
+	struct resp_arg direct[CODEC_DIRECT];
+	char run_id[41];
+	/* of the configuration, for CONFIG GET: none of it changes while the program runs */
+	char dir[256];
+	uint8_t durability[LIMIT_STORE_NS];
+	uint64_t cache_bytes, keepalive_ns;
+};
+
+/* conn.c */
+void resp_send_later(struct resp_conn *c);
+uint64_t resp_random(struct resp_worker *w);
+const struct acl_user *resp_find_user(const struct resp_conn *c, const void *name, size_t len);
+void resp_conn_peer(const struct resp_conn *c, char out[64]);
+void resp_reset_conn(struct resp_conn *c);
+
+/* dispatch.c */
+void resp_dispatch(struct resp_conn *c, struct resp_args *args);
+void resp_job_start(struct resp_job *j);
+void resp_job_free(struct resp_job *j);
+void resp_store_error(struct reply *out, int err);
+struct resp_job *resp_job_new(
+	struct resp_conn *c, const struct resp_cmd *cmd, struct resp_args *args);
+
+/* multi.c */
+void resp_multi_queue(struct resp_conn *c, const struct resp_cmd *cmd, struct resp_args *args);
+void resp_multi_end(struct resp_conn *c);
+void resp_unwatch(struct resp_conn *c);
+void resp_exec_run(struct kvs_tx *tx);
+int resp_exec_lock(struct resp_job *j);
+
+extern const struct l7_action l7_resp;
+
+#endif

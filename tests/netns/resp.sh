@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The Redis protocol over veth, with Redis's own clients: commands, pipelines, large values, users,
+# cluster mode, a restart that keeps the data, a crash that loses nothing that was answered.
+#
+#   c eth0 ------ p0 [ lb ] p1 ------ sw (unused)
+source "$(dirname "$0")/lib.sh"
+command -v redis-cli >/dev/null || die "redis-cli" "not installed: run make deps"
+topo_two_arm
+export WORKERS=2
+config() {
+	head_two_arm
+	cat <<-CONF
+		store:
+		  dir: $TMP/store
+		  shards: ${SHARDS:-1}
+		  namespaces: {kv: ${DURABILITY:-always}, tmp: volatile}
+		  low_space: 1MiB
+		  ballast: 0
+		  cache: 16MiB
+		  request_memory: 64MiB
+		  block_cache: 8MiB
+		listeners:
+		  - {name: data, bind: ["192.0.2.80:6379", "[2001:db8:1::80]:6379"], action: resp}
+		  - name: locked
+		    bind: ["192.0.2.80:6380"]
+		    action: resp
+		    resp:
+		      namespace: tmp
+		      password: sesame
+		      users:
+		        - reader on >r ~pub:* +@read +@connection
+		        - nobody off nopass ~* +@all
+	CONF
+}
+config >"$TMP/weir.yaml"
+weir_start
+cli() { ns c timeout 10 redis-cli -h 192.0.2.80 "$@"; }
+
+equal "PING" PONG "$(cli ping)"
+equal "PING, IPv6" PONG "$(ns c timeout 10 redis-cli -h 2001:db8:1::80 ping)"
+equal "SET" OK "$(cli set greeting hello)"
+equal "GET" hello "$(cli get greeting)"
+equal "GET, IPv6" hello "$(ns c timeout 10 redis-cli -h 2001:db8:1::80 get greeting)"
+equal "GET of nothing" "" "$(cli get nothing)"
+equal "RESP3" hello "$(cli -3 get greeting)"
+equal "INCR from a pipe" $'1\n2\n3' "$(printf 'incr n\nincr n\nincr n\n' | cli)"
+equal "inline commands" $'+PONG\r\n$5\r\nhello\r' \
+	"$(ns c timeout 5 bash -c 'exec 3<>/dev/tcp/192.0.2.80/6379
+		printf "PING\r\nGET \"greeting\"\r\nQUIT\r\n" >&3; head -3 <&3')"
+equal "MULTI" $'OK\nQUEUED\nQUEUED\nOK\n4' "$(printf 'multi\nset greeting hallo\nincr n\nexec\n' | cli)"
+equal "an unknown command" \
+	"ERR unknown command 'NOPE', with args beginning with: 'a' 'b' " "$(cli NOPE a b | head -1)"
+equal "KEYS" $'greeting\nn' "$(cli keys '*' | sort)"
+equal "DBSIZE" 2 "$(cli dbsize)"
+
+# A value of a megabyte, there and back.
+head -c 1000000 /dev/urandom | base64 -w0 >"$TMP/big"
+equal "SET of 1.3 MB" OK "$(cli -x set big <"$TMP/big")"
+check "GET of 1.3 MB" cmp <(cli get big) <(cat "$TMP/big"; echo)
+equal "STRLEN of it" "$(stat -c %s "$TMP/big")" "$(cli strlen big)"
+
+# Mass insertion: 20,000 commands in one stream.
+seq 20000 | awk '{k="mass:" $1; v="value " $1;
+	printf "*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n", length(k), k, length(v), v}' >"$TMP/mass"
+at_least "redis-cli --pipe: replies" 20000 \
+	"$(cli --pipe <"$TMP/mass" | sed -n 's/.*replies: //p')"
+equal "one of them" "value 12345" "$(cli get mass:12345)"
+equal "SCAN finds them all" 20000 "$(cli --scan --pattern 'mass:*' | sort -u | wc -l)"
+equal "DBSIZE of all" 20003 "$(cli dbsize)"
+
+# redis-benchmark: no error, every kind of pipeline.
+bench() { ns c timeout 60 redis-benchmark -h 192.0.2.80 -q "$@" 2>&1; }
+check "redis-benchmark, 50 connections" bench -n 10000 -t ping,set,get,incr -r 1000
+check "redis-benchmark, pipelines" bench -n 40000 -P 16 -t set,get,mset -r 1000
+check_not "redis-benchmark says no error" grep -i error "$TMP/check"
+
+# Users.
+locked() { cli -p 6380 "$@" 2>/dev/null; }
+equal "no password" "NOAUTH Authentication required." "$(locked get x)"
+equal "a wrong one" "WRONGPASS invalid username-password pair or user is disabled." \
+	"$(printf 'auth wrong\n' | locked)"
+equal "the right one" OK "$(locked -a sesame set pub:x 1)"
+equal "a user's right" 1 "$(locked --user reader --pass r get pub:x)"
+equal "a user's missing right" "NOPERM this user has no permissions to run the 'set' command" \
+	"$(locked --user reader --pass r set pub:x 2)"
+equal "another key" \
+	"NOPERM this user has no permissions to access one of the keys used as arguments" \
+	"$(locked --user reader --pass r get x)"
+equal "a user that is off" NOAUTH "$(locked --user nobody --pass x get x | cut -d' ' -f1)"
+equal "namespaces are apart" "" "$(cli get pub:x)"
+
+# Cluster clients.
+equal "CLUSTER KEYSLOT" 12182 "$(cli cluster keyslot foo)"
+equal "redis-cli -c" hallo "$(cli -c get greeting)"
+
+# Durability: answered writes survive an orderly stop and kill -9.
+stop_pid $weir_pid
+weir_start
+equal "after a restart" hallo "$(cli get greeting)"
+equal "after a restart: all of them" 20000 "$(cli --scan --pattern 'mass:*' | wc -l)"
+equal "before the crash" OK "$(cli set last words)"
+kill -9 $weir_pid
+wait $weir_pid 2>/dev/null
+weir_start
+equal "after kill -9" words "$(cli get last)"
+
+# A reload changes users and leaves the store alone.
+sed -i 's/>r ~pub/>other ~pub/' "$TMP/weir.yaml"
+check "reload" weir_reload
+equal "the new password" "" "$(locked --user reader --pass other get pub:y)"
+equal "the old one" NOAUTH "$(locked --user reader --pass r get pub:x | cut -d' ' -f1)"
+sed -i 's/block_cache: 8MiB/block_cache: 9MiB/' "$TMP/weir.yaml"
+check_not "a reload cannot change the store" weir_reload
+finish
