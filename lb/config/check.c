@@ -9,6 +9,7 @@
 /* The smallest that a packet buffer of 2 KiB can take: struct rte_mbuf, headroom, mempool header.
  */
 #define MBUF_BYTES UINT64_C(2368)
+#define REF_BYTES  UINT64_C(448) /* a buffer without room for data */
 
 static int by_name(const void *pa, const void *pb)
 {
@@ -54,10 +55,20 @@ const char *check_unusable(const struct ip_addr *a)
 	return ip_addr_eq(a, &loopback6) ? "is a loopback address" : NULL;
 }
 
+/* Of each worker, as lb/app_tcp.c makes them. */
+static uint64_t tcp_bytes(const struct config *cfg)
+{
+	if (!cfg->tcp_given && cfg->listener_cnt == 0)
+		return 0;
+	return (MBUF_BYTES + REF_BYTES) * cfg->tcp.packet_headers +
+	       MBUF_BYTES * cfg->tcp.data_buffers;
+}
+
 static void check_mbufs(struct check *c, struct config_tree *t)
 {
 	const struct config_memory *m = &c->cfg->memory;
-	uint64_t rx = 0, tx = 0, bytes = MBUF_BYTES * m->mbufs * c->cfg->workers.count;
+	uint64_t rx = 0, tx = 0, tcp = tcp_bytes(c->cfg);
+	uint64_t bytes = (MBUF_BYTES * m->mbufs + tcp) * c->cfg->workers.count;
 
 	if (schema_value(t, "mbufs")->bad)
 		return;
@@ -78,10 +89,10 @@ static void check_mbufs(struct check *c, struct config_tree *t)
 	if (m->dpdk_bytes && m->dpdk_bytes < bytes && !schema_value(t, "dpdk")->bad)
 		diag_error(c->diag, schema_mark(t, "dpdk"),
 			"dpdk: %" PRIu64
-			" MiB cannot hold %u buffers for each of %u workers: at least "
+			" MiB cannot hold %u buffers%s for each of %u workers: at least "
 			"%" PRIu64 " MiB",
-			m->dpdk_bytes >> 20, m->mbufs, c->cfg->workers.count,
-			(bytes + (1 << 20) - 1) >> 20);
+			m->dpdk_bytes >> 20, m->mbufs, tcp > 0 ? " and those of tcp" : "",
+			c->cfg->workers.count, (bytes + (1 << 20) - 1) >> 20);
 }
 
 void check_machine(struct check *c)

@@ -32,8 +32,10 @@ const struct l7_endpoint *l7_table_find(
 
 bool l7_table_owns(const struct l7_table *t, const struct ip_addr *addr)
 {
-	for (uint32_t i = 0; i < t->endpoint_cnt; i++)
-		if (ip_addr_eq(&t->endpoints[i].addr, addr))
+	uint32_t b = place(t, addr, 0);
+
+	for (; t->owned[b] != 0; b = (b + 1) & t->bucket_mask)
+		if (ip_addr_eq(&t->endpoints[t->owned[b] - 1].addr, addr))
 			return true;
 	return false;
 }
@@ -254,6 +256,12 @@ static void add_endpoint(struct l7_table *t, const struct l7_endpoint *e)
 		b = (b + 1) & t->bucket_mask;
 	t->endpoints[t->endpoint_cnt++] = *e;
 	t->buckets[b] = t->endpoint_cnt;
+	if (l7_table_owns(t, &e->addr))
+		return;
+	b = place(t, &e->addr, 0);
+	while (t->owned[b] != 0)
+		b = (b + 1) & t->bucket_mask;
+	t->owned[b] = t->endpoint_cnt;
 }
 
 static int allocate(const struct l7_build *in, struct l7_table *t)
@@ -270,8 +278,9 @@ static int allocate(const struct l7_build *in, struct l7_table *t)
 	t->listeners = calloc(in->cfg->listener_cnt + 1, sizeof(*t->listeners));
 	t->endpoints = calloc(binds + 1, sizeof(*t->endpoints));
 	t->buckets = calloc(t->bucket_mask + 1, sizeof(*t->buckets));
+	t->owned = calloc(t->bucket_mask + 1, sizeof(*t->owned));
 	t->locals = calloc(locals + 1, sizeof(*t->locals));
-	return t->listeners && t->endpoints && t->buckets && t->locals ? 0 : -ENOMEM;
+	return t->listeners && t->endpoints && t->buckets && t->owned && t->locals ? 0 : -ENOMEM;
 }
 
 static int add_listener(const struct l7_build *in, struct l7_table *t, uint32_t i)
@@ -372,6 +381,7 @@ void l7_table_free(struct l7_table *t)
 	free(t->listeners);
 	free(t->endpoints);
 	free(t->buckets);
+	free(t->owned);
 	free(t->locals);
 	free(t);
 }

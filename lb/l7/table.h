@@ -8,7 +8,7 @@
  * Units:      ports in network order unless named _host.
  * Errors:     -ENOMEM; -ENOSPC when more listeners or backends are in use than there are ids.
  * Limits:     LIMIT_LISTENERS, L7_MEMBERS, LIMIT_TCP_LISTENERS endpoints.
- * Cost:       l7_table_find() is one probe of a hash at most half full. */
+ * Cost:       l7_table_find() and l7_table_owns() are one probe of a hash at most half full. */
 #ifndef LB_L7_TABLE_H
 #define LB_L7_TABLE_H
 
@@ -46,6 +46,7 @@ struct l7_table {
 	uint32_t member_epoch[L7_MEMBERS];
 	struct l7_endpoint *endpoints;
 	uint32_t *buckets;      /* index of an endpoint + 1, or 0 */
+	uint32_t *owned;        /* the same by address alone, the first endpoint of each */
 	struct ip_addr *locals; /* configured sources towards backends, each once */
 	struct up_table *ups;
 	struct l7_sites *sites; /* one reference */

@@ -9,8 +9,11 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/base/hash.h"
+#include "dataplane/base/log.h"
 #include "dataplane/base/time.h"
 #include "lb/l7/worker_pvt.h"
+
+#define NO_PORT_LOG_NS (10 * NS_PER_SEC)
 
 static void next_backend(struct l7_conn *c);
 
@@ -78,14 +81,8 @@ static uint32_t choose(struct l7_conn *c, const struct l7_listener *l)
 
 static void drop_back(struct l7_conn *c)
 {
-	struct l7_member_stats *s = &c->w->members[c->member];
-	struct tcp_info i;
-
-	if (tcp_info(c->w->engine, c->back, &i) == 0) {
-		l7_count(&s->bytes_in, i.bytes_in);
-		l7_count(&s->bytes_out, i.bytes_acked);
-	}
-	l7_count(&s->active, (uint64_t)-1);
+	l7_note_back(c);
+	l7_count(&c->w->members[c->member].active, (uint64_t)-1);
 	c->back = TCP_NONE;
 }
 
@@ -235,6 +232,20 @@ static int connect_to(struct l7_conn *c, const struct l7_listener *l, uint32_t n
 	return rc;
 }
 
+/* Rarely: it happens at the rate of connections when it does. */
+static void say_no_port(struct l7_conn *c, const struct l7_listener *l)
+{
+	struct l7_worker *w = c->w;
+	const struct tcp_counters *k = tcp_counters(w->engine);
+
+	if (w->now_ns < w->no_port_ns)
+		return;
+	w->no_port_ns = w->now_ns + NO_PORT_LOG_NS;
+	LOG_WRN("no local port is left towards a backend",
+		"worker=%u listener=%s total=%llu refused_by_steering=%llu", w->conf.index,
+		l->cfg->name, (unsigned long long)k->no_port, (unsigned long long)k->port_refused);
+}
+
 static void give_up(struct l7_conn *c, uint64_t *counter)
 {
 	l7_count(counter, 1);
@@ -260,9 +271,10 @@ static void next_backend(struct l7_conn *c)
 		if (rc != -EADDRNOTAVAIL)
 			l7_count(&c->w->members[c->member].errors, 1);
 	}
-	if (rc == -EADDRNOTAVAIL)
+	if (rc == -EADDRNOTAVAIL) {
+		say_no_port(c, l);
 		give_up(c, &s->no_port);
-	else
+	} else
 		give_up(c, c->tries == 0 ? &s->no_backend : &s->failed);
 }
 

@@ -33,16 +33,6 @@ void l7_chain_free(struct rte_mbuf *chain)
 
 /* ---- ends ---- */
 
-static void note_bytes(struct l7_conn *c)
-{
-	struct tcp_info i;
-
-	if (!l7_io_is_open(&c->front) || l7_io_info(&c->front, &i) != 0)
-		return;
-	l7_count(&l7_stats(c)->bytes_in, i.bytes_in);
-	l7_count(&l7_stats(c)->bytes_out, i.bytes_acked);
-}
-
 void l7_finish(struct l7_conn *c)
 {
 	struct l7_worker *w = c->w;
@@ -59,17 +49,18 @@ void l7_finish(struct l7_conn *c)
 
 void l7_close(struct l7_conn *c)
 {
-	note_bytes(c);
+	l7_note_front(c);
 	l7_io_close(&c->front);
 	l7_finish(c);
 }
 
 void l7_abort(struct l7_conn *c)
 {
-	note_bytes(c);
+	l7_note_front(c);
 	if (l7_io_is_open(&c->front))
 		l7_io_abort(&c->front);
 	if (c->back != TCP_NONE) {
+		l7_note_back(c);
 		(void)tcp_abort(c->w->engine, c->back);
 		l7_count(&c->w->members[c->member].active, (uint64_t)-1);
 	}
@@ -223,7 +214,7 @@ static void on_closed(struct tcp_engine *e, uint64_t conn, void *user, enum tcp_
 
 	(void)e;
 	(void)conn;
-	note_bytes(c);
+	l7_note_front(c);
 	c->front.conn = TCP_NONE;
 	if (end != TCP_END_NORMAL)
 		l7_count(&l7_stats(c)->resets, 1);
@@ -279,6 +270,8 @@ static struct l7_conn *conn_new(
 
 	if (idx == POOL_NONE)
 		return NULL;
+	if (idx >= w->conn_high)
+		w->conn_high = idx + 1;
 	c = pool_at(&w->conns, idx);
 	memset(c, 0, sizeof(*c));
 	c->w = w;
@@ -577,6 +570,7 @@ void l7_worker_run(struct l7_worker *w, uint64_t now_ns)
 	/* What callbacks have left to be done may begin something that does so too. */
 	for (int i = 0; i < TASK_ROUNDS && http_worker_tasks(w->http); i++)
 		tcp_flush(w->engine, now_ns);
+	l7_account(w);
 	answer_dump(w);
 	if (unlikely(w->draining) && now_ns >= w->waiting_next_ns)
 		count_waiting(w);
@@ -590,9 +584,10 @@ bool l7_worker_resume(struct l7_worker *w)
 uint64_t l7_worker_next_ns(const struct l7_worker *w)
 {
 	uint64_t a = tcp_next_timer_ns(w->engine), b = wheel_next_ns(&w->wheel),
-		 c = http_worker_next_ns(w->http);
+		 c = http_worker_next_ns(w->http), d = l7_account_next_ns(w);
 
 	a = a < b ? a : b;
+	c = c < d ? c : d;
 	return a < c ? a : c;
 }
 

@@ -5,10 +5,12 @@
  * Invariants: LW1 an accepted connection holds one struct l7_conn until both its sides have ended.
  *             LW2 nothing of a table is kept after l7_worker_adopt() replaced it.
  *             LW3 bytes are reported consumed only when the next one has taken them, so that what
- * is held for a slow reader is bounded by the windows. Units:      ns, bytes; ports in network
- * order unless named _host. Limits:     a listener's connection limit counts all workers; workers
- * that accept at the same instant may pass it by one each. Cost:       no allocation, lock or
- * system call. */
+ *                 is held for a slow reader is bounded by the windows.
+ * Units:      ns, bytes; ports in network order unless named _host.
+ * Limits:     a listener's connection limit counts all workers; workers that accept at the same
+ *             instant may pass it by one each. Byte counters lag behind by a second for each 16,000
+ *             connections of a worker, and by a few ms at least.
+ * Cost:       no allocation, lock or system call. */
 #ifndef LB_L7_WORKER_H
 #define LB_L7_WORKER_H
 
@@ -30,17 +32,17 @@ struct l7_worker;
 	C(retries, "connection attempts to another backend after one failed")   \
 	C(idle, "connections reset: nothing moved for idle_timeout")            \
 	C(resets, "connections ended by a reset or timeout of either side")     \
-	C(bytes_in, "bytes from clients, of connections that ended")            \
-	C(bytes_out, "bytes acknowledged by clients, of connections that ended")
+	C(bytes_in, "bytes from clients")                                       \
+	C(bytes_out, "bytes acknowledged by clients")
 
-#define L7_MEMBER_COUNTERS(C)                                            \
-	C(connects, "connections opened")                                \
-	C(refused, "attempts that were refused")                         \
-	C(timeouts, "attempts that timed out")                           \
-	C(errors, "attempts that failed otherwise")                      \
-	C(resets, "connections that the backend reset")                  \
-	C(bytes_in, "bytes from the backend, of connections that ended") \
-	C(bytes_out, "bytes acknowledged by the backend, of connections that ended")
+#define L7_MEMBER_COUNTERS(C)                           \
+	C(connects, "connections opened")               \
+	C(refused, "attempts that were refused")        \
+	C(timeouts, "attempts that timed out")          \
+	C(errors, "attempts that failed otherwise")     \
+	C(resets, "connections that the backend reset") \
+	C(bytes_in, "bytes from the backend")           \
+	C(bytes_out, "bytes acknowledged by the backend")
 
 struct l7_listener_stats {
 	uint64_t active; /* gauge */

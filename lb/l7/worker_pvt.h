@@ -53,9 +53,9 @@ struct h1_front {
 
 struct l7_conn {
 	struct l7_worker *w;
-	const struct l7_action *action;
-	struct l7_io front; /* the client's side */
-	uint64_t back;      /* TCP_NONE: not there */
+	const struct l7_action *action; /* NULL: the place is free */
+	struct l7_io front;             /* the client's side */
+	uint64_t back;                  /* TCP_NONE: not there */
 	struct rte_mbuf *pend, *pend_tail;
 	uint32_t pend_len;
 	uint32_t listener, member; /* ids */
@@ -66,6 +66,9 @@ struct l7_conn {
 	struct proxy_header peer; /* client and the address it asked for */
 	uint64_t sent;            /* of source */
 	uint64_t idle_ns, moved;  /* bytes moved by the last check */
+	struct {
+		uint64_t front_in, front_out, back_in, back_out;
+	} noted; /* bytes that are in the counters (account.c) */
 	struct wheel_timer timer;
 	struct h1_front h1; /* of action http */
 	void *state;        /* the action's own */
@@ -90,6 +93,10 @@ struct l7_worker {
 	uint64_t active;
 	uint64_t waiting, waiting_next_ns; /* while draining */
 	bool draining;
+	uint32_t conn_high;             /* places of `conns` ever used */
+	uint32_t note_next, note_left;  /* of account.c's walk */
+	uint64_t noted_ns, noted_moved; /* its last step; bytes of the engine when it began */
+	uint64_t no_port_ns;            /* when it may be logged again */
 	struct l7_open opens[LIMIT_TCP_LISTENERS];
 	uint32_t open_high;
 	uint32_t wrr_next[LIMIT_LISTENERS], local_next;
@@ -127,6 +134,13 @@ void l7_chain_free(struct rte_mbuf *chain);
 void l7_strip(struct l7_conn *c, uint32_t n);
 /* Send what is pending on `to`; reports to the client's side what was taken. -errno as tcp_send. */
 int64_t l7_pass_pend(struct l7_conn *c, const struct l7_io *to);
+/* account.c: count what has moved since the last time; the connection is open. */
+void l7_note_front(struct l7_conn *c);
+void l7_note_back(struct l7_conn *c);
+/* Once a turn: the same for some of all connections. */
+void l7_account(struct l7_worker *w);
+/* When it wants another turn. */
+uint64_t l7_account_next_ns(const struct l7_worker *w);
 /* End in order (what is queued is still sent), or with a reset. c is gone afterwards. */
 void l7_close(struct l7_conn *c);
 void l7_abort(struct l7_conn *c);

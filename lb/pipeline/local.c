@@ -108,7 +108,11 @@ void local_input(struct pipeline *p, struct rte_mbuf *m, struct pkt_meta *pm)
 		return;
 	}
 	if (tap == NULL) {
-		worker_drop(p->w, m, REASON_LOCAL_NO_LISTENER);
+		/* Nobody but the TCP engine can say so where listeners share the port's address. */
+		if (p->l7 != NULL && pm->proto == PROTO_TCP && l7_table_owns(p->gen->l7, &pm->dst))
+			tcp_side_input(p, m, pm);
+		else
+			worker_drop(p->w, m, REASON_LOCAL_NO_LISTENER);
 		return;
 	}
 	if (host_tap_push(tap, m))

@@ -145,12 +145,17 @@ static uint32_t tcp_worker(const struct pipeline *p, const struct rte_mbuf *m,
 	return (uint32_t)(((h >> 32) * p->w->worker_cnt) >> 32);
 }
 
-static bool opens_from(const struct pipeline *p, const struct ip_addr *a)
+static bool is_own(const struct pipeline *p, const struct ip_addr *a)
 {
 	for (uint32_t i = 0; i < p->gen->if_cnt; i++)
 		if (net_if_owns(&p->ifs[i], a))
 			return true;
-	return l7_table_local(p->gen->l7, a);
+	return false;
+}
+
+static bool opens_from(const struct pipeline *p, const struct ip_addr *a)
+{
+	return is_own(p, a) || l7_table_local(p->gen->l7, a);
 }
 
 /* What belongs to the TCP engine, or may: answers to connections that were opened here share their
@@ -175,6 +180,20 @@ static enum steer_to steer_tcp(const struct pipeline *p, const struct rte_mbuf *
 	return STEER_TO_FORWARD;
 }
 
+/* A segment for a listener's address at a port without one: the engine answers it with a reset. At
+ * a port's own address the host may have a service, behind its TAP. */
+static bool closed_port(const struct pipeline *p, const struct rte_mbuf *m,
+	const struct pkt_meta *pm, uint32_t *worker)
+{
+	struct ends e;
+
+	if (pm->flags & PKT_F_ICMP_ERROR || !tcp_ends(pm, &e) ||
+		!l7_table_owns(p->gen->l7, &pm->dst) || is_own(p, &pm->dst))
+		return false;
+	*worker = tcp_worker(p, m, pm, &e, true);
+	return true;
+}
+
 enum steer_to steer(const struct pipeline *p, const struct rte_mbuf *m, const struct pkt_meta *pm,
 	struct l4_lookup *lk, uint32_t *worker)
 {
@@ -192,6 +211,8 @@ enum steer_to steer(const struct pipeline *p, const struct rte_mbuf *m, const st
 		return STEER_TO_FORWARD;
 	}
 	*worker = LOCAL_WORKER;
+	if (p->l7 != NULL && closed_port(p, m, pm, worker))
+		return STEER_TO_TCP;
 	if (ip_addr_is_multicast(&pm->dst) || net_if_owns(&p->ifs[port], &pm->dst) ||
 		local_owns(p, &pm->dst))
 		return STEER_TO_LOCAL;

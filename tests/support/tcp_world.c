@@ -224,13 +224,13 @@ static void settle(struct tcp_world *w)
 	for (uint32_t turn = 0; turn < TURNS_MAX; turn++) {
 		uint32_t busy = 0;
 
-		for (uint32_t i = 0; i < app_worker_count(w->app); i++)
-			busy += app_iterate(w->app, i, w->now_ns);
-		busy += take(w);
 		for (uint32_t i = 0; i < w->host_cnt; i++) {
 			tcp_run_timers(w->hosts[i].e, w->now_ns);
 			tcp_flush(w->hosts[i].e, w->now_ns);
 		}
+		for (uint32_t i = 0; i < app_worker_count(w->app); i++)
+			busy += app_iterate(w->app, i, w->now_ns);
+		busy += take(w);
 		if (busy == 0)
 			return;
 	}

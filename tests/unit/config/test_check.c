@@ -188,6 +188,16 @@ static void workers_memory_and_l4(void **state)
 			"t:3:16: error: dpdk: 64 MiB cannot hold 16384 buffers for each of 2 "
 			"workers: at "
 			"least 74 MiB\n"},
+		{PORT GOOD
+			"memory: {dpdk: 48MiB}\ntcp: {packet_headers: 8192, data_buffers: 4096}\n",
+			"t:3:16: error: dpdk: 48 MiB cannot hold 16384 buffers and those of tcp "
+			"for "
+			"each of 1 workers: at least 69 MiB\n"},
+		{PORT "memory: {dpdk: 68MiB}\nlisteners: [{name: e, bind: [192.0.2.9:7], action: "
+		      "echo}]\n",
+			"t:2:16: error: dpdk: 68 MiB cannot hold 16384 buffers and those of tcp "
+			"for "
+			"each of 1 workers: at least 69 MiB\n"},
 		{PORT GOOD "l4: {local_ports: 2000-2001}\nworkers: 3\n",
 			"t:3:19: error: local_ports: 2 ports for 3 workers\n"},
 		{PORT GOOD "l4: {hash_seed: \"\"}\n",
