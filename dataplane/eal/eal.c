@@ -15,6 +15,7 @@
 #include <rte_errno.h>
 #include <rte_log.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
 #include <rte_version.h>
 
 #include "dataplane/base/assert.h"
@@ -23,6 +24,9 @@
 
 #define ARG_MAX_CNT 64
 #define ARG_MAX_LEN 4096
+
+/* No PCI device: nobody needs buffers that are contiguous for a bus. */
+static bool packed_pools;
 
 struct args {
 	char *v[ARG_MAX_CNT];
@@ -102,6 +106,7 @@ int eal_start(const struct eal_params *p)
 	}
 	if (p->pci_cnt == 0)
 		arg_add(&a, "--no-pci");
+	packed_pools = p->pci_cnt == 0;
 	arg_add(&a, p->verbose ? "--log-level=lib.*:info" : "--log-level=*:error");
 	memcpy(kept, a.v, sizeof(kept));
 	rc = rte_eal_init(a.n, kept);
@@ -133,6 +138,33 @@ static uint32_t buffer_room(uint32_t frame_len)
 	return ROUND_UP(frame_len + RTE_PKTMBUF_HEADROOM, CACHE_LINE);
 }
 
+/* The af_xdp driver gives the kernel `count` times the size of an element, from the first one on.
+ * The mempool library leaves gaps so that no element crosses a page, so that the last ones would
+ * lie outside: the kernel refuses each when it comes by, and it is lost to the driver for good. */
+static struct rte_mempool *create_packed(
+	const char *name, uint32_t count, uint32_t cache, uint32_t room, int socket)
+{
+	struct rte_pktmbuf_pool_private sizes = {.mbuf_data_room_size = (uint16_t)room,
+		.mbuf_priv_size = ROUND_UP(sizeof(struct pkt_priv), 8)};
+	struct rte_mempool *mp = rte_mempool_create_empty(name, count,
+		(uint32_t)sizeof(struct rte_mbuf) + sizes.mbuf_priv_size + room, cache,
+		sizeof(sizes), socket, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+
+	if (mp == NULL)
+		return NULL;
+	if (rte_mempool_set_ops_byname(mp, rte_mbuf_best_mempool_ops(), NULL) != 0) {
+		rte_mempool_free(mp);
+		return NULL;
+	}
+	rte_pktmbuf_pool_init(mp, &sizes);
+	if (rte_mempool_populate_default(mp) < 0) {
+		rte_mempool_free(mp);
+		return NULL;
+	}
+	(void)rte_mempool_obj_iter(mp, rte_pktmbuf_init, NULL);
+	return mp;
+}
+
 struct rte_mempool *eal_pool_create(
 	const char *name, uint32_t count, uint32_t frame_len, int socket)
 {
@@ -140,6 +172,8 @@ struct rte_mempool *eal_pool_create(
 	uint32_t room = buffer_room(frame_len);
 
 	ASSERT(room <= UINT16_MAX);
+	if (packed_pools)
+		return create_packed(name, count, cache, room, socket);
 	return rte_pktmbuf_pool_create(
 		name, count, cache, ROUND_UP(sizeof(struct pkt_priv), 8), (uint16_t)room, socket);
 }

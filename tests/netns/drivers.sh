@@ -30,9 +30,14 @@ serves() { # NAME
 {
 	DRIVER=net_af_xdp head_two_arm
 	echo "$services"
+	echo 'listeners: [{name: echo, bind: ["203.0.113.81:7"], action: echo}]'
 } >"$TMP/weir.yaml"
 weir_start
 serves af_xdp
+# So many buffers are in use at once that those at the pool's end come by too, in both directions.
+check "af_xdp: echo" tcp echo 203.0.113.81 7 20000000
+check "af_xdp: echo on 1,000 connections at once" tcp echo 203.0.113.81 7 30000 1000
+check "af_xdp: echo once more" tcp echo 203.0.113.81 7 20000000
 check "af_xdp: UDP in fragments, both ways" udp 203.0.113.80 9000 5000
 ledger_check
 stop_pid "$weir_pid"

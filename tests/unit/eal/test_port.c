@@ -55,6 +55,32 @@ static struct port_params params(const char *device)
 		.pool = pool};
 }
 
+struct span {
+	uintptr_t lo, hi;
+};
+
+static void widen(struct rte_mempool *mp, void *arg, void *obj, unsigned idx)
+{
+	struct span *s = arg;
+
+	(void)mp;
+	(void)idx;
+	s->lo = (uintptr_t)obj < s->lo ? (uintptr_t)obj : s->lo;
+	s->hi = (uintptr_t)obj > s->hi ? (uintptr_t)obj : s->hi;
+}
+
+/* What the af_xdp driver takes for granted. */
+static void buffers_lie_without_gaps(void **state)
+{
+	struct span s = {UINTPTR_MAX, 0};
+
+	(void)state;
+	assert_int_equal(rte_mempool_obj_iter(pool, widen, &s), 4095);
+	assert_int_equal(pool->nb_mem_chunks, 1);
+	assert_int_equal(
+		s.hi - s.lo, 4094u * (pool->header_size + pool->elt_size + pool->trailer_size));
+}
+
 static void a_frame_fits_its_room(void **state)
 {
 	(void)state;
@@ -177,6 +203,7 @@ static void packets_of_several_segments_are_made_linear(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(buffers_lie_without_gaps),
 		cmocka_unit_test(a_frame_fits_its_room),
 		cmocka_unit_test(null_device_has_a_queue_for_each_worker),
 		cmocka_unit_test(two_ports_of_one_driver_stand_side_by_side),
