@@ -38,7 +38,7 @@ struct http_policy_ops {
 /* Stands first in the struct of each policy. */
 struct http_policy {
 	const struct http_policy_ops *ops;
-	uint32_t refs; /* chains that have it; control's */
+	_Atomic uint32_t refs; /* sites that have it, and jobs about it */
 };
 
 #define LIMIT_POLICIES 32 /* of one chain */
@@ -55,8 +55,8 @@ void http_policies_response(struct http_route_worker *rw, struct http_stream *s)
 /* The stream ends while a policy waits: go_on() will not be called. Harmless otherwise. */
 void http_policies_cancel(struct http_route_worker *rw, struct http_stream *s);
 
-/* Who is told that a stream can go on: with HTTP_GO all policies have passed and the action is to
- * be started; ANSWERED needs nothing. */
+/* Who is told that a stream can go on: always with HTTP_GO, all policies have passed. A policy that
+ * answers after it waited calls http_fail() or http_respond() from http_policies_poll(). */
 void http_policies_on_done(
 	struct http_route_worker *rw, void (*go_on)(struct http_stream *s, enum http_verdict v));
 /* In the worker's loop: what slow work is done. Returns how many streams went on. */

@@ -79,19 +79,17 @@ struct http_route_worker;
 
 /* `policy_state` of a stream: what routing and policies remember of its request. */
 struct http_exchange {
-	struct span matched_prefix; /* of the path, if a prefix matched */
+	struct span original_path, original_query, original_host; /* as matched, before rewriting */
 	struct span captures[HTTP_CAPTURES];
 	uint32_t capture_cnt;
-	struct span original_path; /* normalised, before rewriting */
-	struct span original_host;
-	uint32_t max_body_seen;
-	uint64_t draw;      /* random or hash: which share of a split */
-	uint32_t waiting;   /* job of a policy, plus one; 0: none */
 	uint32_t policy_at; /* policies of the chain that have passed */
-	struct span trace_id;
-	struct span user; /* who was authenticated; empty: nobody */
-	char *traceparent;
-	struct span cors_origin;
+	uint32_t waiting;   /* job of a policy, plus one; 0: none */
+	bool responded;     /* the response side of the policies ran */
+	bool trusted;       /* a trusted proxy sent it */
+	struct ip_addr hop; /* who sent it: the client, or the last proxy before us */
+	struct span trace_id, traceparent;
+	struct span user;  /* who was authenticated; empty: nobody */
+	void *policies[4]; /* what single policies keep; by them */
 };
 
 /* prev: the site of that name in the last generation, or NULL; limiters that did not change go on
@@ -109,7 +107,6 @@ void http_site_free(struct http_site *site); /* NULL is fine */
 
 const char *http_site_name(const struct http_site *site);
 const struct config_http_client *http_site_client(const struct http_site *site);
-enum http_underscores http_site_underscores(const struct http_site *site);
 enum http_server_header http_site_server(const struct http_site *site);
 uint32_t http_site_route_cnt(const struct http_site *site);
 const struct http_route *http_site_route(const struct http_site *site, uint32_t idx);
@@ -122,9 +119,9 @@ bool http_site_error_page(const struct http_site *site, struct http_stream *s, u
 struct http_route_worker *http_route_worker_create(uint32_t idx, uint64_t seed);
 void http_route_worker_destroy(struct http_route_worker *rw);
 
-/* s->req as the codec made it; fills s->client, s->request_id, s->route, s->policy_state. What
- * comes back is HTTP_END_OK, or what to http_fail() with: BAD_REQUEST, NO_ROUTE, LOOP, NO_MEMORY,
- * METHOD_NOT_ALLOWED. */
+/* s->site and s->req as the codec made it (s->client and s->peer from the connection); fills
+ * s->client, s->request_id, s->route, s->policy_state. What comes back is HTTP_END_OK, or what to
+ * http_fail() with: BAD_REQUEST, NO_ROUTE, LOOP, NO_MEMORY, METHOD_NOT_ALLOWED. */
 enum http_end http_request_prepare(struct http_route_worker *rw, struct http_stream *s) WARN_UNUSED;
 /* The request as the backend is to see it. HTTP_END_OK, NO_MEMORY or HEAD_TOO_LARGE. */
 enum http_end http_request_rewrite(struct http_route_worker *rw, struct http_stream *s) WARN_UNUSED;
