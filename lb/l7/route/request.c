@@ -6,23 +6,38 @@
 #include "lb/l7/route/path.h"
 #include "lb/l7/route/route_pvt.h"
 
-/* ---- before a route is known ---- */
+/* ---- which upstream ---- */
 
-static enum http_end look_at_names(const struct http_site *site, struct http_stream *s)
+bool route_sticky_value(const struct http_route *r, const struct http_site *site,
+	const struct http_stream *s, uint64_t *hash)
 {
-	if (site->underscores == HTTP_UNDERSCORES_KEEP)
-		return HTTP_END_OK;
-	for (uint32_t i = 0; i < s->req.field_cnt; i++) {
-		struct http_field *f = &s->req.fields[i];
+	const struct http_field *f;
+	struct ip_addr a = s->client;
+	struct span v = {NULL, 0};
 
-		if (f->id != HTTP_FIELD_OTHER || !memchr(f->name.at, '_', f->name.len))
-			continue;
-		if (site->underscores == HTTP_UNDERSCORES_REFUSE)
-			return HTTP_END_BAD_REQUEST;
-		f->flags |= HTTP_F_GONE;
+	switch (r->sticky_by) {
+	case HTTP_BY_CLIENT:
+		if (!ip_addr_is4(&a))
+			a.d[1] = 0;
+		v = (struct span){(const char *)a.b, sizeof(a.b)};
+		break;
+	case HTTP_BY_COOKIE:
+		v = template_cookie(&s->req, r->sticky_name);
+		break;
+	case HTTP_BY_HEADER:
+		f = http_head_find(&s->req, r->sticky_name, NULL);
+		v = f ? f->value : v;
+		break;
+	case HTTP_BY_NOTHING:
+		break;
 	}
-	return HTTP_END_OK;
+	if (v.len == 0)
+		return false;
+	*hash = siphash24(&site->seed, v.at, v.len);
+	return true;
 }
+
+/* ---- before a route is known ---- */
 
 static enum http_end normalise(const struct http_site *site, struct http_stream *s)
 {
@@ -129,8 +144,6 @@ static enum http_end prepare(
 	memset(x, 0, sizeof(*x));
 	forwarded_client(site, s, x);
 	e = ids_prepare(site, rw, s, x);
-	if (e == HTTP_END_OK)
-		e = look_at_names(site, s);
 	if (e != HTTP_END_OK)
 		return e;
 	if (in_a_loop(site, s))
@@ -148,7 +161,11 @@ static enum http_end prepare(
 	x->original_query = s->req.query;
 	x->original_host = s->req.host;
 	s->route = http_site_match(site, rw, s, x, NULL);
-	return s->route ? HTTP_END_OK : HTTP_END_NO_ROUTE;
+	if (!s->route)
+		return HTTP_END_NO_ROUTE;
+	if (s->route->target_cnt > 1 && !route_sticky_value(s->route, site, s, &x->draw))
+		x->draw = rng_next(&rw->rng);
+	return HTTP_END_OK;
 }
 
 enum http_end http_request_prepare(struct http_route_worker *rw, struct http_stream *s)
@@ -379,6 +396,8 @@ void http_response_rewrite(struct http_route_worker *rw, struct http_stream *s)
 	const struct http_site *site = s->site;
 
 	(void)rw;
+	if (!site)
+		return;
 	if (site->server == HTTP_SERVER_REMOVE)
 		http_head_remove(&s->resp, HTTP_FIELD_SERVER);
 	else if (site->server == HTTP_SERVER_WEIR)
@@ -389,48 +408,16 @@ void http_response_rewrite(struct http_route_worker *rw, struct http_stream *s)
 		(void)!edit(s, &s->resp, s->route->response_edits, route_exchange(s));
 }
 
-/* ---- which upstream ---- */
-
-bool route_sticky_value(const struct http_route *r, const struct http_site *site,
-	const struct http_stream *s, uint64_t *hash)
-{
-	const struct http_field *f;
-	struct ip_addr a = s->client;
-	struct span v = {NULL, 0};
-
-	switch (r->sticky_by) {
-	case HTTP_BY_CLIENT:
-		if (!ip_addr_is4(&a))
-			a.d[1] = 0;
-		v = (struct span){(const char *)a.b, sizeof(a.b)};
-		break;
-	case HTTP_BY_COOKIE:
-		v = template_cookie(&s->req, r->sticky_name);
-		break;
-	case HTTP_BY_HEADER:
-		f = http_head_find(&s->req, r->sticky_name, NULL);
-		v = f ? f->value : v;
-		break;
-	case HTTP_BY_NOTHING:
-		break;
-	}
-	if (v.len == 0)
-		return false;
-	*hash = siphash24(&site->seed, v.at, v.len);
-	return true;
-}
-
 uint32_t http_route_target(
 	struct http_route_worker *rw, const struct http_route *r, const struct http_stream *s)
 {
-	uint64_t h;
+	const struct http_exchange *x = route_exchange(s);
 	uint32_t at;
 
+	(void)rw;
 	if (r->target_cnt == 1)
 		return r->targets[0].upstream;
-	if (!route_sticky_value(r, s->site, s, &h))
-		h = rng_next(&rw->rng);
-	at = (uint32_t)(((unsigned __int128)h * r->weight_sum) >> 64);
+	at = (uint32_t)(((unsigned __int128)x->draw * r->weight_sum) >> 64);
 	for (uint32_t i = 0; i < r->target_cnt; i++) {
 		if (at < r->targets[i].weight)
 			return r->targets[i].upstream;

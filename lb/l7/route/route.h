@@ -82,6 +82,7 @@ struct http_exchange {
 	struct span original_path, original_query, original_host; /* as matched, before rewriting */
 	struct span captures[HTTP_CAPTURES];
 	uint32_t capture_cnt;
+	uint64_t draw;      /* which share of a split: by the sticky value, or random */
 	uint32_t policy_at; /* policies of the chain that have passed */
 	uint32_t waiting;   /* job of a policy, plus one; 0: none */
 	bool responded;     /* the response side of the policies ran */
@@ -107,6 +108,8 @@ void http_site_free(struct http_site *site); /* NULL is fine */
 
 const char *http_site_name(const struct http_site *site);
 const struct config_http_client *http_site_client(const struct http_site *site);
+/* The codec looks at names; HTTP/1.1 and HTTP/2 alike. */
+enum http_underscores http_site_underscores(const struct http_site *site);
 enum http_server_header http_site_server(const struct http_site *site);
 uint32_t http_site_route_cnt(const struct http_site *site);
 const struct http_route *http_site_route(const struct http_site *site, uint32_t idx);

@@ -635,6 +635,11 @@ const struct config_http_client *http_site_client(const struct http_site *site)
 	return &site->client;
 }
 
+enum http_underscores http_site_underscores(const struct http_site *site)
+{
+	return site->underscores;
+}
+
 enum http_server_header http_site_server(const struct http_site *site)
 {
 	return site->server;
