@@ -88,6 +88,11 @@ $(O)/flags: FORCE
 		echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(CXXFLAGS) $(LDFLAGS)' > $@
 FORCE:
 
+# Programs of tests/support/route_world.h answer streams in place of the fronts.
+ROUTE_BIN := $(filter $(O)/tests/unit/route/% $(O)/tests/model/model_http_%,$(UNIT_BIN)) \
+	$(filter $(O)/tests/fuzz/fuzz_http_route%,$(FUZZ_BIN))
+$(ROUTE_BIN): LDFLAGS += -Wl,-z,muldefs
+
 # A test may include the .c it tests: its symbols come first, so the archive's copy is not drawn.
 $(UNIT_BIN) $(BENCH_BIN) $(TOOL_BIN): $(O)/%: $(O)/%.o $(SUPPORT_LIB) $(LIB)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(SUPPORT_LIB) $(LIB) $(TEST_LIBS) $(LIBS)
