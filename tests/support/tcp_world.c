@@ -234,7 +234,7 @@ static void settle(struct tcp_world *w)
 		if (busy == 0)
 			return;
 	}
-	ASSERT(!"the world finds no rest");
+	ASSERT(false); /* the world finds no rest */
 }
 
 void tcp_world_run(struct tcp_world *w, uint32_t ms)
