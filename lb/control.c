@@ -302,6 +302,7 @@ int control_run(struct app *app, const char *config_path, const sigset_t *signal
 		now_ns = clock_now_ns();
 		next_ns = app_control(app, now_ns);
 		reload_if_wanted(&c, now_ns);
+		api_run(&c.api, now_ns);
 		check_drain(&c, now_ns);
 		check_reset(&c, now_ns);
 		if (c.phase != PHASE_STOP)
@@ -314,6 +315,7 @@ int control_run(struct app *app, const char *config_path, const sigset_t *signal
 	}
 	if (c.admin != NULL)
 		admin_destroy(c.admin);
+	api_fini(&c.api);
 	history_fini(&c.history);
 	close(c.signal_fd);
 	LOG_INF("stopped", "generation=%llu", (unsigned long long)app_generation(app));

@@ -111,6 +111,8 @@ static void tx_enqueue(struct worker *w, uint16_t port, struct rte_mbuf *m)
 			return;
 		}
 	}
+	if (unlikely(w->tx_seen != NULL))
+		w->tx_seen(w->ctx, port, m);
 	t->pkts[t->n++] = m;
 	w->ledger.held++;
 	if (t->n % LIMIT_BURST == 0)

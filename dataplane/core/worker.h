@@ -86,6 +86,9 @@ struct worker {
 	uint64_t loop_hist[WORKER_LOOP_BUCKETS]; /* turns that did something, by how long they took
 						  */
 
+	/* While frames on their way out are looked at; NULL otherwise. ctx is the worker's. */
+	void (*tx_seen)(void *ctx, uint16_t port, struct rte_mbuf *m);
+
 	struct worker_tx tx[LIMIT_PORTS];
 	struct worker_handoff out[LIMIT_WORKERS];
 	struct spsc

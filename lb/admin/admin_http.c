@@ -261,8 +261,10 @@ static bool gate(const struct admin_site *site, const struct admin_request *req,
 		[ADMIN_GATE_TOKEN] = UNAUTHORIZED,
 		[ADMIN_GATE_READONLY] = FORBIDDEN};
 	const char *method = r != NULL ? r->method : req->method;
-	bool change = strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 &&
-		      !(r != NULL && (r->flags & ADMIN_READS));
+	unsigned flags = r != NULL ? r->flags : 0;
+	bool change = (flags & ADMIN_GUARDED) ||
+		      (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 &&
+			      !(flags & ADMIN_READS));
 	enum admin_gate g = admin_gate_check(
 		&req->peer, site->token, change, r != NULL && (r->flags & ADMIN_PAGE));
 

@@ -69,6 +69,7 @@ enum admin_flag {
 	ADMIN_PAGE = 1 << 1,     /* holds no data: see admin_gate.h */
 	ADMIN_RAW_BODY = 1 << 2, /* the body is text, not an object */
 	ADMIN_READS = 1 << 3,    /* changes nothing, whatever its method */
+	ADMIN_GUARDED = 1 << 4,  /* needs what a change needs: its answer is not for everybody */
 };
 
 struct admin_route {

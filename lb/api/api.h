@@ -15,6 +15,7 @@
 #include "lb/history.h"
 
 struct app;
+struct capture;
 
 /* What only the control loop can do. */
 struct api_control {
@@ -29,7 +30,13 @@ struct api {
 	struct app *app;
 	struct api_control control;
 	const struct history *history;
+	struct capture *capture; /* NULL: none */
+	uint64_t capture_id;     /* of the last one */
 };
+
+/* Regular work of the control loop, and the end of all that was begun. */
+void api_run(struct api *api, uint64_t now_ns);
+void api_fini(struct api *api);
 
 extern const struct admin_route api_routes[];
 extern const uint32_t api_route_cnt;

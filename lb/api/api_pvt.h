@@ -42,13 +42,18 @@ int api_post_drain(void *ctx, struct admin_call *c);
 int api_post_weight(void *ctx, struct admin_call *c);
 int api_post_enable(void *ctx, struct admin_call *c);
 int api_post_disable(void *ctx, struct admin_call *c);
-int api_get_flows(void *ctx, struct admin_call *c);   /* flows.c */
-int api_get_explain(void *ctx, struct admin_call *c); /* explain.c */
-int api_post_plan(void *ctx, struct admin_call *c);   /* plan.c */
-int api_get_config(void *ctx, struct admin_call *c);  /* config.c */
+int api_get_flows(void *ctx, struct admin_call *c);    /* flows.c */
+int api_get_explain(void *ctx, struct admin_call *c);  /* explain.c */
+int api_post_capture(void *ctx, struct admin_call *c); /* capture.c */
+int api_get_capture(void *ctx, struct admin_call *c);
+int api_get_capture_file(void *ctx, struct admin_call *c);
+int api_delete_capture(void *ctx, struct admin_call *c);
+int api_post_plan(void *ctx, struct admin_call *c);  /* plan.c */
+int api_get_config(void *ctx, struct admin_call *c); /* config.c */
 int api_get_history(void *ctx, struct admin_call *c);
 int api_post_rollback(void *ctx, struct admin_call *c);
 extern const struct admin_param api_backend_params[], api_weight_params[], api_flow_params[],
-	api_explain_params[], api_plan_params[], api_config_params[], api_rollback_params[];
+	api_explain_params[], api_plan_params[], api_config_params[], api_rollback_params[],
+	api_capture_params[], api_capture_id_params[];
 
 #endif

@@ -30,6 +30,10 @@ const struct ctl_option ctl_options[] = {
 	{'S', "service", "NAME", "flows of this service"},
 	{'p', "protocol", "tcp|udp", "flows of this protocol"},
 	{'n', "count", "N", "at most so many"},
+	{'t', "seconds", "N", "at most so long"},
+	{'z', "snap", "BYTES", "so much of each packet"},
+	{'D', "direction", "in|out|both", "packets that come, that leave, or both"},
+	{'O', "file", "FILE", "write to FILE; `-` is standard output"},
 };
 const uint32_t ctl_option_cnt = ARRAY_SIZE(ctl_options);
 
@@ -56,6 +60,14 @@ const struct ctl_command ctl_commands[] = {
 		"why a packet would go where it goes",
 		"The steps are asked of the very workers that would decide; nothing is changed.", 2,
 		3, cmd_explain, proto_words},
+	{"capture", "[FILTER]", "ntzDO",
+		"copy packets into a pcapng file, each with what became of it",
+		"FILTER is one of pcap-filter(7), in one argument: 'host 192.0.2.10 and port 80'. "
+		"Ends after -n packets, -t seconds (60) or at an interrupt. Traffic goes on as "
+		"before; what finds no room is counted.",
+		0, 1, cmd_capture, NULL},
+	{"trace", "[FILTER]", "ntD", "follow packets: worker, flow, backend, where each ended",
+		"As capture, one line for each packet.", 0, 1, cmd_trace, NULL},
 	{"drain", "SERVICE BACKEND", "dl", "give a backend no new flows",
 		"Tracked flows go on until drain_timeout. Holds until the next reload, as weight, "
 		"disable and enable do.",
@@ -194,6 +206,18 @@ static int set_option(struct ctl *c, char letter, const char *arg)
 		break;
 	case 'n':
 		c->count = arg;
+		break;
+	case 't':
+		c->seconds = arg;
+		break;
+	case 'z':
+		c->snap = arg;
+		break;
+	case 'D':
+		c->direction = arg;
+		break;
+	case 'O':
+		c->output = arg;
 		break;
 	default:
 		return CTL_USAGE;

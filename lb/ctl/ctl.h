@@ -29,7 +29,7 @@ struct ctl {
 	bool json, color, dry_run, listener, ack, force;
 	double watch_s; /* 0: once */
 	const char *client, *vip, *service, *protocol, *filter, *output;
-	const char *count, *seconds, *snaplen;
+	const char *count, *seconds, *snap, *direction;
 	FILE *out;
 };
 

@@ -58,6 +58,8 @@ int cmd_plan(struct ctl *c, char **argv, int argc); /* cmd_plan.c */
 int cmd_history(struct ctl *c, char **argv, int argc);
 int cmd_rollback(struct ctl *c, char **argv, int argc);
 int cmd_config(struct ctl *c, char **argv, int argc);
+int cmd_capture(struct ctl *c, char **argv, int argc); /* cmd_capture.c */
+int cmd_trace(struct ctl *c, char **argv, int argc);
 int cmd_explain(struct ctl *c, char **argv, int argc);    /* cmd_explain.c */
 int cmd_top(struct ctl *c, char **argv, int argc);        /* cmd_top.c */
 int cmd_help(struct ctl *c, char **argv, int argc);       /* ctl.c */

@@ -81,6 +81,30 @@ void l4_flow_page(const struct l4_worker *w, struct l4_flow_page *p, uint64_t no
 	}
 }
 
+bool l4_flow_of(const struct l4_worker *w, const struct pkt_meta *m, uint64_t now_ns,
+	struct l4_flow_row *out)
+{
+	struct l4_lookup lk;
+	uint32_t e = L4_NONE32;
+
+	l4_classify(w->table, m, &lk);
+	l4_start(w, &lk);
+	if (lk.dir == L4_DIR_CLIENT && (lk.tables & ADDR_FORWARD))
+		e = flow_find(&w->forward, lk.hash, &lk.key);
+	if (e != L4_NONE32) {
+		fill_row(w, flow_at(&w->forward, e), NULL, now_ns, out);
+		return true;
+	}
+	if (lk.dir == L4_DIR_CLIENT && (lk.tables & ADDR_NAT))
+		e = flow_find(&w->nat, lk.hash, &lk.key);
+	else if (lk.dir == L4_DIR_BACKEND)
+		e = flow_find_back(&w->nat, lk.hash, &lk.back, &lk.client);
+	if (e == L4_NONE32)
+		return false;
+	fill_row(w, flow_at(&w->nat, e), flow_nat_at(&w->nat, e), now_ns, out);
+	return true;
+}
+
 /* ---- explanation ---- */
 
 struct l4_explain_scratch {

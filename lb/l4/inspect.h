@@ -40,6 +40,9 @@ struct l4_flow_page {
 
 /* The next flows that pass the filter; call again with the same page until `end`. */
 void l4_flow_page(const struct l4_worker *w, struct l4_flow_page *page, uint64_t now_ns);
+/* The flow that tracks this packet, either direction; false: none. */
+bool l4_flow_of(const struct l4_worker *w, const struct pkt_meta *m, uint64_t now_ns,
+	struct l4_flow_row *out);
 /* "syn", "established", ... */
 const char *l4_flow_state_name(enum l4_flow_state s);
 

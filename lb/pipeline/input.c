@@ -186,9 +186,9 @@ static bool sort_frame(
 	return false;
 }
 
-void pipeline_input(void *ctx, uint16_t port, struct rte_mbuf **pkts, uint32_t n, uint64_t now_ns)
+void input_burst(
+	struct pipeline *p, uint16_t port, struct rte_mbuf **pkts, uint32_t n, uint64_t now_ns)
 {
-	struct pipeline *p = ctx;
 	const struct net_if *nif = &p->ifs[port];
 	bool several = p->w->worker_cnt > 1;
 	struct batch b;
@@ -231,9 +231,8 @@ void pipeline_input(void *ctx, uint16_t port, struct rte_mbuf **pkts, uint32_t n
 		tcp_side_flush(p);
 }
 
-void pipeline_handed(void *ctx, struct rte_mbuf **pkts, uint32_t n, uint64_t now_ns)
+void handed_burst(struct pipeline *p, struct rte_mbuf **pkts, uint32_t n, uint64_t now_ns)
 {
-	struct pipeline *p = ctx;
 	struct batch b;
 
 	b.n = 0;
@@ -273,4 +272,24 @@ void pipeline_handed(void *ctx, struct rte_mbuf **pkts, uint32_t n, uint64_t now
 		forward_burst(p, b.pkts, b.metas, b.lookups, b.n);
 	if (p->tcp_cnt > 0)
 		tcp_side_flush(p);
+}
+
+void pipeline_input(void *ctx, uint16_t port, struct rte_mbuf **pkts, uint32_t n, uint64_t now_ns)
+{
+	struct pipeline *p = ctx;
+
+	if (unlikely(p->tap != NULL))
+		tap_input(p, port, pkts, n, now_ns);
+	else
+		input_burst(p, port, pkts, n, now_ns);
+}
+
+void pipeline_handed(void *ctx, struct rte_mbuf **pkts, uint32_t n, uint64_t now_ns)
+{
+	struct pipeline *p = ctx;
+
+	if (unlikely(p->tap != NULL))
+		tap_handed(p, pkts, n, now_ns);
+	else
+		handed_burst(p, pkts, n, now_ns);
 }

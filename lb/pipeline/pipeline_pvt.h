@@ -67,6 +67,7 @@ struct pipeline {
 	struct hop_ref hops[HOP_REFS];
 	uint32_t announce_next; /* VIPs below this were announced */
 
+	struct tap *tap;                    /* NULL but while somebody captures */
 	_Atomic(struct pipeline_ask *) ask; /* what control wants to know */
 
 	const struct port *placer; /* whose hash places flows; NULL: l4_owner() does (steer.c) */
@@ -139,6 +140,14 @@ void tcp_side_flush(struct pipeline *p);
 uint64_t tcp_side_run(struct pipeline *p);
 /* Once a turn, with a store: its answers, and what they let be sent. */
 uint32_t tcp_side_turn(struct pipeline *p);
+
+/* input.c: a burst of a port, and one of other workers; tap.c: the same with copies taken. */
+void input_burst(
+	struct pipeline *p, uint16_t port, struct rte_mbuf **pkts, uint32_t n, uint64_t now_ns);
+void handed_burst(struct pipeline *p, struct rte_mbuf **pkts, uint32_t n, uint64_t now_ns);
+void tap_input(
+	struct pipeline *p, uint16_t port, struct rte_mbuf **pkts, uint32_t n, uint64_t now_ns);
+void tap_handed(struct pipeline *p, struct rte_mbuf **pkts, uint32_t n, uint64_t now_ns);
 
 /* ask.c: answer control, if it asked. */
 void ask_answer(struct pipeline *p);
