@@ -58,7 +58,24 @@ static bool named_in(const struct config *cfg, const char *name)
 	return false;
 }
 
-/* An id that nothing refers to: not in use, neither in this configuration nor in the last. */
+static bool lingers(const struct l7_registry *r, uint32_t id)
+{
+	for (uint32_t i = 0; i < r->linger_cnt; i++)
+		if (r->lingers[i].ep.listener == id)
+			return true;
+	return false;
+}
+
+/* The backends of a listener that was forgotten are nobody's: under its id another one's begin. */
+static void forget_members(struct l7_registry *r, uint32_t listener)
+{
+	for (uint32_t i = 0; i < L7_MEMBERS; i++)
+		if (r->members[i].listener == listener)
+			r->members[i].used = false;
+}
+
+/* An id that nothing refers to: not in use, neither in this configuration nor in the last, and no
+ * endpoint of it lingers. */
 static int listener_id(const struct l7_build *in, const char *name, uint32_t *out)
 {
 	struct l7_registry *r = in->registry;
@@ -74,11 +91,13 @@ static int listener_id(const struct l7_build *in, const char *name, uint32_t *ou
 	}
 	for (uint32_t i = 0; i < LIMIT_LISTENERS && free == L7_NONE; i++)
 		if (!named_in(in->cfg, r->listeners[i].name) &&
-			(in->prev == NULL || in->prev->by_id[i] == NULL) &&
+			(in->prev == NULL || in->prev->by_id[i] == NULL) && !lingers(r, i) &&
 			!in->in_use(in->use_ctx, false, i))
 			free = i;
 	if (free == L7_NONE)
 		return -ENOSPC;
+	if (r->listeners[free].used)
+		forget_members(r, free);
 	strcpy(r->listeners[free].name, name);
 	r->listeners[free].used = true;
 	r->listeners[free].epoch++;
@@ -115,6 +134,17 @@ static bool member_named(const struct l7_build *in, uint32_t id)
 	return false;
 }
 
+/* May a worker still choose it, by the last table? */
+static bool member_before(const struct l7_table *t, uint32_t id)
+{
+	for (uint32_t i = 0; t != NULL && i < t->listener_cnt; i++)
+		for (uint32_t n = 0;
+			t->listeners[i].set != NULL && n < t->listeners[i].set->node_cnt; n++)
+			if (t->listeners[i].members[n] == id)
+				return true;
+	return false;
+}
+
 static int member_id(
 	const struct l7_build *in, uint32_t listener, const struct config_backend *b, uint32_t *out)
 {
@@ -128,7 +158,8 @@ static int member_id(
 		if (!r->members[i].used)
 			id = i;
 	for (uint32_t i = 0; i < L7_MEMBERS && id == L7_NONE; i++)
-		if (!member_named(in, i) && !in->in_use(in->use_ctx, true, i))
+		if (!in->in_use(in->use_ctx, true, i) && !member_named(in, i) &&
+			!member_before(in->prev, i))
 			id = i;
 	if (id == L7_NONE)
 		return -ENOSPC;
@@ -205,6 +236,15 @@ static bool service_takes(const struct config *cfg, const struct ip_addr *a)
 	return false;
 }
 
+static bool noted(const struct l7_registry *r, const struct l7_endpoint *e)
+{
+	for (uint32_t i = 0; i < r->linger_cnt; i++)
+		if (r->lingers[i].ep.port == e->port &&
+			ip_addr_eq(&r->lingers[i].ep.addr, &e->addr))
+			return true;
+	return false;
+}
+
 /* Endpoints of the last table that this configuration has no more begin to linger. */
 static void note_lingers(const struct l7_build *in)
 {
@@ -219,8 +259,9 @@ static void note_lingers(const struct l7_build *in)
 	for (uint32_t i = 0; in->prev != NULL && i < in->prev->endpoint_cnt; i++) {
 		struct l7_endpoint e = in->prev->endpoints[i];
 
+		/* A configuration that failed after this may have noted it already. */
 		if (!e.accepting || bound_in(in->cfg, &e) || service_takes(in->cfg, &e.addr) ||
-			r->linger_cnt == LIMIT_TCP_LISTENERS)
+			noted(r, &e) || r->linger_cnt == LIMIT_TCP_LISTENERS)
 			continue;
 		e.accepting = false;
 		r->lingers[r->linger_cnt].ep = e;
