@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * HTTP in process, one core: clients' and backends' TCP engines, weir's layer 7 worker between
+ *them, a wire that hands mbufs over, a clock that is counted up. Cycles are those spent in weir
+ *(both of its TCP sides, the codec, routes, pools, timers); clients, backends and wire are not in
+ *them.
+ *
+ *	bench_l7 [--quick] [--json PATH]
+ *	bench_l7 --count CASE N        for callgrind: N requests in bench_measured() */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+#include <rte_mbuf.h>
+
+#include "dataplane/base/assert.h"
+#include "dataplane/net/hdr.h"
+#include "dataplane/net/pkt.h"
+#include "lb/l7/http/http.h"
+#include "lb/l7/worker.h"
+#include "tests/support/bench.h"
+#include "tests/support/config_text.h"
+#include "tests/support/eal.h"
+
+#define WIRE_MAX 8192
+#define BATCH    32
+#define STEP_NS  10000
+#define ROUNDS   5
+#define CLIENT   0
+#define WEIR     1
+#define BACKEND  2
+
+struct node {
+	struct tcp_engine *e;
+	struct rte_mempool *hdr, *ref, *data, *rx;
+	struct ip_addr addr;
+	struct rte_mbuf *out[WIRE_MAX];
+	uint32_t out_n;
+};
+
+static struct node nodes[3];
+static struct l7_worker *weir;
+static uint64_t now_ns = UINT64_C(1000000000);
+static uint64_t cycles, responses, response_bytes;
+
+/* What the backend answers, and what the client waits for. */
+static char *answer;
+static uint32_t answer_len, expect_len;
+static const char *request;
+static uint32_t got[4096]; /* by connection: bytes of the response under way */
+static uint64_t conns[4096];
+static uint32_t conn_cnt;
+
+/* ---- the wire ---- */
+
+static void emit(void *ctx, struct rte_mbuf **m, uint16_t n)
+{
+	struct node *nd = ctx;
+
+	ASSERT(nd->out_n + n <= WIRE_MAX);
+	memcpy(nd->out + nd->out_n, m, n * sizeof(m[0]));
+	nd->out_n += n;
+}
+
+static bool route(void *ctx, const struct ip_addr *dst, struct tcp_route *out)
+{
+	const struct node *nd = ctx;
+
+	(void)dst;
+	*out = (struct tcp_route){.src = nd->addr, .mtu = 1500, .csum_offload = true};
+	return true;
+}
+
+static void fill_meta(struct rte_mbuf *m, struct pkt_meta *p)
+{
+	const struct ip4_hdr *h = rte_pktmbuf_mtod(m, const struct ip4_hdr *);
+	const uint8_t *l4 = (const uint8_t *)(h + 1);
+
+	p->src = ip_addr_from4(h->src_be);
+	p->dst = ip_addr_from4(h->dst_be);
+	p->sport = load16(l4);
+	p->dport = load16(l4 + 2);
+	p->l3_off = 0;
+	p->l4_off = IP4_HDR_LEN;
+	p->l3_len = BE16(h->total_len_be);
+	p->proto = PROTO_TCP;
+	p->ip_ver = 4;
+	p->tos = h->tos;
+	p->tcp_flags = l4[13];
+}
+
+/* As a port would: received into a buffer of the receiver. */
+static struct rte_mbuf *copy(struct node *to, struct rte_mbuf *m)
+{
+	struct rte_mbuf *c = rte_pktmbuf_alloc(to->rx);
+	uint8_t *d;
+
+	ASSERT(c != NULL && m->pkt_len <= rte_pktmbuf_tailroom(c));
+	d = rte_pktmbuf_mtod(c, uint8_t *);
+	for (const struct rte_mbuf *s = m; s != NULL; s = s->next) {
+		memcpy(d, rte_pktmbuf_mtod(s, const uint8_t *), s->data_len);
+		d += s->data_len;
+	}
+	c->data_len = (uint16_t)m->pkt_len;
+	c->pkt_len = m->pkt_len;
+	c->ol_flags = RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	rte_pktmbuf_free(m);
+	return c;
+}
+
+static __attribute__((noinline)) void bench_measured(
+	struct rte_mbuf **mbufs, const struct pkt_meta *metas, uint16_t n)
+{
+	if (n != 0)
+		tcp_input(nodes[WEIR].e, mbufs, metas, n, now_ns);
+	l7_worker_run(weir, now_ns);
+}
+
+static void run(uint32_t at, struct rte_mbuf **mbufs, const struct pkt_meta *metas, uint16_t n)
+{
+	struct node *to = &nodes[at];
+	uint64_t t;
+
+	if (at == WEIR) {
+		t = rte_rdtsc();
+		bench_measured(mbufs, metas, n);
+		cycles += rte_rdtsc() - t;
+		return;
+	}
+	if (n != 0)
+		tcp_input(to->e, mbufs, metas, n, now_ns);
+	tcp_run_timers(to->e, now_ns);
+	tcp_flush(to->e, now_ns);
+}
+
+/* Everything that was sent to `at` arrives there, in bursts. */
+static void deliver(uint32_t at)
+{
+	static struct rte_mbuf *mine[WIRE_MAX];
+	static struct pkt_meta metas[WIRE_MAX];
+	uint32_t n = 0;
+
+	for (uint32_t f = 0; f < 3; f++) {
+		struct node *from = &nodes[f];
+		uint32_t kept = 0;
+
+		for (uint32_t i = 0; i < from->out_n; i++) {
+			struct rte_mbuf *m = from->out[i];
+			const struct ip4_hdr *h = rte_pktmbuf_mtod(m, const struct ip4_hdr *);
+
+			if (h->dst_be != nodes[at].addr.w[3]) {
+				from->out[kept++] = m;
+				continue;
+			}
+			m = copy(&nodes[at], m);
+			fill_meta(m, &metas[n]);
+			mine[n++] = m;
+		}
+		from->out_n = kept;
+	}
+	for (uint32_t i = 0; i < n || i == 0; i += BATCH)
+		run(at, mine + i, metas + i, (uint16_t)(n - i < BATCH ? n - i : BATCH));
+}
+
+/* ---- client and backend ---- */
+
+static void send_all(
+	struct tcp_engine *e, struct node *nd, uint64_t conn, const char *p, uint32_t n)
+{
+	struct rte_mbuf *first = NULL, **link = &first;
+
+	while (n > 0) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(nd->data);
+		uint16_t take = (uint16_t)(n < 1448 ? n : 1448);
+
+		ASSERT(m != NULL);
+		memcpy(rte_pktmbuf_mtod(m, char *), p, take);
+		m->data_len = take;
+		m->pkt_len = take;
+		*link = m;
+		link = &m->next;
+		p += take;
+		n -= take;
+	}
+	ASSERT(tcp_send(e, conn, &first, 0) > 0 && first == NULL);
+}
+
+static void free_chain(struct rte_mbuf *m)
+{
+	while (m != NULL) {
+		struct rte_mbuf *next = m->next;
+
+		m->next = NULL;
+		rte_pktmbuf_free_seg(m);
+		m = next;
+	}
+}
+
+static void client_data(
+	struct tcp_engine *e, uint64_t conn, void *user, struct rte_mbuf *chain, uint32_t len)
+{
+	uint32_t *have = user;
+
+	free_chain(chain);
+	(void)tcp_consumed(e, conn, len);
+	response_bytes += len;
+	*have += len;
+	if (*have < expect_len)
+		return;
+	ASSERT(*have == expect_len);
+	*have = 0;
+	responses++;
+}
+
+/* Requests are small and come whole. */
+static void backend_data(
+	struct tcp_engine *e, uint64_t conn, void *user, struct rte_mbuf *chain, uint32_t len)
+{
+	(void)user;
+	free_chain(chain);
+	(void)tcp_consumed(e, conn, len);
+	send_all(e, &nodes[BACKEND], conn, answer, answer_len);
+}
+
+static void nothing(struct tcp_engine *e, uint64_t conn, void *user)
+{
+	(void)e;
+	(void)conn;
+	(void)user;
+}
+
+static void on_eof(struct tcp_engine *e, uint64_t conn, void *user)
+{
+	(void)user;
+	(void)tcp_close(e, conn);
+}
+
+static const struct tcp_ops client_ops = {
+	.on_connect = nothing, .on_data = client_data, .on_eof = on_eof};
+static const struct tcp_ops backend_ops = {
+	.on_accept = nothing, .on_data = backend_data, .on_eof = on_eof};
+
+/* ---- setup ---- */
+
+static struct rte_mempool *pool(const char *what, uint32_t id, unsigned n, uint16_t room)
+{
+	char name[32];
+	struct rte_mempool *p;
+
+	snprintf(name, sizeof(name), "b_%s%u", what, id);
+	p = rte_mempool_lookup(name);
+	if (p == NULL)
+		p = rte_pktmbuf_pool_create(name, n, 256, 0, room, SOCKET_ID_ANY);
+	ASSERT(p != NULL);
+	return p;
+}
+
+static void node_init(uint32_t id)
+{
+	struct node *n = &nodes[id];
+	struct tcp_config c = {.max_conns = 8192,
+		.max_syns = 4096,
+		.max_timewaits = 32768,
+		.max_segs = 131072,
+		.time_wait_ms = 1000,
+		.delack_ms = 1,
+		.port_lo = 1024,
+		.port_hi = 65535,
+		.cookie_level = 4096,
+		.max_challenges_per_s = 1000000};
+
+	n->addr = ip_addr_from4(BE32(0x0a000001u + id));
+	n->out_n = 0;
+	n->hdr = pool("h", id, 8191, RTE_PKTMBUF_HEADROOM + 384);
+	n->ref = pool("r", id, 8191, 0);
+	n->data = pool("d", id, 4095, RTE_PKTMBUF_HEADROOM + 2048);
+	n->rx = pool("x", id, 4095, RTE_PKTMBUF_HEADROOM + 1600);
+	if (id == WEIR)
+		return;
+	c.header_pool = n->hdr;
+	c.ref_pool = n->ref;
+	c.data_pool = n->data;
+	c.cb = (struct tcp_callbacks){.ctx = n, .route = route, .emit = emit};
+	for (size_t i = 0; i < sizeof(c.secret); i++)
+		c.secret[i] = (uint8_t)(i * 7 + id);
+	n->e = tcp_engine_create(&c, now_ns);
+	ASSERT(n->e != NULL);
+}
+
+static struct config *cfg;
+static struct l7_table *table;
+static struct l7_registry *registry;
+
+static bool up(void *ctx, uint32_t group, uint32_t backend)
+{
+	(void)ctx;
+	(void)group;
+	(void)backend;
+	return true;
+}
+
+static bool unused(void *ctx, bool member, uint32_t id)
+{
+	(void)ctx;
+	(void)member;
+	(void)id;
+	return false;
+}
+
+static const char config[] =
+	"ports: [{device: \"net_ring0\", addresses: [10.0.0.2/24]}]\n"
+	"workers: {count: 1, cores: [0]}\n"
+	"tcp: {max_connections: 16384}\n"
+	"upstreams:\n"
+	"  app: {backends: [10.0.0.3:80], keepalive: {connections: 4096, idle: 10m}}\n"
+	"listeners:\n"
+	"  - {name: proxy, bind: [10.0.0.2:80], action: http, routes: [{upstream: app}]}\n"
+	"  - {name: fixed, bind: [10.0.0.2:81], action: http, routes: "
+	"[{respond: {status: 200, type: text/plain, body: \"hello, world\\n\"}}]}\n";
+
+static void setup(void)
+{
+	struct l7_worker_conf conf = {.worker_cnt = 1, .port_lo = 1024, .port_hi = 65535};
+	struct l7_build in = {
+		.health_up = up, .up_health = up, .in_use = unused, .up_in_use = unused};
+	static struct l7_worker *all[1];
+	char *messages;
+
+	for (uint32_t i = 0; i < 3; i++)
+		node_init(i);
+	cfg = config_text_parse(config, &messages);
+	if (cfg == NULL)
+		fprintf(stderr, "%s", messages);
+	ASSERT(cfg != NULL);
+	registry = calloc(1, sizeof(*registry));
+	in.cfg = cfg;
+	in.registry = registry;
+	ASSERT(registry != NULL && l7_table_build(&in, &table) == 0);
+	conf.cfg = cfg;
+	conf.all = all;
+	conf.header_pool = nodes[WEIR].hdr;
+	conf.ref_pool = nodes[WEIR].ref;
+	conf.data_pool = nodes[WEIR].data;
+	conf.rx_pool = nodes[WEIR].rx;
+	conf.cb = (struct tcp_callbacks){.ctx = &nodes[WEIR], .route = route, .emit = emit};
+	ASSERT(l7_worker_create(&conf, now_ns, &weir) == 0);
+	all[0] = weir;
+	l7_worker_adopt(weir, table, false, now_ns);
+	nodes[WEIR].e = l7_worker_engine(weir);
+	ASSERT(tcp_listen(nodes[BACKEND].e, &nodes[BACKEND].addr, BE16(80), &backend_ops, NULL) >=
+		0);
+}
+
+static void turn(void)
+{
+	deliver(WEIR);
+	deliver(BACKEND);
+	deliver(WEIR);
+	deliver(CLIENT);
+	now_ns += STEP_NS;
+}
+
+static void kick_client(void)
+{
+	tcp_run_timers(nodes[CLIENT].e, now_ns);
+	tcp_flush(nodes[CLIENT].e, now_ns);
+}
+
+static void connect_all(uint16_t port, uint32_t n)
+{
+	conn_cnt = n;
+	for (uint32_t i = 0; i < n; i += BATCH) {
+		for (uint32_t k = i; k < n && k < i + BATCH; k++) {
+			struct tcp_connect_args a = {.raddr = nodes[WEIR].addr,
+				.rport = BE16(port),
+				.ops = &client_ops,
+				.user = &got[k]};
+
+			got[k] = 0;
+			ASSERT(tcp_connect(nodes[CLIENT].e, &a, &conns[k]) == 0);
+		}
+		kick_client();
+		turn();
+		turn();
+	}
+}
+
+static void close_all(void)
+{
+	for (uint32_t i = 0; i < conn_cnt; i++)
+		(void)tcp_close(nodes[CLIENT].e, conns[i]);
+	kick_client();
+	for (int i = 0; i < 4; i++)
+		turn();
+}
+
+static void set_answer(uint32_t body)
+{
+	int n;
+
+	free(answer);
+	answer = malloc(body + 512);
+	ASSERT(answer != NULL);
+	n = snprintf(answer, 512,
+		"HTTP/1.1 200 OK\r\nServer: bench\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+		"Content-Type: text/html\r\nContent-Length: %u\r\n"
+		"Last-Modified: Sat, 05 Nov 1994 08:00:00 GMT\r\nConnection: keep-alive\r\n"
+		"ETag: \"3aecfe-400\"\r\nAccept-Ranges: bytes\r\n\r\n",
+		body);
+	memset(answer + n, 'x', body);
+	answer_len = (uint32_t)n + body;
+}
+
+/* One round trip tells how long the answer is when it has passed weir. */
+static void learn_answer(void)
+{
+	expect_len = UINT32_MAX;
+	response_bytes = 0;
+	send_all(nodes[CLIENT].e, &nodes[CLIENT], conns[0], request, (uint32_t)strlen(request));
+	kick_client();
+	for (int i = 0; i < 200; i++)
+		turn();
+	expect_len = got[0];
+	got[0] = 0;
+	ASSERT(expect_len > 0);
+}
+
+static void requests(uint32_t want)
+{
+	uint32_t at = 0, per = conn_cnt < BATCH ? conn_cnt : BATCH;
+	uint64_t end = responses + want;
+
+	while (responses < end) {
+		uint64_t due = responses + per;
+
+		for (uint32_t k = 0; k < per; k++) {
+			at = (uint32_t)(((uint64_t)at + 1) % conn_cnt);
+			send_all(nodes[CLIENT].e, &nodes[CLIENT], conns[at], request,
+				(uint32_t)strlen(request));
+		}
+		kick_client();
+		for (int i = 0; responses < due; i++) {
+			ASSERT(i < 10000);
+			turn();
+		}
+	}
+}
+
+/* ---- cases ---- */
+
+static const char plain_request[] = "GET /index.html?a=1 HTTP/1.1\r\nHost: www.example.com\r\n"
+				    "User-Agent: curl/7.88.1\r\nAccept: */*\r\n"
+				    "Accept-Encoding: gzip, deflate, br\r\n"
+				    "Cookie: session=0123456789abcdef\r\n\r\n";
+
+struct bench_case {
+	const char *name, *label;
+	uint16_t port;
+	uint32_t conns, body, cnt;
+};
+
+static const struct bench_case cases[] = {
+	{"proxy1", "proxied GET, 1 KB, 1 connection", 80, 1, 1024, 50000},
+	{"proxy", "proxied GET, 1 KB, 256 connections", 80, 256, 1024, 200000},
+	{"proxy4096", "proxied GET, 1 KB, 4096 connections", 80, 4096, 1024, 200000},
+	{"proxy64k", "proxied GET, 64 KB, 64 connections", 80, 64, 65536, 10000},
+	{"fixed", "fixed response, 256 connections", 81, 256, 0, 200000},
+};
+
+static void run_case(const struct bench_case *c, bool quick)
+{
+	double v[ROUNDS];
+
+	request = plain_request;
+	set_answer(c->body);
+	connect_all(c->port, c->conns);
+	learn_answer();
+	requests(c->cnt / 20);
+	for (int r = 0; r < ROUNDS; r++) {
+		uint32_t n = quick ? c->cnt / 10 : c->cnt;
+
+		cycles = 0;
+		requests(n);
+		v[r] = (double)cycles / n;
+	}
+	bench_row_cycles(c->label, "cycles", bench_median(v, ROUNDS), NULL, 0);
+	close_all();
+}
+
+static int count(const char *name, uint32_t n)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint64_t before;
+
+		if (strcmp(cases[i].name, name) != 0)
+			continue;
+		request = plain_request;
+		set_answer(cases[i].body);
+		connect_all(cases[i].port, cases[i].conns);
+		learn_answer();
+		before = responses;
+		requests(n);
+		/* Connections' set-up is in the count too: n is large beside them. */
+		printf("%llu\n", (unsigned long long)(responses - before));
+		return 0;
+	}
+	fprintf(stderr, "no case %s\n", name);
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	const char *json = NULL;
+	bool quick = false;
+
+	test_eal_init();
+	setup();
+	if (argc == 4 && strcmp(argv[1], "--count") == 0)
+		return count(argv[2], (uint32_t)atoi(argv[3]));
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--quick") == 0)
+			quick = true;
+		else if (strcmp(argv[i], "--json") == 0 && i + 1 < argc)
+			json = argv[++i];
+		else {
+			fprintf(stderr, "usage: bench_l7 [--quick] [--json PATH]\n");
+			return 2;
+		}
+	}
+	if (json != NULL)
+		bench_json_open(json);
+	bench_title("HTTP in process, one core; cycles of weir alone, both TCP sides included");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		run_case(&cases[i], quick);
+	if (json != NULL)
+		bench_json_close();
+	l7_worker_destroy(weir);
+	l7_table_free(table);
+	free(registry);
+	config_free(cfg);
+	return 0;
+}
