@@ -271,10 +271,10 @@ static void node_init(uint32_t id)
 
 	n->addr = ip_addr_from4(BE32(0x0a000001u + id));
 	n->out_n = 0;
-	n->hdr = pool("h", id, 8191, RTE_PKTMBUF_HEADROOM + 384);
-	n->ref = pool("r", id, 8191, 0);
-	n->data = pool("d", id, 4095, RTE_PKTMBUF_HEADROOM + 2048);
-	n->rx = pool("x", id, 4095, RTE_PKTMBUF_HEADROOM + 1600);
+	n->hdr = pool("h", id, 4095, RTE_PKTMBUF_HEADROOM + 384);
+	n->ref = pool("r", id, 4095, 0);
+	n->data = pool("d", id, id == BACKEND ? 4095 : 1535, RTE_PKTMBUF_HEADROOM + 2048);
+	n->rx = pool("x", id, 3071, RTE_PKTMBUF_HEADROOM + 1600);
 	if (id == WEIR)
 		return;
 	c.header_pool = n->hdr;
@@ -313,10 +313,16 @@ static const char config[] =
 	"tcp: {max_connections: 16384}\n"
 	"upstreams:\n"
 	"  app: {backends: [10.0.0.3:80], keepalive: {connections: 4096, idle: 10m}}\n"
+	"sites:\n"
+	"  app:\n"
+	"    limits: {requests: 0}\n"
+	"    routes: [{upstream: app}]\n"
+	"  hello:\n"
+	"    limits: {requests: 0}\n"
+	"    routes: [{respond: {status: 200, type: text/plain, body: \"hello, world\\n\"}}]\n"
 	"listeners:\n"
-	"  - {name: proxy, bind: [10.0.0.2:80], action: http, routes: [{upstream: app}]}\n"
-	"  - {name: fixed, bind: [10.0.0.2:81], action: http, routes: "
-	"[{respond: {status: 200, type: text/plain, body: \"hello, world\\n\"}}]}\n";
+	"  - {name: proxy, bind: [10.0.0.2:80], action: http, site: app}\n"
+	"  - {name: fixed, bind: [10.0.0.2:81], action: http, site: hello}\n";
 
 static void setup(void)
 {
