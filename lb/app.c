@@ -388,6 +388,8 @@ int app_create(struct config *cfg, uint64_t now_ns, struct app **out)
 		rc = first_generation(app, now_ns);
 	if (rc == 0)
 		rc = create_workers(app, now_ns);
+	if (rc == 0)
+		rc = app_http_start(app);
 	if (rc != 0) {
 		LOG_ERR("cannot start", "error=%d", rc);
 		app_destroy(app);
@@ -399,6 +401,7 @@ int app_create(struct config *cfg, uint64_t now_ns, struct app **out)
 
 void app_destroy(struct app *app)
 {
+	app_http_stop(app);
 	/* Pipelines return held packets to the pool, so it goes last but for the ports' rings. */
 	for (uint32_t i = 0; i < app->worker_cnt; i++)
 		if (app->pipes[i] != NULL)

@@ -12,6 +12,7 @@
 
 struct app_zombie;
 struct host_tap;
+struct http_route_worker;
 struct kvs;
 struct store;
 struct l4_registry;
@@ -27,6 +28,7 @@ struct app {
 	struct kvs *kvs;
 	bool tcp; /* there is a TCP engine on every worker */
 	struct l7_worker *l7[LIMIT_WORKERS];
+	struct http_route_worker *routes[LIMIT_WORKERS]; /* of the l7 workers */
 	struct l7_registry *l7_registry;
 	uint32_t serial; /* makes names of DPDK objects unique when a process makes several */
 	uint32_t port_cnt, worker_cnt;
@@ -67,6 +69,10 @@ int app_tcp_build(struct app *app, const struct config *cfg, uint64_t now_ns,
 	struct l7_table **out) WARN_UNUSED;
 /* Addresses that lingered long enough are given up; true: a new generation is due. */
 bool app_tcp_reap(struct app *app, uint64_t now_ns);
+
+/* The thread for slow policies of all workers. */
+int app_http_start(struct app *app) WARN_UNUSED;
+void app_http_stop(struct app *app);
 
 /* A configuration that no generation has any more is freed when no stream uses its sites, of which
  * one reference comes along (NULL: there are none). */

@@ -11,6 +11,7 @@
 #include "dataplane/eal/eal.h"
 #include "lb/app_pvt.h"
 #include "lb/l7/http/http.h"
+#include "lb/l7/policy/policy.h"
 #include "lb/l7/sites.h"
 
 #define REF_LEN 64 /* a reference has no bytes of its own */
@@ -226,4 +227,19 @@ void app_tcp_bury(struct app *app, bool all)
 		config_free(z->cfg);
 		free(z);
 	}
+}
+
+int app_http_start(struct app *app)
+{
+	if (!app->tcp)
+		return 0;
+	for (uint32_t i = 0; i < app->worker_cnt; i++)
+		app->routes[i] = http_worker_route(l7_worker_http(app->l7[i]));
+	return http_policies_start(app->routes, app->worker_cnt);
+}
+
+void app_http_stop(struct app *app)
+{
+	if (app->tcp)
+		http_policies_stop();
 }

@@ -231,6 +231,11 @@ uint64_t http_worker_next_ns(const struct http_worker *w)
 	return http_loop_next_ns(&w->loop);
 }
 
+struct http_route_worker *http_worker_route(const struct http_worker *w)
+{
+	return w->route;
+}
+
 struct up_worker *http_worker_up(const struct http_worker *w)
 {
 	return w->up;

@@ -10,6 +10,7 @@
 #include "lb/l7/http/loop.h"
 #include "lb/l7/upstream/upstream.h"
 
+struct http_route_worker;
 struct l7_table;
 struct l7_worker;
 
@@ -67,6 +68,8 @@ void http_worker_timers(struct http_worker *w, uint64_t now_ns);
 bool http_worker_tasks(struct http_worker *w);
 uint64_t http_worker_next_ns(const struct http_worker *w);
 
+/* For control, before workers run: what routes and policies keep here. */
+struct http_route_worker *http_worker_route(const struct http_worker *w);
 struct up_worker *http_worker_up(const struct http_worker *w);
 const struct http_listener_stats *http_worker_listener(const struct http_worker *w, uint32_t id);
 /* Requests under way; for tests and control. */
