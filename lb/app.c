@@ -25,6 +25,7 @@
 #include "lb/l4/registry.h"
 #include "lb/l4/worker.h"
 #include "lb/l7/sites.h"
+#include "lb/l7/tls_set.h"
 #include "lb/pipeline/pipeline.h"
 
 #define REAP_NS      NS_PER_SEC
@@ -51,7 +52,7 @@ static uint32_t mbuf_count(const struct config *cfg)
 uint64_t app_memory_need(const struct config *cfg)
 {
 	return eal_memory_need(mbuf_count(cfg), frame_len(cfg)) +
-	       app_tcp_memory(cfg, frame_len(cfg));
+	       app_tcp_memory(cfg, frame_len(cfg)) + app_tls_memory(cfg, frame_len(cfg));
 }
 
 static bool is_pci(const char *device)
@@ -241,6 +242,8 @@ static void gen_free(struct app *app, struct pipeline_gen *gen, const struct pip
 		route_table_destroy(gen->routes);
 	if (next == NULL || next->health != gen->health)
 		health_plan_destroy((struct health_plan *)(uintptr_t)gen->health);
+	if (next == NULL || next->tls != gen->tls)
+		l7_tls_free(gen->tls);
 	if (next == NULL || next->cfg != gen->cfg)
 		app_tcp_retire(app, sites, (struct config *)(uintptr_t)gen->cfg);
 	else
@@ -248,10 +251,10 @@ static void gen_free(struct app *app, struct pipeline_gen *gen, const struct pip
 	free(gen);
 }
 
-/* A generation of cfg; what it can share with the current one it does. The plan must be the view's.
- */
+/* A generation of cfg; what it can share with the current one it does. The plan must be the view's,
+ * tls what cfg's files hold; both stay the caller's on failure. */
 static int gen_make(struct app *app, struct config *cfg, const struct health_plan *plan,
-	uint64_t now_ns, struct pipeline_gen **out)
+	struct l7_tls *tls, uint64_t now_ns, struct pipeline_gen **out)
 {
 	struct pipeline_gen *gen = calloc(1, sizeof(*gen));
 	int rc;
@@ -260,6 +263,7 @@ static int gen_make(struct app *app, struct config *cfg, const struct health_pla
 		return -ENOMEM;
 	gen->cfg = cfg;
 	gen->health = plan;
+	gen->tls = tls;
 	gen->if_cnt = cfg->port_cnt;
 	gen->draining = app->draining;
 	gen->closing = app->closing;
@@ -268,7 +272,7 @@ static int gen_make(struct app *app, struct config *cfg, const struct health_pla
 		fill_if(app, cfg, i, &gen->ifs[i]);
 	rc = build_l4(app, cfg, now_ns, &gen->l4);
 	if (rc == 0 && app->tcp)
-		rc = app_tcp_build(app, cfg, now_ns, &gen->l7);
+		rc = app_tcp_build(app, cfg, tls, now_ns, &gen->l7);
 	if (rc == 0 && app->cur != NULL && app->cur->cfg == cfg)
 		gen->routes = app->cur->routes;
 	else if (rc == 0)
@@ -308,14 +312,21 @@ static void retire_if_done(struct app *app)
 static int first_generation(struct app *app, uint64_t now_ns)
 {
 	struct health_plan *plan;
-	int rc = health_plan_create(&app->health_registry, app->cfg, &plan);
+	struct l7_tls *tls = NULL;
+	int rc = app->tcp ? app_tls_load(app, app->cfg, stderr, &tls) : 0;
 
 	if (rc != 0)
 		return rc;
+	rc = health_plan_create(&app->health_registry, app->cfg, &plan);
+	if (rc != 0) {
+		l7_tls_free(tls);
+		return rc;
+	}
 	rc = health_view_set_plan(&app->view, plan);
 	if (rc == 0)
-		rc = gen_make(app, app->cfg, plan, now_ns, &app->cur);
+		rc = gen_make(app, app->cfg, plan, tls, now_ns, &app->cur);
 	if (rc != 0) {
+		l7_tls_free(tls);
 		health_plan_destroy(plan);
 		return rc;
 	}
@@ -380,6 +391,8 @@ int app_create(struct config *cfg, uint64_t now_ns, struct app **out)
 	app->tcp = cfg->tcp_given || cfg->listener_cnt > 0;
 	if (rc == 0 && app->tcp)
 		rc = app_tcp_open(app, frame_len(cfg));
+	if (rc == 0 && app->tcp)
+		rc = app_tls_open(app, frame_len(cfg));
 	for (uint32_t i = 0; rc == 0 && i < cfg->port_cnt; i++)
 		rc = open_port(app, i);
 	if (rc == 0)
@@ -423,6 +436,7 @@ void app_destroy(struct app *app)
 		l4_registry_destroy(app->registry);
 	health_view_fini(&app->view);
 	overrides_clear(&app->overrides);
+	app_tls_close(app);
 	app_tcp_close(app);
 	rte_mempool_free(app->pool);
 	free(app);
@@ -477,7 +491,7 @@ static void rebuild(struct app *app, uint64_t now_ns)
 
 	if (!app->dirty || app->retiring != NULL)
 		return;
-	if (gen_make(app, app->cfg, app->cur->health, now_ns, &gen) != 0) {
+	if (gen_make(app, app->cfg, app->cur->health, app->cur->tls, now_ns, &gen) != 0) {
 		/* Out of memory is the only cause; the old generation goes on until the next try.
 		 */
 		app->next_rebuild_ns = now_ns + NS_PER_SEC;
@@ -503,6 +517,7 @@ uint64_t app_control(struct app *app, uint64_t now_ns)
 	}
 	if (now_ns >= app->next_aggregate_ns) {
 		app_aggregate(app);
+		app_tls_rotate(app, now_ns);
 		app->next_aggregate_ns = now_ns + AGGREGATE_NS;
 	}
 	if (now_ns >= app->next_rebuild_ns)
@@ -516,6 +531,7 @@ int app_reload(struct app *app, struct config *next, FILE *err, uint64_t now_ns)
 {
 	struct health_plan *plan = NULL;
 	struct pipeline_gen *gen;
+	struct l7_tls *tls = NULL;
 	struct overrides said;
 	int rc = -EBUSY;
 
@@ -529,6 +545,8 @@ int app_reload(struct app *app, struct config *next, FILE *err, uint64_t now_ns)
 			     "makes room for it\n");
 		goto refuse;
 	}
+	if (app->tcp && app_tls_load(app, next, err, &tls) != 0)
+		goto refuse;
 	rc = health_plan_create(&app->health_registry, next, &plan);
 	if (rc != 0)
 		goto refuse;
@@ -539,7 +557,7 @@ int app_reload(struct app *app, struct config *next, FILE *err, uint64_t now_ns)
 		goto drop_plan;
 	said = app->overrides;
 	app->overrides = (struct overrides){0};
-	rc = gen_make(app, next, plan, now_ns, &gen);
+	rc = gen_make(app, next, plan, tls, now_ns, &gen);
 	if (rc != 0)
 		goto old_view;
 	overrides_clear(&said);
@@ -554,6 +572,7 @@ old_view:
 drop_plan:
 	health_plan_destroy(plan);
 refuse:
+	l7_tls_free(tls);
 	config_free(next);
 	return rc;
 }

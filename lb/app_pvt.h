@@ -30,6 +30,8 @@ struct app {
 	struct l7_worker *l7[LIMIT_WORKERS];
 	struct http_route_worker *routes[LIMIT_WORKERS]; /* of the l7 workers */
 	struct l7_registry *l7_registry;
+	struct tls_tickets *tls_tickets;
+	uint64_t next_ticket_ns; /* time of the next key */
 	uint32_t serial; /* makes names of DPDK objects unique when a process makes several */
 	uint32_t port_cnt, worker_cnt;
 	struct port ports[LIMIT_PORTS];
@@ -65,8 +67,8 @@ int app_build_routes(const struct pipeline_gen *gen, struct route_table **out) W
 uint64_t app_tcp_memory(const struct config *cfg, uint32_t frame_len);
 int app_tcp_open(struct app *app, uint32_t frame_len) WARN_UNUSED;
 void app_tcp_close(struct app *app);
-int app_tcp_build(struct app *app, const struct config *cfg, uint64_t now_ns,
-	struct l7_table **out) WARN_UNUSED;
+int app_tcp_build(struct app *app, const struct config *cfg, const struct l7_tls *tls,
+	uint64_t now_ns, struct l7_table **out) WARN_UNUSED;
 /* Addresses that lingered long enough are given up; true: a new generation is due. */
 bool app_tcp_reap(struct app *app, uint64_t now_ns);
 
@@ -83,6 +85,14 @@ void app_tcp_bury(struct app *app, bool all);
 int app_store_open(struct app *app) WARN_UNUSED;
 /* The workers have stopped, and their pipelines are gone. */
 void app_store_close(struct app *app);
+/* TLS: bytes of packet memory, library contexts, what a configuration's files hold (faults are told
+ * on err), and the next key of session tickets when it is time. */
+uint64_t app_tls_memory(const struct config *cfg, uint32_t frame_len);
+int app_tls_open(struct app *app, uint32_t frame_len) WARN_UNUSED;
+void app_tls_close(struct app *app);
+int app_tls_load(
+	struct app *app, const struct config *cfg, FILE *err, struct l7_tls **out) WARN_UNUSED;
+void app_tls_rotate(struct app *app, uint64_t now_ns);
 
 /* Sum what workers count and hand the sums back to them (least connections, limits). */
 void app_aggregate(struct app *app);

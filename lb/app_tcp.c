@@ -145,11 +145,12 @@ static void server_adjust(void *ctx, uint32_t upstream, uint32_t server, struct 
 		&src->app->overrides, OVERRIDE_UPSTREAM, src->cfg->upstreams[upstream].name, cb);
 }
 
-static struct l7_build build_of(
-	struct app *app, const struct config *cfg, struct l7_source *h, uint64_t now_ns)
+static struct l7_build build_of(struct app *app, const struct config *cfg, const struct l7_tls *tls,
+	struct l7_source *h, uint64_t now_ns)
 {
 	*h = (struct l7_source){app, cfg};
 	return (struct l7_build){.cfg = cfg,
+		.tls = tls,
 		.registry = app->l7_registry,
 		.health_up = backend_up,
 		.health_ctx = h,
@@ -165,10 +166,11 @@ static struct l7_build build_of(
 		.linger_ns = 2 * cfg->tcp.time_wait_ns};
 }
 
-int app_tcp_build(struct app *app, const struct config *cfg, uint64_t now_ns, struct l7_table **out)
+int app_tcp_build(struct app *app, const struct config *cfg, const struct l7_tls *tls,
+	uint64_t now_ns, struct l7_table **out)
 {
 	struct l7_source h;
-	struct l7_build in = build_of(app, cfg, &h, now_ns);
+	struct l7_build in = build_of(app, cfg, tls, &h, now_ns);
 	int rc = l7_table_build(&in, out);
 
 	if (rc != 0)
@@ -179,7 +181,7 @@ int app_tcp_build(struct app *app, const struct config *cfg, uint64_t now_ns, st
 bool app_tcp_reap(struct app *app, uint64_t now_ns)
 {
 	struct l7_source h;
-	struct l7_build in = build_of(app, app->cfg, &h, now_ns);
+	struct l7_build in = build_of(app, app->cfg, NULL, &h, now_ns);
 
 	return l7_registry_reap(app->l7_registry, &in) > 0;
 }

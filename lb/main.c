@@ -17,6 +17,7 @@
 #include "lb/config/config_cmd.h"
 #include "lb/control.h"
 #include "lb/ctl/ctl.h"
+#include "lb/l7/tls_set.h"
 
 enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE };
 
@@ -69,7 +70,7 @@ static int command(int argc, char **argv)
 		"status", "counters", "services", "listeners", "health", "tcp", "reload", "stop"};
 
 	if (strcmp(argv[0], "check") == 0)
-		return argc == 2 ? config_cmd_check(argv[1])
+		return argc == 2 ? config_cmd_check_with(argv[1], l7_tls_check)
 				 : usage_error("check needs one file", NULL);
 	if (strcmp(argv[0], "config") == 0)
 		return config_command(argc, argv);

@@ -32,6 +32,8 @@ void check_overlaps(struct check *c); /* between services; fills vips */
 void check_services(struct check *c);
 void check_health(struct check *c, const struct config_service *s, struct config_tree *t);
 void check_listeners(struct check *c);
+void check_tls_server(struct check *c, const struct config_tls_server *s, struct config_tree *t);
+void check_tls_client(struct check *c, const struct config_tls_client *k, struct config_tree *t);
 void check_http(struct check *c); /* sites and routes */
 void check_upstreams(struct check *c);
 /* A server that weir connects to: `i` of `all`. */

@@ -169,6 +169,11 @@ void check_listeners(struct check *c)
 			check_proxy(c, l, t);
 		if (l->action == LISTENER_RESP && !schema_value(t, "action")->bad)
 			check_resp(c, l, t);
+		if (l->tls != NULL)
+			check_tls_server(c, l->tls, schema_value(t, "tls")->maps[0]);
+		if (l->backend_tls != NULL)
+			check_tls_client(
+				c, l->backend_tls, schema_value(t, "backend_tls")->maps[0]);
 		names[i] = (struct check_name){
 			l->name, schema_mark(t, "name"), schema_given(t, "name")};
 	}

@@ -16,6 +16,7 @@
 #include "lb/config/config_admin.h"
 #include "lb/config/config_mark.h"
 #include "lb/config/config_store.h"
+#include "lb/config/config_tls.h"
 
 enum config_poll { POLL_AUTO, POLL_BUSY, POLL_ADAPTIVE }; /* auto: busy on a PCI NIC */
 enum config_steering { STEER_AUTO, STEER_RSS, STEER_SOFTWARE };
@@ -156,8 +157,10 @@ struct config_listener {
 	uint32_t bind_cnt;
 	enum listener_proto proto;
 	enum listener_action action;
-	bool accept_proxy;     /* connections begin with a PROXY protocol header */
-	uint64_t source_bytes; /* action source: then close; 0: never */
+	struct config_tls_server *tls;         /* NULL: plain */
+	struct config_tls_client *backend_tls; /* NULL: plain */
+	bool accept_proxy;                     /* connections begin with a PROXY protocol header */
+	uint64_t source_bytes;                 /* action source: then close; 0: never */
 	struct config_backend *backends;
 	uint32_t backend_cnt;
 	enum listener_scheduler scheduler;
@@ -197,6 +200,8 @@ struct config {
 	struct config_admin admin;
 	struct config_tcp tcp;
 	struct config_store store;
+	struct config_tls tls;
+	bool tls_given; /* the section `tls` is there: make its buffers at start */
 	bool tcp_given; /* the section `tcp` is there: listeners may come with a reload */
 	struct config_service *services;
 	uint32_t service_cnt;

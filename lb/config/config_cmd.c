@@ -18,11 +18,20 @@ static void count(unsigned long long n, const char *what, const char *end)
 
 int config_cmd_check(const char *file)
 {
+	return config_cmd_check_with(file, NULL);
+}
+
+int config_cmd_check_with(const char *file, config_check_fn *more)
+{
 	struct config *cfg;
 	uint64_t backend_cnt = 0;
 
 	if (config_load(file, stderr, &cfg) != 0)
 		return 1;
+	if (more != NULL && more(cfg, stderr) != 0) {
+		config_free(cfg);
+		return 1;
+	}
 	for (uint32_t i = 0; i < cfg->service_cnt; i++)
 		backend_cnt += cfg->services[i].backend_cnt;
 	for (uint32_t i = 0; i < cfg->listener_cnt; i++)

@@ -518,6 +518,7 @@ static void expand_listeners(struct reader *r, struct config *cfg, struct config
 	struct config_value *v = schema_value(root, "listeners");
 
 	cfg->tcp_given = schema_given(root, "tcp");
+	cfg->tls_given = schema_given(root, "tls");
 	for (uint32_t i = 0; i < cfg->listener_cnt; i++) {
 		struct config_listener *l = &cfg->listeners[i];
 

@@ -133,6 +133,7 @@ struct schema_map {
 extern const struct schema_map schema_root;
 /* Sections that stand in files of their own, or in several places. */
 extern const struct schema_map schema_health, schema_upstream, schema_admin_map;
+extern const struct schema_map schema_tls, schema_tls_server, schema_tls_client;
 extern const struct schema_map schema_site, schema_http_route;
 extern const struct schema_map schema_store, schema_resp;
 

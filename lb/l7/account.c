@@ -29,7 +29,7 @@ void l7_note_back(struct l7_conn *c)
 	struct l7_member_stats *s = &c->w->members[c->member];
 	struct tcp_info i;
 
-	if (c->back == TCP_NONE || tcp_info(c->w->engine, c->back, &i) != 0)
+	if (!l7_io_is_open(&c->back) || l7_io_info(&c->back, &i) != 0)
 		return;
 	l7_count(&s->bytes_in, i.bytes_in - c->noted.back_in);
 	l7_count(&s->bytes_out, i.bytes_acked - c->noted.back_out);

@@ -8,6 +8,7 @@
 #include "dataplane/base/hash.h"
 #include "dataplane/net/hdr.h"
 #include "lb/l7/sites.h"
+#include "lb/l7/tls_set.h"
 
 static uint32_t place(const struct l7_table *t, const struct ip_addr *addr, uint16_t port)
 {
@@ -330,6 +331,8 @@ static int add_listener(const struct l7_build *in, struct l7_table *t, uint32_t 
 	int rc;
 
 	l->cfg = &in->cfg->listeners[i];
+	l->tls = l7_tls_server(in->tls, i);
+	l->backend_tls = l7_tls_client(in->tls, i);
 	rc = listener_id(in, l->cfg->name, &l->id);
 	if (rc != 0)
 		return rc;

@@ -19,6 +19,10 @@
 struct http_site;
 struct l7_sites;
 
+struct l7_tls;
+struct tls_client;
+struct tls_server;
+
 #define L7_MEMBERS 8192
 #define L7_NONE    UINT32_MAX
 
@@ -27,6 +31,8 @@ struct l7_sites;
 struct l7_listener {
 	uint32_t id, epoch;
 	const struct config_listener *cfg;
+	const struct tls_server *tls;         /* NULL: plain */
+	const struct tls_client *backend_tls; /* NULL: plain */
 	struct l4_sched_set *set;     /* backends that may get connections; NULL: not a proxy */
 	uint32_t *members;            /* id of each node of the set */
 	const struct http_site *site; /* of action http */
@@ -75,6 +81,7 @@ struct l7_registry {
 
 struct l7_build {
 	const struct config *cfg;
+	const struct l7_tls *tls; /* of cfg; NULL: none */
 	struct l7_registry *registry;
 	bool (*health_up)(void *ctx, uint32_t listener, uint32_t backend);
 	void *health_ctx;

@@ -2,8 +2,11 @@
  * Action tcp_proxy. Until a backend has answered, what the client sends waits in the connection and
  * its window stays shut behind it. Then the PROXY protocol header goes out, what waited follows,
  * and both directions are spliced: payload, ends of file and back-pressure pass inside the engine.
- * A side that ends in error takes the other with it by a reset; a side that ends in order leaves
- * the other to finish. */
+ * With TLS on a side the bytes pass through here instead: `pend` holds those towards the backend,
+ * `down` those towards the client, and each is reported consumed when the other side has taken it.
+ * A side that ends in error takes the other with it by a reset, and so does one whose TLS ends
+ * without saying so, as what came may be cut; a side that ends in order leaves the other to finish.
+ */
 #include <errno.h>
 
 #include <rte_mbuf.h>
@@ -83,24 +86,67 @@ static void drop_back(struct l7_conn *c)
 {
 	l7_note_back(c);
 	l7_count(&c->w->members[c->member].active, (uint64_t)-1);
-	c->back = TCP_NONE;
+	c->back.conn = TCP_NONE;
+	c->back.tls = NULL;
 }
 
-/* Everything that waited is on its way: the engine does the rest. */
+/* Can the engine join both sides? */
+static bool plain(const struct l7_conn *c)
+{
+	return c->front.tls == NULL && c->back.tls == NULL;
+}
+
+/* All that a side sent was taken by the other, and its end is next. False: c is gone. */
+static bool pass_end(
+	struct l7_conn *c, const struct l7_io *from, const struct l7_io *to, bool *done)
+{
+	if (*done)
+		return true;
+	*done = true;
+	if (l7_io_truncated(from)) {
+		l7_count(&l7_stats(c)->resets, 1);
+		l7_abort(c);
+		return false;
+	}
+	(void)l7_io_shutdown(to);
+	return true;
+}
+
+/* Towards the backend. When everything that waited is on its way and there is no TLS, the engine
+ * does the rest. */
 static void flow(struct l7_conn *c)
 {
-	struct l7_io back = {.e = c->w->engine, .conn = c->back};
-
 	if (c->spliced)
 		return;
-	if (l7_pass_pend(c, &back) < 0) {
+	if (l7_pass_pend(c, &c->back) < 0) {
 		l7_abort(c);
 		return;
 	}
 	if (c->pend != NULL)
 		return;
-	c->spliced = true;
-	(void)tcp_splice(c->w->engine, c->front.conn, c->back);
+	if (plain(c)) {
+		c->spliced = true;
+		(void)tcp_splice(c->w->engine, c->front.conn, c->back.conn);
+	} else if (c->front_eof) {
+		(void)pass_end(c, &c->front, &c->back, &c->up_shut);
+	}
+}
+
+/* Towards the client, where TLS stands on a side. */
+static void flow_down(struct l7_conn *c)
+{
+	int64_t n = 0;
+
+	if (c->down != NULL) {
+		n = l7_io_send(&c->front, &c->down, 0);
+		if (n < 0) {
+			l7_abort(c);
+			return;
+		}
+		(void)l7_io_consumed(&c->back, (uint32_t)n);
+	}
+	if (c->down == NULL && c->back_eof)
+		(void)pass_end(c, &c->back, &c->front, &c->down_shut);
 }
 
 static void idle_start(struct l7_conn *c)
@@ -112,20 +158,12 @@ static void idle_start(struct l7_conn *c)
 static void back_connect(struct tcp_engine *e, uint64_t conn, void *user)
 {
 	struct l7_conn *c = user;
-	const struct l7_listener *l = l7_listener_of(c);
-	uint8_t hdr[PROXY_WRITE_MAX];
-	uint32_t len = l == NULL ? 0 : proxy_write(l->cfg->send_proxy, &c->peer, hdr);
 
 	l7_count(&c->w->members[c->member].connects, 1);
 	c->connected = true;
-	/* A new connection has room; short of buffers it cannot be served as asked. */
-	if (len > 0 && tcp_send_bytes(e, conn, hdr, len, 0) != (int64_t)len) {
-		l7_count(&l7_stats(c)->failed, 1);
-		l7_abort(c);
-		return;
-	}
 	idle_start(c);
-	(void)tcp_splice(e, c->back, c->front.conn);
+	if (plain(c))
+		(void)tcp_splice(e, conn, c->front.conn);
 	flow(c);
 }
 
@@ -139,7 +177,7 @@ static void back_writable(struct tcp_engine *e, uint64_t conn, void *user)
 		flow(c);
 }
 
-/* Only when the client's side has ended first. */
+/* Without TLS only when the client's side has ended first. */
 static void back_data(
 	struct tcp_engine *e, uint64_t conn, void *user, struct rte_mbuf *chain, uint32_t len)
 {
@@ -148,8 +186,30 @@ static void back_data(
 	(void)e;
 	(void)conn;
 	(void)len;
-	l7_chain_free(chain);
-	l7_abort(c);
+	if (plain(c) || !l7_io_is_open(&c->front)) {
+		l7_chain_free(chain);
+		l7_abort(c);
+		return;
+	}
+	if (c->down == NULL)
+		c->down = chain;
+	else
+		c->down_tail->next = chain;
+	while (chain->next != NULL)
+		chain = chain->next;
+	c->down_tail = chain;
+	flow_down(c);
+}
+
+static void back_eof(struct tcp_engine *e, uint64_t conn, void *user)
+{
+	struct l7_conn *c = user;
+
+	(void)e;
+	(void)conn;
+	c->back_eof = true;
+	if (!plain(c) && l7_io_is_open(&c->front))
+		flow_down(c);
 }
 
 static void connect_failed(struct l7_conn *c, enum tcp_end end)
@@ -163,7 +223,8 @@ static void connect_failed(struct l7_conn *c, enum tcp_end end)
 	else
 		l7_count(&s->errors, 1);
 	l7_count(&s->active, (uint64_t)-1);
-	c->back = TCP_NONE;
+	c->back.conn = TCP_NONE;
+	c->back.tls = NULL;
 	next_backend(c);
 }
 
@@ -191,6 +252,7 @@ static void back_closed(struct tcp_engine *e, uint64_t conn, void *user, enum tc
 static const struct tcp_ops back_ops = {
 	.on_connect = back_connect,
 	.on_data = back_data,
+	.on_eof = back_eof,
 	.on_writable = back_writable,
 	.on_closed = back_closed,
 };
@@ -211,6 +273,28 @@ static struct ip_addr local_for(struct l7_conn *c, const struct config_listener 
 	return none;
 }
 
+/* Before anything else goes the PROXY protocol header, in front of TLS too; the address stands in
+ * for a name that is not configured. */
+static int speak(struct l7_conn *c, const struct l7_listener *l, const struct ip_addr *addr)
+{
+	uint8_t hdr[PROXY_WRITE_MAX];
+	uint32_t len = proxy_write(l->cfg->send_proxy, &c->peer, hdr);
+	char text[IP_ADDR_TEXT_MAX];
+	struct tls_connect_args a = {.client = l->backend_tls,
+		.engine = c->back.e,
+		.conn = c->back.conn,
+		.ops = &back_ops,
+		.user = c};
+
+	if (len > 0 && tcp_send_bytes(c->back.e, c->back.conn, hdr, len, 0) != (int64_t)len)
+		return -ENOMEM;
+	if (l->backend_tls == NULL)
+		return 0;
+	if (l->cfg->backend_tls->sni[0] == '\0')
+		a.sni = ip_addr_format(addr, text);
+	return c->w->tls == NULL ? -ENOTSUP : tls_connect(c->w->tls, &a, &c->back.tls);
+}
+
 static int connect_to(struct l7_conn *c, const struct l7_listener *l, uint32_t node)
 {
 	const struct maglev_node *n = &l->set->nodes[node];
@@ -224,11 +308,16 @@ static int connect_to(struct l7_conn *c, const struct l7_listener *l, uint32_t n
 
 	c->member = l->members[node];
 	c->tried[c->tries++] = c->member;
-	rc = tcp_connect(c->w->engine, &a, &c->back);
+	rc = tcp_connect(c->w->engine, &a, &c->back.conn);
+	if (rc != 0) {
+		c->back.conn = TCP_NONE;
+		return rc;
+	}
+	rc = speak(c, l, &n->addr);
 	if (rc == 0)
 		l7_count(&c->w->members[c->member].active, 1);
 	else
-		c->back = TCP_NONE;
+		l7_io_abort(&c->back);
 	return rc;
 }
 
@@ -280,6 +369,18 @@ static void next_backend(struct l7_conn *c)
 
 /* ---- the client's side ---- */
 
+static void front_eof(struct l7_conn *c)
+{
+	if (c->connected && !plain(c))
+		flow(c);
+}
+
+static void front_writable(struct l7_conn *c)
+{
+	if (c->connected && !plain(c))
+		flow_down(c);
+}
+
 static void front_data(struct l7_conn *c)
 {
 	if (c->spliced)
@@ -290,9 +391,9 @@ static void front_data(struct l7_conn *c)
 
 static void front_closed(struct l7_conn *c, enum tcp_end end)
 {
-	uint64_t back;
+	struct l7_io back;
 
-	if (c->back == TCP_NONE) {
+	if (!l7_io_is_open(&c->back)) {
 		l7_finish(c);
 		return;
 	}
@@ -300,23 +401,21 @@ static void front_closed(struct l7_conn *c, enum tcp_end end)
 		return;
 	back = c->back;
 	drop_back(c);
-	(void)tcp_abort(c->w->engine, back);
+	l7_io_abort(&back);
 	l7_finish(c);
 }
 
-static uint64_t moved(const struct l7_conn *c, uint64_t conn)
+static uint64_t moved(const struct l7_io *io)
 {
 	struct tcp_info i;
 
-	return conn != TCP_NONE && tcp_info(c->w->engine, conn, &i) == 0
-		       ? i.bytes_in + i.bytes_acked
-		       : 0;
+	return l7_io_is_open(io) && l7_io_info(io, &i) == 0 ? i.bytes_in + i.bytes_acked : 0;
 }
 
 /* Idle when four checks in a row saw nothing move on either side. */
 static void idle_check(struct l7_conn *c)
 {
-	uint64_t now = moved(c, c->front.conn) + moved(c, c->back);
+	uint64_t now = moved(&c->front) + moved(&c->back);
 
 	c->quiet = now == c->moved ? (uint8_t)(c->quiet + 1) : 0;
 	c->moved = now;
@@ -329,6 +428,8 @@ static void idle_check(struct l7_conn *c)
 const struct l7_action l7_tcp_proxy = {
 	.open = next_backend,
 	.data = front_data,
+	.eof = front_eof,
+	.writable = front_writable,
 	.closed = front_closed,
 	.timer = idle_check,
 };

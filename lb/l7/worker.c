@@ -14,6 +14,7 @@
 #include "dataplane/base/time.h"
 #include "lb/l7/http/http.h"
 #include "lb/l7/resp/resp.h"
+#include "dataplane/tls/tls_worker.h"
 
 #define WHEEL_TICK_NS (4 * NS_PER_MS)
 #define TASK_ROUNDS   4
@@ -37,9 +38,10 @@ void l7_finish(struct l7_conn *c)
 {
 	struct l7_worker *w = c->w;
 
-	ASSERT_DBG(!l7_io_is_open(&c->front) && c->back == TCP_NONE);
+	ASSERT_DBG(!l7_io_is_open(&c->front) && !l7_io_is_open(&c->back));
 	l7_chain_free(c->pend);
-	c->pend = NULL;
+	l7_chain_free(c->down);
+	c->pend = c->down = NULL;
 	wheel_cancel(&w->wheel, &c->timer);
 	c->action = NULL; /* nobody's */
 	l7_count(&l7_stats(c)->active, (uint64_t)-1);
@@ -59,12 +61,11 @@ void l7_abort(struct l7_conn *c)
 	l7_note_front(c);
 	if (l7_io_is_open(&c->front))
 		l7_io_abort(&c->front);
-	if (c->back != TCP_NONE) {
+	if (l7_io_is_open(&c->back)) {
 		l7_note_back(c);
-		(void)tcp_abort(c->w->engine, c->back);
+		l7_io_abort(&c->back);
 		l7_count(&c->w->members[c->member].active, (uint64_t)-1);
 	}
-	c->back = TCP_NONE;
 	l7_finish(c);
 }
 
@@ -139,6 +140,53 @@ static void open_action(struct l7_conn *c)
 		c->action->open(c);
 }
 
+static const struct tcp_ops front_ops;
+
+/* The bytes that follow are TLS, what has come of them included. */
+static void begin_tls(struct l7_conn *c, const struct tls_server *server)
+{
+	struct tls_accept_args a = {.server = server,
+		.engine = c->w->engine,
+		.conn = c->front.conn,
+		.ops = &front_ops,
+		.user = c,
+		.initial = c->pend,
+		.initial_len = c->pend_len};
+
+	c->in_header = false;
+	c->in_tls = true;
+	wheel_cancel(&c->w->wheel, &c->timer);
+	c->pend = c->pend_tail = NULL;
+	c->pend_len = 0;
+	if (c->w->tls == NULL || tls_accept(c->w->tls, &a, &c->front.tls) != 0) {
+		if (c->w->tls == NULL)
+			l7_chain_free(a.initial);
+		l7_count(&l7_stats(c)->tls_failed, 1);
+		l7_abort(c);
+	}
+}
+
+/* What stands before the action is done, but for TLS. */
+static void begin(struct l7_conn *c)
+{
+	const struct l7_listener *l = l7_listener_of(c);
+
+	if (l != NULL && l->tls != NULL)
+		begin_tls(c, l->tls);
+	else
+		open_action(c);
+}
+
+static void on_secured(struct tcp_engine *e, uint64_t conn, void *user)
+{
+	struct l7_conn *c = user;
+
+	(void)e;
+	(void)conn;
+	c->in_tls = false;
+	open_action(c);
+}
+
 static void bad_header(struct l7_conn *c)
 {
 	l7_count(&l7_stats(c)->proxy_bad, 1);
@@ -175,13 +223,13 @@ static void on_data(
 	if (c->in_header) {
 		if (!take_header(c))
 			return;
-		open_action(c);
-		/* The action may have ended it; the pool's memory stays, and nothing is accepted
+		begin(c);
+		/* It may have ended it; the pool's memory stays, and nothing is accepted
 		 * within this callback. */
 		if (c->front.conn != conn)
 			return;
 	}
-	if (c->pend != NULL)
+	if (c->pend != NULL && !c->in_tls)
 		c->action->data(c);
 }
 
@@ -204,7 +252,7 @@ static void on_writable(struct tcp_engine *e, uint64_t conn, void *user)
 
 	(void)e;
 	(void)conn;
-	if (!c->in_header && c->action->writable != NULL)
+	if (c->opened && c->action->writable != NULL)
 		c->action->writable(c);
 }
 
@@ -216,7 +264,10 @@ static void on_closed(struct tcp_engine *e, uint64_t conn, void *user, enum tcp_
 	(void)conn;
 	l7_note_front(c);
 	c->front.conn = TCP_NONE;
-	if (end != TCP_END_NORMAL)
+	c->front.tls = NULL;
+	if (c->in_tls)
+		l7_count(&l7_stats(c)->tls_failed, 1);
+	else if (end != TCP_END_NORMAL)
 		l7_count(&l7_stats(c)->resets, 1);
 	if (c->opened && c->action->closed != NULL)
 		c->action->closed(c, end);
@@ -228,6 +279,7 @@ static void on_accept(struct tcp_engine *e, uint64_t conn, void *arg);
 
 static const struct tcp_ops front_ops = {
 	.on_accept = on_accept,
+	.on_connect = on_secured,
 	.on_data = on_data,
 	.on_eof = on_eof,
 	.on_writable = on_writable,
@@ -276,7 +328,7 @@ static struct l7_conn *conn_new(
 	memset(c, 0, sizeof(*c));
 	c->w = w;
 	c->front = (struct l7_io){.e = w->engine, .conn = conn};
-	c->back = TCP_NONE;
+	c->back = (struct l7_io){.e = w->engine, .conn = TCP_NONE};
 	c->listener = id;
 	c->action = action_of(cfg->action);
 	c->idle_ns = cfg->idle_timeout_ns;
@@ -314,10 +366,24 @@ static void on_accept(struct tcp_engine *e, uint64_t conn, void *arg)
 	if (c->in_header)
 		wheel_arm(&w->wheel, &c->timer, w->now_ns + l->cfg->connect_timeout_ns);
 	else
-		open_action(c);
+		begin(c);
 }
 
 /* ---- life ---- */
+
+static int create_tls(struct l7_worker *w, uint64_t now_ns)
+{
+	const struct config_tls *t = &w->conf.cfg->tls;
+	struct tls_worker_conf conf = {.libs = w->conf.tls_libs,
+		.index = w->conf.index,
+		.tickets = w->conf.tls_tickets,
+		.pool = w->conf.tls_pool,
+		.max_conns = t->max_conns,
+		.max_handshakes = t->max_handshakes,
+		.handshake_timeout_ns = t->handshake_timeout_ns};
+
+	return w->conf.tls_libs == NULL ? 0 : tls_worker_create(&conf, now_ns, &w->tls);
+}
 
 static int create_engine(struct l7_worker *w, uint64_t now_ns)
 {
@@ -379,6 +445,8 @@ int l7_worker_create(const struct l7_worker_conf *conf, uint64_t now_ns, struct 
 		rc = create_engine(w, now_ns);
 	if (rc == 0)
 		rc = create_http(w, now_ns);
+	if (rc == 0)
+		rc = create_tls(w, now_ns);
 	if (rc == 0 && conf->kvs != NULL)
 		rc = resp_worker_create(w, conf->kvs, conf->cfg->tcp.max_conns, &w->resp);
 	if (rc != 0) {
@@ -397,9 +465,12 @@ void l7_worker_destroy(struct l7_worker *w)
 	for (uint32_t i = 0; i < w->conns.used_high; i++) {
 		struct l7_conn *c = pool_at(&w->conns, i);
 
-		if (c->action != NULL)
-			l7_chain_free(c->pend);
+		if (c->action == NULL)
+			continue;
+		l7_chain_free(c->pend);
+		l7_chain_free(c->down);
 	}
+	tls_worker_destroy(w->tls);
 	if (w->engine != NULL)
 		tcp_engine_destroy(w->engine);
 	http_worker_destroy(w->http);
@@ -503,6 +574,11 @@ void l7_worker_adopt(struct l7_worker *w, const struct l7_table *t, bool drainin
 		resp_worker_adopt(w->resp);
 }
 
+struct tls_worker *l7_worker_tls(const struct l7_worker *w)
+{
+	return w->tls;
+}
+
 struct tcp_engine *l7_worker_engine(const struct l7_worker *w)
 {
 	return w->engine;
@@ -560,15 +636,25 @@ static void expire(struct l7_worker *w)
 	}
 }
 
+static bool more_to_do(struct l7_worker *w)
+{
+	bool tls = w->tls != NULL && tls_worker_run(w->tls, w->now_ns) > 0;
+
+	return http_worker_tasks(w->http) || tls;
+}
+
 void l7_worker_run(struct l7_worker *w, uint64_t now_ns)
 {
 	w->now_ns = now_ns;
 	tcp_run_timers(w->engine, now_ns);
 	expire(w);
 	http_worker_timers(w->http, now_ns);
+	if (w->tls != NULL)
+		(void)tls_worker_run(w->tls, now_ns);
 	tcp_flush(w->engine, now_ns);
-	/* What callbacks have left to be done may begin something that does so too. */
-	for (int i = 0; i < TASK_ROUNDS && http_worker_tasks(w->http); i++)
+	/* What callbacks have left to be done may begin something that does so too: handshakes that
+	 * are ready, streams that go on. What they say leaves in this turn. */
+	for (int i = 0; i < TASK_ROUNDS && more_to_do(w); i++)
 		tcp_flush(w->engine, now_ns);
 	l7_account(w);
 	answer_dump(w);
@@ -584,10 +670,12 @@ bool l7_worker_resume(struct l7_worker *w)
 uint64_t l7_worker_next_ns(const struct l7_worker *w)
 {
 	uint64_t a = tcp_next_timer_ns(w->engine), b = wheel_next_ns(&w->wheel),
-		 c = http_worker_next_ns(w->http), d = l7_account_next_ns(w);
+		 c = http_worker_next_ns(w->http), d = l7_account_next_ns(w),
+		 e = w->tls == NULL ? UINT64_MAX : tls_worker_next_ns(w->tls);
 
 	a = a < b ? a : b;
 	c = c < d ? c : d;
+	a = a < e ? a : e;
 	return a < c ? a : c;
 }
 

@@ -20,12 +20,16 @@
 struct http_worker;
 struct kvs_worker;
 struct l7_worker;
+struct tls_libs;
+struct tls_tickets;
+struct tls_worker;
 
 /* One row a counter: name and text. */
 #define L7_LISTENER_COUNTERS(C)                                                 \
 	C(accepted, "connections accepted")                                     \
 	C(over_limit, "connections reset: listener at its limit, or no memory") \
 	C(proxy_bad, "connections reset: bad or late PROXY protocol header")    \
+	C(tls_failed, "connections whose TLS handshake failed")                 \
 	C(no_backend, "connections reset: no backend is up")                    \
 	C(no_port, "connections reset: no local port left towards the backend") \
 	C(failed, "connections reset: no backend could be reached")             \
@@ -62,7 +66,9 @@ struct l7_worker_conf {
 	uint32_t index, worker_cnt;
 	struct l7_worker *const *all; /* by index, filled by the time packets flow */
 	const struct config *cfg;
-	struct rte_mempool *header_pool, *ref_pool, *data_pool, *rx_pool;
+	struct rte_mempool *header_pool, *ref_pool, *data_pool, *rx_pool, *tls_pool;
+	struct tls_libs *tls_libs; /* NULL: no TLS */
+	const struct tls_tickets *tls_tickets;
 	struct ledger *ledger;
 	struct kvs_worker *kvs;    /* NULL: no store */
 	uint16_t port_lo, port_hi; /* local ports of this worker, host order */
@@ -78,6 +84,8 @@ void l7_worker_adopt(struct l7_worker *w, const struct l7_table *t, bool drainin
 
 struct tcp_engine *l7_worker_engine(const struct l7_worker *w);
 struct http_worker *l7_worker_http(const struct l7_worker *w);
+/* NULL without TLS. */
+struct tls_worker *l7_worker_tls(const struct l7_worker *w);
 /* Once a loop, after the receive burst: timers, callbacks, output, and a dump that was asked for.
  */
 void l7_worker_run(struct l7_worker *w, uint64_t now_ns);

@@ -2,7 +2,8 @@
  * worker_pvt - a worker's connections and the actions of listeners.
  *
  * A connection passes through stages: with accept_proxy_protocol its first bytes are a header; then
- * its action opens it. What the client sent and nobody took yet waits in `pend`. */
+ * the listener's TLS, if it has one, is established; then its action opens it. What the client sent
+ * and nobody took yet waits in `pend`. */
 #ifndef LB_L7_WORKER_PVT_H
 #define LB_L7_WORKER_PVT_H
 
@@ -55,13 +56,15 @@ struct l7_conn {
 	struct l7_worker *w;
 	const struct l7_action *action; /* NULL: the place is free */
 	struct l7_io front;             /* the client's side */
-	uint64_t back;                  /* TCP_NONE: not there */
+	struct l7_io back;              /* the backend's */
 	struct rte_mbuf *pend, *pend_tail;
 	uint32_t pend_len;
-	uint32_t listener, member; /* ids */
-	bool in_header, front_eof, opened;
+	struct rte_mbuf *down, *down_tail; /* of tcp_proxy: from the backend, not sent yet */
+	uint32_t listener, member;         /* ids */
+	bool in_header, in_tls, front_eof, opened;
 	bool connected, spliced; /* of tcp_proxy */
-	uint8_t tries, quiet;    /* quiet: checks in a row on which nothing moved */
+	bool back_eof, up_shut, down_shut;
+	uint8_t tries, quiet; /* quiet: checks in a row on which nothing moved */
 	uint32_t tried[L7_TRIES];
 	struct proxy_header peer; /* client and the address it asked for */
 	uint64_t sent;            /* of source */
@@ -85,6 +88,7 @@ struct l7_open {
 struct l7_worker {
 	struct tcp_engine *engine;
 	struct http_worker *http;
+	struct tls_worker *tls; /* NULL: there is no TLS */
 	const struct l7_table *table;
 	struct l7_worker_conf conf;
 	struct pool conns;

@@ -21,8 +21,11 @@
 struct host_tap;
 struct l4_worker;
 struct kvs_worker;
+struct l7_tls;
 struct l7_worker;
 struct pipeline;
+struct tls_libs;
+struct tls_tickets;
 
 /* What one configuration and one set of health results make; immutable. */
 struct pipeline_gen {
@@ -30,6 +33,7 @@ struct pipeline_gen {
 	const struct config *cfg; /* outlives the generation */
 	struct l4_table *l4;
 	struct l7_table *l7; /* NULL without a TCP engine */
+	struct l7_tls *tls;  /* of cfg, and as long-lived; NULL without a TCP engine */
 	struct route_table *routes;
 	const struct health_plan *health;
 	struct net_if ifs[LIMIT_PORTS];
@@ -42,6 +46,9 @@ struct pipeline_gen {
 /* Buffers of the TCP engines, see tcp_config. */
 struct pipeline_tcp_pools {
 	struct rte_mempool *header, *ref, *data;
+	struct rte_mempool *tls; /* NULL: data has to do */
+	struct tls_libs *tls_libs;
+	const struct tls_tickets *tls_tickets;
 };
 
 struct pipeline_params {

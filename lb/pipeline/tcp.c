@@ -96,6 +96,9 @@ int tcp_side_create(struct pipeline *p, const struct pipeline_params *params)
 		.data_pool = params->tcp->data,
 		.rx_pool = params->pool,
 		.kvs = params->kvs,
+		.tls_pool = params->tcp->tls != NULL ? params->tcp->tls : params->tcp->data,
+		.tls_libs = params->tcp->tls_libs,
+		.tls_tickets = params->tcp->tls_tickets,
 		.ledger = &p->w->ledger,
 		.cb = {.ctx = p, .route = route, .emit = emit, .port_ok = port_ok}};
 	uint16_t lo, hi;
