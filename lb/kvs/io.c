@@ -366,7 +366,8 @@ static void answer_ops(struct kvs_tx *tx, const struct kvs_io *io, int status)
 {
 	if (status != 0 && !is_condition(status) && tx->err == 0)
 		tx->err = status;
-	for (uint32_t i = 0; i < io->n; i++) {
+	/* From the last on: of two writes of one key, which have one version, that one stands. */
+	for (uint32_t i = io->n; i-- > 0;) {
 		const struct store_item *it = &io->items[i];
 		struct kvs_op *op = &io->slots[i]->op;
 

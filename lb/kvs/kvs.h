@@ -125,7 +125,7 @@ struct kvs_tx {
 	bool barrier;  /* of the user */
 	/* private */
 	uint8_t state;
-	bool want, wrote, ended, ran;
+	bool want, wrote, ended, ran, started;
 	int err;
 	uint32_t pending, missing, attempts, rounds, op_at, op_base, scan_at, scan_base;
 	uint64_t start_ns;

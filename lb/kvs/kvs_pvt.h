@@ -26,7 +26,8 @@ struct kvs_lock {
 	struct list_node refs;
 	struct kvs_ref *waiting; /* the first that is not granted */
 	uint32_t granted;
-	uint8_t mode; /* of the granted ones */
+	uint32_t unstarted; /* of those that write blindly: nothing of them is submitted yet */
+	uint8_t mode;       /* of the granted ones */
 };
 
 struct kvs_ref {
@@ -113,6 +114,8 @@ uint64_t kvs_hash(const struct kvs_worker *w, uint8_t ns, uint8_t space, const v
 /* lock.c */
 int kvs_lock_want(struct kvs_tx *tx, uint64_t hash, enum kvs_mode mode) WARN_UNUSED;
 void kvs_lock_release(struct kvs_tx *tx);
+/* Its first requests have been submitted: what comes after them now keeps the order. */
+void kvs_lock_started(struct kvs_tx *tx);
 
 /* row.c: keys in the memory cache */
 /* True: found; e is filled, its value points into the cache until the turn's end. */

@@ -60,7 +60,7 @@ static void unmake(struct kvs_worker *w, struct kvs_lock *l)
 
 static bool fits(const struct kvs_lock *l, uint8_t mode)
 {
-	return l->granted == 0 || (l->mode == mode && mode != KVS_UPDATE);
+	return l->granted == 0 || (l->mode == mode && mode != KVS_UPDATE && l->unstarted == 0);
 }
 
 static void grant(struct kvs_lock *l, struct kvs_ref *r)
@@ -68,6 +68,7 @@ static void grant(struct kvs_lock *l, struct kvs_ref *r)
 	r->held = true;
 	l->mode = r->mode;
 	l->granted++;
+	l->unstarted += r->mode == KVS_WRITE;
 }
 
 /* The transaction's own reference, which is the last one if it has named the key before: it queues
@@ -87,6 +88,8 @@ static void raise(struct kvs_lock *l, struct kvs_ref *r, uint8_t mode)
 {
 	if (r->mode == mode)
 		return;
+	if (r->held && r->mode == KVS_WRITE)
+		l->unstarted--;
 	if (r->held && l->granted > 1) {
 		l->granted--;
 		r->held = false;
@@ -145,6 +148,19 @@ static void let_in(struct kvs_worker *w, struct kvs_lock *l)
 	}
 }
 
+void kvs_lock_started(struct kvs_tx *tx)
+{
+	if (tx->started)
+		return;
+	tx->started = true;
+	for (struct kvs_ref *r = tx->refs; r != NULL; r = r->next) {
+		if (r->mode != KVS_WRITE)
+			continue;
+		r->lock->unstarted--;
+		let_in(tx->w, r->lock);
+	}
+}
+
 void kvs_lock_release(struct kvs_tx *tx)
 {
 	struct kvs_ref *r = tx->refs;
@@ -154,12 +170,14 @@ void kvs_lock_release(struct kvs_tx *tx)
 		struct kvs_ref *next = r->next;
 		struct kvs_lock *l = r->lock;
 
-		if (r->held)
+		if (r->held) {
 			l->granted--;
-		else if (l->waiting == r)
+			l->unstarted -= r->mode == KVS_WRITE && !tx->started;
+		} else if (l->waiting == r) {
 			l->waiting = r->node.next == &l->refs
 					     ? NULL
 					     : (struct kvs_ref *)(void *)r->node.next;
+		}
 		list_remove(&r->node);
 		if (list_empty(&l->refs))
 			unmake(tx->w, l);

@@ -611,6 +611,7 @@ static void step_run(struct kvs_tx *tx)
 	tx->ran = true;
 	if (tx->err == 0 && tx->want) {
 		kvs_submit(tx);
+		kvs_lock_started(tx);
 		if (tx->pending > 0)
 			return;
 		/* Nothing was asked for: the run waits for something that never comes. */
