@@ -356,8 +356,12 @@ static bool admit(struct resp_conn *c, const struct resp_cmd *cmd, const struct 
 		return false;
 	}
 	if (!rcmd_arity_ok(cmd, a->n)) {
-		(void)snprintf(text, sizeof(text), "ERR wrong number of arguments for '%s' command",
+		(void)snprintf(text, sizeof(text), "%s wrong number of arguments for '%s' command",
+			cmd->fn == rcmd_exec ? "EXECABORT Transaction discarded because of:"
+					     : "ERR",
 			cmd->name);
+		if (cmd->fn == rcmd_exec)
+			resp_multi_end(c);
 		say(c, text);
 		return false;
 	}

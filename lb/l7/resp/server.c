@@ -66,10 +66,12 @@ static void describe(struct reply *out, const struct resp_cmd *c)
 
 static void getkeys(struct resp_call *k)
 {
-	const struct resp_cmd *c = k->n < 3 ? NULL : rcmd_find(k->v[2].p, k->v[2].len);
+	const struct resp_cmd *c = k->n < 4 ? NULL : rcmd_find(k->v[2].p, k->v[2].len);
 	struct rcmd_keys at;
 
-	if (c == NULL) {
+	if (k->n < 4) {
+		reply_error(k->out, "ERR wrong number of arguments for 'command|getkeys' command");
+	} else if (c == NULL) {
 		reply_error(k->out, "ERR Invalid command specified");
 	} else if (!rcmd_arity_ok(c, k->n - 2)) {
 		reply_error(k->out, "ERR Invalid number of arguments specified for command");

@@ -70,7 +70,9 @@ bool expire_arg(struct resp_call *k, uint32_t i, enum expire_unit unit, bool pos
 
 struct set_options {
 	uint8_t flags; /* enum store_flag */
-	bool get, persist, has_expire;
+	bool get, persist;
+	uint32_t expire_at; /* argument; 0: none */
+	enum expire_unit unit;
 	uint64_t expire_ms;
 };
 
@@ -92,16 +94,16 @@ static bool syntax(struct resp_call *k)
 	return false;
 }
 
-/* Of SET (getex false) or GETEX; the expiry is looked at when all the words are in order. */
+/* Of SET (getex false) or GETEX; the expiry's number is looked at later. */
 static bool options(struct resp_call *k, uint32_t from, bool getex, struct set_options *o)
 {
-	uint32_t expire_at = 0;
-	enum expire_unit unit = EXPIRE_S, u;
+	enum expire_unit u;
 
 	memset(o, 0, sizeof(*o));
 	for (uint32_t i = from; i < k->n; i++) {
 		const struct resp_arg *a = &k->v[i];
-		bool free_of_expire = expire_at == 0 && !o->persist && !(o->flags & STORE_KEEP_TTL);
+		bool free_of_expire =
+			o->expire_at == 0 && !o->persist && !(o->flags & STORE_KEEP_TTL);
 
 		if (!getex && arg_is(a, "nx") && !(o->flags & STORE_IF_PRESENT))
 			o->flags |= STORE_IF_ABSENT;
@@ -109,21 +111,23 @@ static bool options(struct resp_call *k, uint32_t from, bool getex, struct set_o
 			o->flags |= STORE_IF_PRESENT;
 		else if (!getex && arg_is(a, "get"))
 			o->get = true;
-		else if (!getex && arg_is(a, "keepttl") && expire_at == 0)
+		else if (!getex && arg_is(a, "keepttl") && o->expire_at == 0)
 			o->flags |= STORE_KEEP_TTL;
-		else if (getex && arg_is(a, "persist") && expire_at == 0)
+		else if (getex && arg_is(a, "persist") && o->expire_at == 0)
 			o->persist = true;
 		else if (expire_word(a, &u) && free_of_expire && i + 1 < k->n) {
-			unit = u;
-			expire_at = ++i;
+			o->unit = u;
+			o->expire_at = ++i;
 		} else {
 			return syntax(k);
 		}
 	}
-	if (expire_at == 0)
-		return true;
-	o->has_expire = true;
-	return expire_arg(k, expire_at, unit, true, &o->expire_ms);
+	return true;
+}
+
+static bool options_expire(struct resp_call *k, struct set_options *o)
+{
+	return o->expire_at == 0 || expire_arg(k, o->expire_at, o->unit, true, &o->expire_ms);
 }
 
 /* Judged by the store: no read before. */
@@ -161,7 +165,7 @@ void rcmd_set(struct resp_call *k)
 	const struct kvs_op *op;
 	struct set_options o;
 
-	if (!options(k, 3, false, &o))
+	if (!options(k, 3, false, &o) || !options_expire(k, &o))
 		return;
 	if (o.get) {
 		set_and_get(k, &o);
@@ -229,12 +233,14 @@ void rcmd_getex(struct resp_call *k)
 	e = call_key(k, 1, CODEC_STRING);
 	if (e == NULL)
 		return;
+	if (e->type != CODEC_NONE && !options_expire(k, &o))
+		return;
 	reply_value(k, e);
-	if (e->type == CODEC_NONE || (!o.has_expire && !o.persist) ||
+	if (e->type == CODEC_NONE || (o.expire_at == 0 && !o.persist) ||
 		(o.persist && e->expire_ms == 0))
 		return;
 	val = e->val;
-	if (o.has_expire && o.expire_ms <= call_wall_ms(k))
+	if (o.expire_at != 0 && o.expire_ms <= call_wall_ms(k))
 		kvs_delete(k->tx, k->v[1].p, k->v[1].len);
 	else
 		kvs_put(k->tx, k->v[1].p, k->v[1].len, val, e->len, o.expire_ms);
