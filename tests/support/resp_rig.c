@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <rte_mbuf.h>
@@ -123,6 +124,14 @@ static struct rig_l7 *l7_new(struct rig *r, uint32_t i)
 	return l;
 }
 
+static void on_wake(void *ctx, uint32_t worker)
+{
+	uint64_t one = 1;
+
+	(void)worker;
+	(void)!write(((struct rig *)ctx)->wake_fd, &one, sizeof(one));
+}
+
 struct rig *rig_open(const struct rig_params *p)
 {
 	struct rig *r = calloc(1, sizeof(*r));
@@ -146,6 +155,8 @@ struct rig *rig_open(const struct rig_params *p)
 	kp.store = r->store.s;
 	if (kvs_create(&kp, &r->kvs) != 0)
 		abort();
+	r->wake_fd = eventfd(0, EFD_NONBLOCK);
+	kvs_on_wake(r->kvs, on_wake, r);
 	r->listener.action = LISTENER_RESP;
 	r->listener.resp.ns_idx = (uint32_t)p->ns;
 	r->listener.resp.pipeline_max = p->pipeline_max == 0 ? 1024 : p->pipeline_max;
@@ -167,6 +178,7 @@ void rig_close(struct rig *r)
 	}
 	kvs_destroy(r->kvs);
 	test_store_fini(&r->store);
+	close(r->wake_fd);
 	free(r->acl);
 	free(r);
 }
@@ -248,7 +260,9 @@ void rig_take(struct rig_conn *c, size_t n)
 uint32_t rig_turn(struct rig *r)
 {
 	uint32_t n = 0;
+	uint64_t rung;
 
+	(void)!read(r->wake_fd, &rung, sizeof(rung));
 	for (uint32_t i = 0; i < r->workers; i++) {
 		struct rig_l7 *l = r->l7[i];
 

@@ -37,6 +37,7 @@ struct rig {
 	struct config_listener listener;
 	struct acl_user *acl;
 	void *l7[RIG_WORKERS];
+	int wake_fd; /* readable when the store has answered */
 	uint32_t workers;
 };
 
