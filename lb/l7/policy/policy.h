@@ -62,8 +62,9 @@ void http_policies_on_done(
 /* In the worker's loop: what slow work is done. Returns how many streams went on. */
 uint32_t http_policies_poll(struct http_route_worker *rw, uint64_t now_ns);
 
-/* The thread for slow work; started by control before the workers run, stopped after them. */
-int http_policies_start(struct http_route_worker *const *workers, uint32_t cnt) WARN_UNUSED;
-void http_policies_stop(void);
+/* Give slow work of this worker to the thread that does it, which is started for the first worker
+ * and ends with the last; by control before the worker runs. Without it the worker does it itself
+ * (tests, `weir route`). http_route_worker_destroy() takes it back. */
+int http_policies_attach(struct http_route_worker *rw) WARN_UNUSED;
 
 #endif

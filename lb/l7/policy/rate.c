@@ -43,10 +43,11 @@ static uint64_t key_of(const struct rate *r, const struct http_stream *s)
 /* What a refused client is told; the division is off the path of requests that pass. */
 static COLD enum http_verdict refuse(const struct rate *r, struct http_stream *s, uint64_t wait_ns)
 {
+	uint64_t seconds = (wait_ns + NS_PER_SEC - 1) / NS_PER_SEC;
 	char *text = http_arena_alloc(&s->arena, 24);
 
 	if (text) {
-		int n = snprintf(text, 24, "%" PRIu64, wait_ns / NS_PER_SEC + 1);
+		int n = snprintf(text, 24, "%" PRIu64, seconds ? seconds : 1);
 
 		(void)!http_head_set(
 			&s->resp, HTTP_FIELD_RETRY_AFTER, (struct span){text, (uint32_t)n});

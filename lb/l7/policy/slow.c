@@ -14,7 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "dataplane/base/limits.h"
 #include "dataplane/base/spsc.h"
 
 #define BURST   16
@@ -26,20 +25,22 @@ struct slow_worker {
 	uint32_t free[LIMIT_SLOW_JOBS], free_cnt;
 };
 
+/* The thread lives as long as a worker is attached. The list changes under the mutex, which the
+ * thread holds while it goes over it; workers themselves never take it. */
 static struct {
+	pthread_mutex_t mutex;
 	pthread_t thread;
-	bool running;
 	_Atomic uint32_t sleeping, stop;
-	struct http_route_worker *const *workers;
+	struct slow_worker **workers;
 	uint32_t cnt;
-} slow;
+} slow = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- the thread ---- */
 
 static bool rings_empty(void)
 {
 	for (uint32_t i = 0; i < slow.cnt; i++)
-		if (spsc_count(slow.workers[i]->slow->in) > 0)
+		if (spsc_count(slow.workers[i]->in) > 0)
 			return false;
 	return true;
 }
@@ -63,10 +64,14 @@ static uint32_t serve(struct slow_worker *w)
 static void sleep_until_asked(void)
 {
 	struct timespec ts = {.tv_nsec = WAIT_MS * 1000000L};
+	bool idle;
 
 	atomic_store_explicit(&slow.sleeping, 1, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst); /* P1 */
-	if (rings_empty() && !atomic_load_explicit(&slow.stop, memory_order_acquire))
+	pthread_mutex_lock(&slow.mutex);
+	idle = rings_empty();
+	pthread_mutex_unlock(&slow.mutex);
+	if (idle && !atomic_load_explicit(&slow.stop, memory_order_acquire))
 		(void)syscall(SYS_futex, &slow.sleeping, FUTEX_WAIT_PRIVATE, 1, &ts, NULL, 0);
 	atomic_store_explicit(&slow.sleeping, 0, memory_order_relaxed);
 }
@@ -74,11 +79,14 @@ static void sleep_until_asked(void)
 static void *run(void *arg)
 {
 	(void)arg;
+	pthread_setname_np(pthread_self(), "weir-policy");
 	while (!atomic_load_explicit(&slow.stop, memory_order_acquire)) {
 		uint32_t n = 0;
 
+		pthread_mutex_lock(&slow.mutex);
 		for (uint32_t i = 0; i < slow.cnt; i++)
-			n += serve(slow.workers[i]->slow);
+			n += serve(slow.workers[i]);
+		pthread_mutex_unlock(&slow.mutex);
 		if (n == 0)
 			sleep_until_asked();
 	}
@@ -125,44 +133,76 @@ static struct slow_worker *worker_create(uint32_t jobs)
 	return w;
 }
 
-int http_policies_start(struct http_route_worker *const *workers, uint32_t cnt)
+static int add(struct slow_worker *w)
 {
+	struct slow_worker **more;
 	int rc = 0;
 
-	for (uint32_t i = 0; i < cnt && rc == 0; i++) {
-		workers[i]->slow = worker_create(LIMIT_SLOW_JOBS);
-		rc = workers[i]->slow ? 0 : -ENOMEM;
+	pthread_mutex_lock(&slow.mutex);
+	more = realloc(slow.workers, (slow.cnt + 1) * sizeof(struct slow_worker *));
+	if (more) {
+		slow.workers = more;
+		more[slow.cnt++] = w;
+	} else {
+		rc = -ENOMEM;
 	}
-	slow.workers = workers;
-	slow.cnt = cnt;
-	atomic_store_explicit(&slow.stop, 0, memory_order_relaxed);
-	if (rc == 0)
+	if (rc == 0 && slow.cnt == 1) {
+		atomic_store_explicit(&slow.stop, 0, memory_order_relaxed);
 		rc = -pthread_create(&slow.thread, NULL, run, NULL);
-	slow.running = rc == 0;
-	if (rc != 0)
-		http_policies_stop();
+		slow.cnt -= rc != 0;
+	}
+	pthread_mutex_unlock(&slow.mutex);
 	return rc;
 }
 
-void http_policies_stop(void)
+static void take_away(struct slow_worker *w)
 {
-	if (slow.running) {
-		atomic_store_explicit(&slow.stop, 1, memory_order_release);
-		atomic_thread_fence(memory_order_seq_cst); /* P1 */
-		ring_the_bell();
-		pthread_join(slow.thread, NULL);
-		slow.running = false;
-	}
-	for (uint32_t i = 0; i < slow.cnt; i++) {
-		struct slow_worker *w = slow.workers[i]->slow;
-		void *job;
+	bool last;
 
-		while (w && spsc_pop(w->in, &job, 1) == 1)
-			policy_unref(((struct slow_job *)job)->policy);
-		worker_free(w);
-		slow.workers[i]->slow = NULL;
+	pthread_mutex_lock(&slow.mutex);
+	for (uint32_t i = 0; i < slow.cnt; i++)
+		if (slow.workers[i] == w)
+			slow.workers[i--] = slow.workers[--slow.cnt];
+	last = slow.cnt == 0;
+	if (last) {
+		free(slow.workers);
+		slow.workers = NULL;
 	}
-	slow.cnt = 0;
+	pthread_mutex_unlock(&slow.mutex);
+	if (!last)
+		return;
+	atomic_store_explicit(&slow.stop, 1, memory_order_release);
+	atomic_thread_fence(memory_order_seq_cst); /* P1 */
+	ring_the_bell();
+	pthread_join(slow.thread, NULL);
+}
+
+int http_policies_attach(struct http_route_worker *rw)
+{
+	struct slow_worker *w = worker_create(LIMIT_SLOW_JOBS);
+	int rc = w ? add(w) : -ENOMEM;
+
+	if (rc != 0) {
+		worker_free(w);
+		return rc;
+	}
+	rw->slow = w;
+	return 0;
+}
+
+void slow_worker_free(struct http_route_worker *rw)
+{
+	struct slow_worker *w = rw->slow;
+	void *job;
+
+	if (!w)
+		return;
+	if (!rw->slow_inline)
+		take_away(w);
+	while (spsc_pop(w->in, &job, 1) == 1)
+		policy_unref(((struct slow_job *)job)->policy);
+	worker_free(w);
+	rw->slow = NULL;
 }
 
 /* ---- the worker's side ---- */
@@ -178,13 +218,6 @@ struct slow_job *slow_job_get(struct http_route_worker *rw)
 	if (rw->slow->free_cnt == 0)
 		return NULL;
 	return &rw->slow->jobs[rw->slow->free[rw->slow->free_cnt - 1]];
-}
-
-void slow_worker_free(struct http_route_worker *rw)
-{
-	if (rw->slow_inline)
-		worker_free(rw->slow);
-	rw->slow = NULL;
 }
 
 enum http_verdict slow_submit(struct http_route_worker *rw, struct http_stream *s,

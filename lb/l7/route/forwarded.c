@@ -57,8 +57,17 @@ static struct span parameter(struct span member, struct span name)
 	return (struct span){NULL, 0};
 }
 
+static void take_scheme(struct http_stream *s, struct span v)
+{
+	if (span_caseeq(v, SPAN("https")))
+		s->req.scheme = SPAN("https");
+	else if (span_caseeq(v, SPAN("http")))
+		s->req.scheme = SPAN("http");
+}
+
 #define HOPS 64 /* of a longer list the end counts */
 
+/* A member of Forwarded says of the same hop who asked and how. */
 static void believe(const struct http_site *site, struct http_stream *s)
 {
 	bool rfc7239 = site->forward == HTTP_FORWARD_RFC7239;
@@ -73,8 +82,10 @@ static void believe(const struct http_site *site, struct http_stream *s)
 		struct ip_addr a;
 		struct span node = members[i % HOPS];
 
-		if (rfc7239)
-			node = parameter(node, SPAN("for"));
+		if (rfc7239) {
+			node = parameter(members[i % HOPS], SPAN("for"));
+			take_scheme(s, parameter(members[i % HOPS], SPAN("proto")));
+		}
 		if (!node.at || !parse_node(node, &a))
 			return;
 		s->client = a;
@@ -86,24 +97,10 @@ static void believe(const struct http_site *site, struct http_stream *s)
 
 static void believe_scheme(const struct http_site *site, struct http_stream *s)
 {
-	struct http_list_iter it = {0};
-	struct span member, v = {NULL, 0};
+	const struct http_field *f = http_head_get(&s->req, HTTP_FIELD_X_FORWARDED_PROTO, NULL);
 
-	if (site->forward == HTTP_FORWARD_RFC7239) {
-		while (http_head_list_next(&s->req, HTTP_FIELD_FORWARDED, &it, &member))
-			v = parameter(member, SPAN("proto"));
-	} else {
-		const struct http_field *f =
-			http_head_get(&s->req, HTTP_FIELD_X_FORWARDED_PROTO, NULL);
-
-		v = f ? f->value : v;
-	}
-	if (!v.at)
-		return;
-	if (span_caseeq(v, SPAN("https")))
-		s->req.scheme = SPAN("https");
-	else if (span_caseeq(v, SPAN("http")))
-		s->req.scheme = SPAN("http");
+	if (f && site->forward != HTTP_FORWARD_RFC7239)
+		take_scheme(s, f->value);
 }
 
 /* Fields by which strangers could speak as a proxy. */
