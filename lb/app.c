@@ -414,7 +414,6 @@ int app_create(struct config *cfg, uint64_t now_ns, struct app **out)
 
 void app_destroy(struct app *app)
 {
-	app_http_stop(app);
 	/* Pipelines return held packets to the pool, so it goes last but for the ports' rings. */
 	for (uint32_t i = 0; i < app->worker_cnt; i++)
 		if (app->pipes[i] != NULL)

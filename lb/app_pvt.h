@@ -12,7 +12,6 @@
 
 struct app_zombie;
 struct host_tap;
-struct http_route_worker;
 struct kvs;
 struct store;
 struct l4_registry;
@@ -28,7 +27,6 @@ struct app {
 	struct kvs *kvs;
 	bool tcp; /* there is a TCP engine on every worker */
 	struct l7_worker *l7[LIMIT_WORKERS];
-	struct http_route_worker *routes[LIMIT_WORKERS]; /* of the l7 workers */
 	struct l7_registry *l7_registry;
 	struct tls_tickets *tls_tickets;
 	uint64_t next_ticket_ns; /* time of the next key */
@@ -72,9 +70,8 @@ int app_tcp_build(struct app *app, const struct config *cfg, const struct l7_tls
 /* Addresses that lingered long enough are given up; true: a new generation is due. */
 bool app_tcp_reap(struct app *app, uint64_t now_ns);
 
-/* The thread for slow policies of all workers. */
+/* Slow policies of all workers go to a thread; it ends with the last worker. */
 int app_http_start(struct app *app) WARN_UNUSED;
-void app_http_stop(struct app *app);
 
 /* A configuration that no generation has any more is freed when no stream uses its sites, of which
  * one reference comes along (NULL: there are none). */

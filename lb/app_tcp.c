@@ -233,15 +233,9 @@ void app_tcp_bury(struct app *app, bool all)
 
 int app_http_start(struct app *app)
 {
-	if (!app->tcp)
-		return 0;
-	for (uint32_t i = 0; i < app->worker_cnt; i++)
-		app->routes[i] = http_worker_route(l7_worker_http(app->l7[i]));
-	return http_policies_start(app->routes, app->worker_cnt);
-}
+	int rc = 0;
 
-void app_http_stop(struct app *app)
-{
-	if (app->tcp)
-		http_policies_stop();
+	for (uint32_t i = 0; app->tcp && i < app->worker_cnt && rc == 0; i++)
+		rc = http_policies_attach(http_worker_route(l7_worker_http(app->l7[i])));
+	return rc;
 }

@@ -164,9 +164,7 @@ int http_worker_create(
 	up.loop = &w->loop;
 	rng_secret(&seed, sizeof(seed));
 	w->route = http_route_worker_create(conf->index, seed);
-	rc = w->route == NULL ? -ENOMEM : http_policies_attach(w->route);
-	if (rc == 0)
-		rc = make_pools(w, conf->max_conns);
+	rc = w->route == NULL ? -ENOMEM : make_pools(w, conf->max_conns);
 	if (rc == 0)
 		rc = up_worker_create(&up, &w->up);
 	if (rc != 0) {

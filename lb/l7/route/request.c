@@ -412,12 +412,13 @@ uint32_t http_route_target(
 	struct http_route_worker *rw, const struct http_route *r, const struct http_stream *s)
 {
 	const struct http_exchange *x = route_exchange(s);
+	uint64_t draw;
 	uint32_t at;
 
-	(void)rw;
 	if (r->target_cnt == 1)
 		return r->targets[0].upstream;
-	at = (uint32_t)(((unsigned __int128)x->draw * r->weight_sum) >> 64);
+	draw = x ? x->draw : rng_next(&rw->rng);
+	at = (uint32_t)(((unsigned __int128)draw * r->weight_sum) >> 64);
 	for (uint32_t i = 0; i < r->target_cnt; i++) {
 		if (at < r->targets[i].weight)
 			return r->targets[i].upstream;
