@@ -259,3 +259,8 @@ void tcp_world_close(struct tcp_world *w)
 	ASSERT(rte_mempool_in_use_count(rx) == 0 && rte_mempool_in_use_count(headers) == 0 &&
 		rte_mempool_in_use_count(refs) == 0 && rte_mempool_in_use_count(data) == 0);
 }
+
+struct rte_mempool *tcp_world_data_pool(void)
+{
+	return data;
+}

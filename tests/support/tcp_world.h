@@ -55,5 +55,7 @@ void tcp_world_run(struct tcp_world *w, uint32_t ms);
 /* A raw frame from the host: an IP packet behind the link header. */
 void tcp_world_send(struct tcp_host *h, const void *ip, uint32_t len);
 void tcp_world_close(struct tcp_world *w);
+/* Buffers for what hosts send. */
+struct rte_mempool *tcp_world_data_pool(void);
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "dataplane/base/assert.h"
 #include "dataplane/base/log.h"
 #include "dataplane/base/rng.h"
 #include "dataplane/base/time.h"
@@ -249,4 +250,13 @@ const struct http_listener_stats *http_worker_listener(const struct http_worker 
 uint32_t http_worker_streams(const struct http_worker *w)
 {
 	return w->streams.used;
+}
+
+void http_worker_check_empty(const struct http_worker *w)
+{
+	ASSERT(w->streams.used == 0);
+	ASSERT(w->slabs.used == 0);
+	ASSERT(w->chunks.used == 0);
+	ASSERT(w->proxies.used == 0);
+	ASSERT(w->subs.used == 0);
 }

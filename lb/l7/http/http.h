@@ -72,6 +72,8 @@ uint64_t http_worker_next_ns(const struct http_worker *w);
 struct http_route_worker *http_worker_route(const struct http_worker *w);
 struct up_worker *http_worker_up(const struct http_worker *w);
 const struct http_listener_stats *http_worker_listener(const struct http_worker *w, uint32_t id);
+/* For tests: aborts if anything of a request is left. */
+void http_worker_check_empty(const struct http_worker *w);
 /* Requests under way; for tests and control. */
 uint32_t http_worker_streams(const struct http_worker *w);
 
