@@ -83,6 +83,11 @@ static uint32_t link_header(const struct tcp_host *h, uint8_t *frame, uint8_t fi
 	return link_len(h);
 }
 
+static bool lost(struct tcp_world *w)
+{
+	return w->loss_ppm != 0 && rng_below(&w->rng, 1000000) < w->loss_ppm;
+}
+
 static void emit(void *ctx, struct rte_mbuf **mbufs, uint16_t n)
 {
 	static uint8_t frame[WIRE_FRAME_MAX];
@@ -98,7 +103,8 @@ static void emit(void *ctx, struct rte_mbuf **mbufs, uint16_t n)
 		}
 		(void)link_header(h, frame, frame[link_len(h)]);
 		rte_pktmbuf_free(mbufs[i]);
-		wire_put(h->port, frame, len, 1);
+		if (!lost(h->world))
+			wire_put(h->port, frame, len, 1);
 	}
 }
 
@@ -185,6 +191,8 @@ static void arrives(void *ctx, uint8_t *frame, uint32_t len)
 			a->w->stray(a->w, a->port, frame, len);
 		return;
 	}
+	if (lost(a->w))
+		return;
 	m = rte_pktmbuf_alloc(rx);
 	ASSERT(m != NULL);
 	memcpy(rte_pktmbuf_append(m, (uint16_t)len), frame, len);

@@ -13,10 +13,11 @@
 #define TESTS_SUPPORT_TCP_WORLD_H
 
 #include "dataplane/tcp/tcp.h"
+#include "dataplane/base/rng.h"
 #include "lb/app.h"
 #include "tests/support/neighbours.h"
 
-#define WORLD_HOSTS 4
+#define WORLD_HOSTS 6
 
 struct tcp_world;
 
@@ -31,7 +32,9 @@ struct tcp_host {
 struct tcp_world {
 	struct app *app;
 	uint64_t now_ns;
-	uint16_t vlan; /* of the hosts' frames; 0: none */
+	uint16_t vlan;     /* of the hosts' frames; 0: none */
+	uint32_t loss_ppm; /* of TCP segments, both ways */
+	struct rng rng;    /* what is lost */
 	uint32_t host_cnt;
 	struct tcp_host hosts[WORLD_HOSTS];
 	struct neighbours neighbours;
