@@ -187,9 +187,13 @@ static void forward_one(
 		(r == REASON_NONE || r == REASON_L4_NO_FLOW || r == REASON_ICMP_NO_FLOW) &&
 		tcp_side_take(p, m, pm))
 		return;
-	if (r == REASON_NONE || (r == REASON_L4_NO_FLOW && lk->dir == L4_DIR_BACKEND))
-		not_a_flow(p, m, pm);
-	else
+	if (r == REASON_NONE || (r == REASON_L4_NO_FLOW && lk->dir == L4_DIR_BACKEND)) {
+		/* A peer whose reset was lost would go on sending for minutes. */
+		if (p->l7 != NULL && steer_is_open_port(p, pm))
+			tcp_side_input(p, m, pm);
+		else
+			not_a_flow(p, m, pm);
+	} else
 		refuse(p, m, pm, &v, r);
 }
 

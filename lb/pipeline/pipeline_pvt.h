@@ -160,6 +160,8 @@ enum steer_to steer(const struct pipeline *p, const struct rte_mbuf *m, const st
 void steer_init(struct pipeline *p);
 /* The l4_port_filter under a plan; ctx is the pipeline. */
 bool steer_port_ok(void *ctx, const struct l4_tuple *reply);
+/* Is a TCP segment for an address and port from which this worker opens connections? */
+bool steer_is_open_port(const struct pipeline *p, const struct pkt_meta *pm);
 uint32_t steer_fragment(const struct pipeline *p, const struct pkt_meta *pm);
 /* Compare the NIC's hash with ours; while rss_checks_left. */
 void steer_check_rss(

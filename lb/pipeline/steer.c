@@ -158,6 +158,14 @@ static bool opens_from(const struct pipeline *p, const struct ip_addr *a)
 	return is_own(p, a) || l7_table_local(p->gen->l7, a);
 }
 
+bool steer_is_open_port(const struct pipeline *p, const struct pkt_meta *pm)
+{
+	uint16_t host = BE16(pm->dport);
+
+	return pm->proto == PROTO_TCP && (pm->flags & PKT_F_PORTS) != 0 &&
+	       host >= p->tcp_ports.lo && host <= p->tcp_ports.hi && opens_from(p, &pm->dst);
+}
+
 /* What belongs to the TCP engine, or may: answers to connections that were opened here share their
  * local addresses and ports, and the split of those over the workers, with full NAT, which is asked
  * first. STEER_TO_NOBODY: not TCP's. */

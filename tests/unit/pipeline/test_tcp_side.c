@@ -168,6 +168,40 @@ static void closed_port_is_refused(void **state)
 	closed_ports(2);
 }
 
+/* Ports from which weir opens connections: what belongs to none of them is answered as well, else a
+ * backend that a reset did not reach would send for minutes. */
+static void stale_backend_is_reset(void **state)
+{
+	struct tcp_world w;
+	struct end x;
+
+	(void)state;
+	for (uint32_t workers = 1; workers <= 2; workers++) {
+		char text[2048];
+
+		snprintf(text, sizeof(text),
+			PORTS "workers: {count: %u}\n"
+			      "l4: {local_ports: 20000-29999}\n"
+			      "listeners: [{name: p, bind: ['192.0.2.80:80'], action: tcp_proxy,\n"
+			      "  backends: [{address: 198.51.100.11, port: 8080}]}]\n",
+			workers);
+		tcp_world_start();
+		tcp_world_open(&w, text);
+		(void)tcp_world_host(&w, 1, "198.51.100.11", "2001:db8:2::11", mac1);
+		for (uint16_t i = 0; i < 8; i++) {
+			refused(&w, "198.51.100.1", (uint16_t)(20000 + 1000 * i));
+			refused(&w, "2001:db8:2::1", (uint16_t)(20000 + 1000 * i));
+		}
+		assert_int_equal(ended(&w, REASON_LOCAL_NO_LISTENER), 16);
+		/* Other ports are not weir's to answer for. */
+		connect_to(&w.hosts[0], &x, "198.51.100.1", 30000);
+		tcp_world_run(&w, 10);
+		assert_false(x.closed);
+		assert_int_equal(tcp_abort(w.hosts[0].e, x.conn), 0);
+		tcp_world_close(&w);
+	}
+}
+
 /* A SYN of our own making, from a host's address. */
 static uint32_t make_syn(uint8_t *ip, const struct tcp_host *h, const char *to, uint16_t sport,
 	uint16_t dport, uint32_t data)
@@ -411,6 +445,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(closed_port_is_refused),
+		cmocka_unit_test(stale_backend_is_reset),
 		cmocka_unit_test(resets_are_limited),
 		cmocka_unit_test(fragments_are_counted_and_not_answered),
 		cmocka_unit_test(bytes_are_counted_while_a_connection_lives),
