@@ -136,6 +136,7 @@ struct tcp_host *tcp_world_host(struct tcp_world *w, uint32_t port, const char *
 		.ref_pool = refs,
 		.data_pool = data,
 		.time_wait_ms = 1000,
+		.keepalive_ms = 20000, /* a reset that was lost is only noticed by asking */
 		.cb = {.ctx = h, .route = route, .emit = emit}};
 
 	ASSERT(w->host_cnt < WORLD_HOSTS);
