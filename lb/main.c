@@ -16,6 +16,8 @@
 #include "lb/config/config.h"
 #include "lb/config/config_cmd.h"
 #include "lb/control.h"
+#include "lb/l7/route/explain.h"
+#include "lb/l7/route/route.h"
 #include "lb/ctl/ctl.h"
 #include "lb/l7/tls_set.h"
 
@@ -25,6 +27,8 @@ static const char usage_text[] =
 	"usage: weir -c FILE [--log-level error|warn|info|debug] [--log-json]\n"
 	"       weir check FILE           validate a configuration; exit status 1 if it has "
 	"errors\n"
+	"       weir route FILE METHOD URL [NAME: VALUE ...]\n"
+	"                                 explain what is done with an HTTP request, and why\n"
 	"       weir config show FILE     print every effective value and where it came from\n"
 	"       weir config schema        print the JSON Schema of the configuration\n"
 	"       weir config reference     print the reference page of the configuration\n"
@@ -63,6 +67,12 @@ static int config_command(int argc, char **argv)
 	return usage_error("config needs `show FILE`, `schema` or `reference`", NULL);
 }
 
+/* What the configuration names besides itself: certificates, keys, users. */
+static int check_files(const struct config *cfg, FILE *err)
+{
+	return l7_tls_check(cfg, err) + http_sites_check(cfg, err);
+}
+
 /* Returns an exit status, or -1 when argv[0] names no command. */
 static int command(int argc, char **argv)
 {
@@ -70,10 +80,12 @@ static int command(int argc, char **argv)
 		"status", "counters", "services", "listeners", "health", "tcp", "reload", "stop"};
 
 	if (strcmp(argv[0], "check") == 0)
-		return argc == 2 ? config_cmd_check_with(argv[1], l7_tls_check)
+		return argc == 2 ? config_cmd_check_with(argv[1], check_files)
 				 : usage_error("check needs one file", NULL);
 	if (strcmp(argv[0], "config") == 0)
 		return config_command(argc, argv);
+	if (strcmp(argv[0], "route") == 0)
+		return explain_cmd(argc, argv);
 	for (size_t i = 0; i < ARRAY_SIZE(admin); i++)
 		if (strcmp(argv[0], admin[i]) == 0)
 			return admin_cmd(argc, argv);

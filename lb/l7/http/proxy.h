@@ -14,6 +14,10 @@
 
 extern const struct http_action http_proxy;
 
+struct config_upstream;
+/* What a hashing scheduler of the upstream finds its server by, the same on every node. */
+uint64_t http_proxy_hash(const struct http_stream *s, const struct config_upstream *u);
+
 /* Bytes of the state of one request, for the worker's pool. */
 uint32_t http_proxy_size(void);
 

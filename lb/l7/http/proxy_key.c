@@ -46,7 +46,7 @@ static uint64_t hash_span(struct span s)
 	return siphash24(&key_seed, s.at, s.len);
 }
 
-static uint64_t hash_of(const struct http_stream *s, const struct config_upstream *u)
+uint64_t http_proxy_hash(const struct http_stream *s, const struct config_upstream *u)
 {
 	const struct http_field *f;
 	struct span v;
@@ -104,7 +104,7 @@ bool proxy_choose_upstream(struct proxy *p)
 	u = t->entries[idx].cfg;
 	p->up.upstream = t->entries[idx].id;
 	if (u->balance == UPSTREAM_MAGLEV || u->balance == UPSTREAM_BOUNDED_HASH)
-		p->up.hash = hash_of(s, u);
+		p->up.hash = http_proxy_hash(s, u);
 	if (u->sticky_cookie[0] != '\0')
 		p->up.cookie = cookie_of(s, u);
 	return true;

@@ -106,6 +106,10 @@ struct http_site_build {
 int http_site_build(const struct http_site_build *in, struct http_site **out) WARN_UNUSED;
 void http_site_free(struct http_site *site); /* NULL is fine */
 
+/* What building would say of each site of the configuration, files of keys and users included;
+ * returns how many are refused. */
+int http_sites_check(const struct config *cfg, FILE *err);
+
 const char *http_site_name(const struct http_site *site);
 const struct config_http_client *http_site_client(const struct http_site *site);
 /* The codec looks at names; HTTP/1.1 and HTTP/2 alike. */

@@ -22,9 +22,9 @@ static int PRINTF_LIKE(2, 3) fail(const struct builder *b, const char *fmt, ...)
 
 	if (!b->in->err)
 		return -EINVAL;
-	fprintf(b->in->err, "site '%s'", b->site->name);
+	fprintf(b->in->err, "weir: error: site '%s'", b->site->name);
 	if (b->route)
-		fprintf(b->in->err, ", route '%s'", b->route->name);
+		fprintf(b->in->err, ", route '%s' (line %u)", b->route->name, b->route->mark.line);
 	fputs(": ", b->in->err);
 	va_start(ap, fmt);
 	vfprintf(b->in->err, fmt, ap);
@@ -623,6 +623,28 @@ void http_site_free(struct http_site *site)
 	free(site->policies);
 	arena_fini(&site->arena);
 	free(site);
+}
+
+int http_sites_check(const struct config *cfg, FILE *err)
+{
+	int bad = 0;
+
+	for (uint32_t i = 0; i < cfg->listener_cnt; i++) {
+		const struct config_site *site = cfg->listeners[i].site;
+		struct http_site *built;
+		bool seen = site == NULL;
+
+		for (uint32_t k = 0; k < i && !seen; k++)
+			seen = cfg->listeners[k].site == site;
+		if (seen)
+			continue;
+		bad += http_site_build(
+			       &(struct http_site_build){
+				       .cfg = cfg, .site = site, .worker_cnt = 1, .err = err},
+			       &built) != 0;
+		http_site_free(built);
+	}
+	return bad;
 }
 
 const char *http_site_name(const struct http_site *site)
