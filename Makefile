@@ -45,7 +45,7 @@ TOOL_BIN   := $(TOOL_SRC:%.c=$(O)/%)
 FUZZ_BIN   := $(FUZZ_SRC:%.c=$(O)/%)
 
 .DEFAULT_GOAL := build
-.PHONY: build sim-tcp deps check demo bench crash-storage lint asan ubsan tsan fuzz install uninstall clean help \
+.PHONY: build sim-tcp deps check demo bench crash-storage lint asan ubsan tsan fuzz man deb install uninstall clean help \
 	unit-bin bench-bin tool-bin fuzz-bin list-unit list-stress list-fuzz list-bench header
 
 build: $(BUILD)/weir $(BUILD)/weirctl ## build/weir and build/weirctl (the default)
@@ -143,14 +143,38 @@ bench: bench-l4 ## every benchmark
 bench-%: ## one benchmark: bench-l4 (QUICK=1 for a short one)
 	@scripts/bench $*
 
-install: build ## into DESTDIR/PREFIX
+# Pages and completion come from the programs' own tables.
+man: build ## build/man
+	@mkdir -p $(BUILD)/man
+	@sed 's/@VERSION@/$(VERSION)/' dist/man/weir.8 > $(BUILD)/man/weir.8
+	@$(BUILD)/weir config manual > $(BUILD)/man/weir.conf.5
+	@$(BUILD)/weirctl manual > $(BUILD)/man/weirctl.1
+	@$(BUILD)/weirctl completion bash > $(BUILD)/man/weirctl.bash
+
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+
+install: build man ## into DESTDIR/PREFIX
 	install -D -m 0755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/sbin/weir
+	install -D -m 0755 $(BUILD)/weirctl $(DESTDIR)$(PREFIX)/bin/weirctl
 	install -d $(DESTDIR)$(PREFIX)/share/doc/weir/examples
 	install -m 0644 docs/examples/*.yaml $(DESTDIR)$(PREFIX)/share/doc/weir/examples/
+	install -D -m 0644 $(BUILD)/man/weir.8 $(DESTDIR)$(PREFIX)/share/man/man8/weir.8
+	install -D -m 0644 $(BUILD)/man/weir.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/weir.conf.5
+	install -D -m 0644 $(BUILD)/man/weirctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/weirctl.1
+	install -D -m 0644 $(BUILD)/man/weirctl.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/weirctl
+	install -D -m 0644 dist/systemd/weir.service $(DESTDIR)$(UNITDIR)/weir.service
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/sbin/weir
+	rm -f $(DESTDIR)$(PREFIX)/sbin/weir $(DESTDIR)$(PREFIX)/bin/weirctl
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man8/weir.8 $(DESTDIR)$(PREFIX)/share/man/man5/weir.conf.5
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/weirctl.1
+	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/weirctl
+	rm -f $(DESTDIR)$(UNITDIR)/weir.service
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/weir
+
+deb: build man ## Debian packages weir and weir-dbg in build/deb
+	@VERSION=$(VERSION) BUILD=$(BUILD) scripts/deb
 
 clean: ## remove build/
 	rm -rf $(BUILD)

@@ -642,6 +642,14 @@ const struct ledger *app_ledger(const struct app *app, uint32_t worker)
 	return &app->workers[worker]->ledger;
 }
 
+bool app_turns(const struct app *app)
+{
+	for (uint32_t i = 0; i < app->worker_cnt; i++)
+		if (app->workers[i]->stuck)
+			return false;
+	return true;
+}
+
 uint32_t app_port_count(const struct app *app)
 {
 	return app->port_cnt;

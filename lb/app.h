@@ -65,6 +65,8 @@ const struct config *app_config(const struct app *app);
 uint64_t app_generation(const struct app *app);
 uint32_t app_worker_count(const struct app *app);
 const struct ledger *app_ledger(const struct app *app, uint32_t worker);
+/* No worker stands still, as far as the watchdog has seen. */
+bool app_turns(const struct app *app);
 uint32_t app_port_count(const struct app *app);
 const struct port *app_port(const struct app *app, uint32_t idx);
 

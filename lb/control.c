@@ -15,6 +15,7 @@
 #include "lb/admin/admin.h"
 #include "lb/api/api.h"
 #include "lb/app.h"
+#include "lb/notify.h"
 
 /* What is left after PHASE_DRAIN is reset in PHASE_RESET. */
 enum control_phase { PHASE_RUN, PHASE_DRAIN, PHASE_RESET, PHASE_STOP };
@@ -33,6 +34,7 @@ struct control {
 	struct admin *admin; /* NULL: not configured */
 	struct api api;
 	struct history history;
+	struct notify notify;
 	struct metric_list metrics;
 	char token[ADMIN_TOKEN_MAX]; /* "": none */
 };
@@ -76,6 +78,7 @@ static void begin_stop(struct control *c, uint64_t now_ns)
 	c->phase = PHASE_DRAIN;
 	c->drain_end_ns = now_ns + app_config(c->app)->workers.stop_timeout_ns;
 	c->drain_said = false;
+	notify_stopping(&c->notify);
 	app_drain(c->app);
 }
 
@@ -101,14 +104,11 @@ static void note(struct control *c, const char *origin)
 			(unsigned long long)app_generation(c->app));
 }
 
-/* Messages about the file go to `err`. Returns 0 or why nothing changed. */
-static int reload_now(struct control *c, FILE *err, uint64_t now_ns)
+static int load_and_reload(struct control *c, FILE *err, uint64_t now_ns)
 {
 	struct config *next;
 	int rc;
 
-	if (!app_reload_done(c->app))
-		return -EBUSY;
 	if (config_load(c->path, err, &next) < 0) {
 		LOG_ERR("reload refused: the file has errors, the running configuration stays",
 			"file=%s", c->path);
@@ -123,6 +123,19 @@ static int reload_now(struct control *c, FILE *err, uint64_t now_ns)
 			(unsigned long long)app_generation(c->app));
 	if (rc == 0)
 		note(c, "reload");
+	return rc;
+}
+
+/* Messages about the file go to `err`. Returns 0 or why nothing changed. */
+static int reload_now(struct control *c, FILE *err, uint64_t now_ns)
+{
+	int rc;
+
+	if (!app_reload_done(c->app))
+		return -EBUSY;
+	notify_reloading(&c->notify, now_ns);
+	rc = load_and_reload(c, err, now_ns);
+	notify_ready(&c->notify, rc == 0 ? "reloaded" : "reload refused, the old one stays");
 	return rc;
 }
 
@@ -296,6 +309,8 @@ int control_run(struct app *app, const char *config_path, const sigset_t *signal
 		close(c.signal_fd);
 		return rc;
 	}
+	notify_init(&c.notify);
+	notify_ready(&c.notify, "running");
 	LOG_INF("ready", "workers=%u ports=%u generation=%llu", app_worker_count(app),
 		app_port_count(app), (unsigned long long)app_generation(app));
 	while (c.phase != PHASE_STOP) {
@@ -303,6 +318,7 @@ int control_run(struct app *app, const char *config_path, const sigset_t *signal
 		next_ns = app_control(app, now_ns);
 		reload_if_wanted(&c, now_ns);
 		api_run(&c.api, now_ns);
+		notify_run(&c.notify, app_turns(app), now_ns);
 		check_drain(&c, now_ns);
 		check_reset(&c, now_ns);
 		if (c.phase != PHASE_STOP)
@@ -317,6 +333,7 @@ int control_run(struct app *app, const char *config_path, const sigset_t *signal
 		admin_destroy(c.admin);
 	api_fini(&c.api);
 	history_fini(&c.history);
+	notify_fini(&c.notify);
 	close(c.signal_fd);
 	LOG_INF("stopped", "generation=%llu", (unsigned long long)app_generation(app));
 	return 0;

@@ -32,6 +32,7 @@ static const char usage_text[] =
 	"       weir config show FILE     print every effective value and where it came from\n"
 	"       weir config schema        print the JSON Schema of the configuration\n"
 	"       weir config reference     print the reference page of the configuration\n"
+	"       weir config manual        print weir.conf(5)\n"
 	"       weir status|counters|services|listeners|health|tcp|reload|stop [-s SOCKET] [-o "
 	"json]\n"
 	"                                 ask or tell a running weir\n"
@@ -64,6 +65,8 @@ static int config_command(int argc, char **argv)
 		return config_cmd_schema();
 	if (argc == 2 && strcmp(argv[1], "reference") == 0)
 		return config_cmd_reference();
+	if (argc == 2 && strcmp(argv[1], "manual") == 0)
+		return config_cmd_manual();
 	return usage_error("config needs `show FILE`, `schema` or `reference`", NULL);
 }
 

@@ -230,6 +230,8 @@ void config_show(const struct config *cfg, FILE *out);
 void config_schema(FILE *out);
 /* Reference page in Markdown from the same table. */
 void config_reference(FILE *out);
+/* weir.conf(5) as roff, from the same table. */
+void config_manual(FILE *out);
 
 /* Keys of `next` that differ from `cur` but take effect only at start (ports, workers, memory): one
  * line each on err. Returns how many; 0 means that `next` can be loaded while running. */

@@ -64,6 +64,12 @@ int config_cmd_schema(void)
 	return flushed();
 }
 
+int config_cmd_manual(void)
+{
+	config_manual(stdout);
+	return flushed();
+}
+
 int config_cmd_reference(void)
 {
 	config_reference(stdout);

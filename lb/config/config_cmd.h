@@ -20,5 +20,6 @@ int config_cmd_show(const char *file);
 int config_cmd_schema(void);
 /* `weir config reference`: docs/configuration.md */
 int config_cmd_reference(void);
+int config_cmd_manual(void);
 
 #endif

@@ -98,6 +98,7 @@ const struct ctl_command ctl_commands[] = {
 	{"stop", "", "", "drain and stop", NULL, 0, 0, cmd_stop, NULL},
 	{"completion", "bash", "", "print the completion of a shell", NULL, 1, 1, cmd_completion,
 		shell_words},
+	{"manual", "", "", "print weirctl(1)", NULL, 0, 0, cmd_manual, NULL},
 	{"help", "[COMMAND]", "", "this list, or one command", NULL, 0, 1, cmd_help, NULL},
 };
 const uint32_t ctl_command_cnt = ARRAY_SIZE(ctl_commands);

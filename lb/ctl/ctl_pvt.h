@@ -63,6 +63,7 @@ int cmd_trace(struct ctl *c, char **argv, int argc);
 int cmd_explain(struct ctl *c, char **argv, int argc);    /* cmd_explain.c */
 int cmd_top(struct ctl *c, char **argv, int argc);        /* cmd_top.c */
 int cmd_help(struct ctl *c, char **argv, int argc);       /* ctl.c */
+int cmd_manual(struct ctl *c, char **argv, int argc);     /* manual.c */
 int cmd_completion(struct ctl *c, char **argv, int argc); /* completion.c */
 
 #endif
