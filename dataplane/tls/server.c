@@ -364,11 +364,14 @@ static int build_worker(struct build *b, struct tls_libs *libs, uint32_t worker,
 	struct tls_cert *certs = calloc(b->conf->cert_cnt, sizeof(*certs));
 	struct tls_server *s = b->s;
 	X509_STORE *store = NULL;
-	int rc = certs == NULL ? -ENOMEM : parse_all(b, lib, now_s, certs);
+	int rc;
 
 	b->report.muted = worker > 0;
+	rc = certs == NULL ? -ENOMEM : parse_all(b, lib, now_s, certs);
 	if (b->conf->verify != TLS_VERIFY_NONE && b->ca.p != NULL)
 		store = tls_store_new(&b->report, lib, &b->ca, &b->crl);
+	if (rc == 0 && b->report.faults > 0)
+		rc = -EINVAL;
 	if (rc == 0 && worker == 0) {
 		rc = learn_names(b, certs);
 		s->ctxs = calloc((size_t)s->worker_cnt * s->group_cnt + 1, sizeof(*s->ctxs));

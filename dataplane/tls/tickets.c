@@ -131,7 +131,8 @@ static int use_key(const struct tls_lib *lib, const struct ticket_key *k, const 
 	       EVP_MAC_init(mac, k->hmac, sizeof(k->hmac), digest) == 1;
 }
 
-/* RFC 5077 4: encrypt then MAC. 2 asks OpenSSL for a new ticket, under the current key. */
+/* RFC 5077 4: encrypt then MAC. 2 asks OpenSSL for a new ticket, under the current key; in TLS 1.3
+ * always, since clients use each but once (RFC 8446 C.4). */
 int tls_ticket_cb(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
 	EVP_MAC_CTX *mac, int encrypt)
 {
@@ -152,7 +153,7 @@ int tls_ticket_cb(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_C
 			continue;
 		if (!use_key(lib, &s->keys[i], iv, cipher, mac, 0))
 			return -1;
-		return i == 0 ? 1 : 2;
+		return i == 0 && SSL_version(ssl) != TLS1_3_VERSION ? 1 : 2;
 	}
 	return 0;
 }

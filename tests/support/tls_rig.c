@@ -239,7 +239,7 @@ static void flush_peer(struct rig_peer *p)
 	}
 	if (p->chop && at < p->pend_len)
 		sim_at(p->r->s, sim_now(p->r->s) + 10 * NS_PER_US, next_byte, p);
-	else if (at < p->pend_len)
+	else if (at < p->pend_len || p->to_send > 0)
 		(void)tcp_want_write(e, p->conn);
 	memmove(p->pend, p->pend + at, p->pend_len - at);
 	p->pend_len -= at;
@@ -319,6 +319,9 @@ static void write_plain(struct rig_peer *p)
 void rig_pump_peer(struct rig_peer *p)
 {
 	ERR_clear_error();
+	if (p->mute && p->started)
+		return;
+	p->started = true;
 	if (p->ssl != NULL && !p->failed && !p->tcp_closed) {
 		if (!p->up) {
 			int rc = SSL_do_handshake(p->ssl);
@@ -331,8 +334,17 @@ void rig_pump_peer(struct rig_peer *p)
 		if (p->up && !p->failed)
 			write_plain(p);
 	}
+	if (p->ssl != NULL && p->goodbye && p->up && p->to_send == 0) {
+		p->goodbye = false;
+		(void)SSL_shutdown(p->ssl);
+		p->fin = true;
+	}
 	if (p->ssl != NULL)
 		drain_bio(p);
+	if (p->flip && p->pend_len > 0) {
+		p->flip = false;
+		p->pend[p->pend_len - 1] ^= 1;
+	}
 	if (!p->tcp_closed)
 		flush_peer(p);
 }

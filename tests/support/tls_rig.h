@@ -53,7 +53,10 @@ struct rig_peer {
 	uint32_t pend_len, pend_cap;
 	bool chop; /* one byte a segment */
 	bool raw;  /* no TLS: rig_raw() alone sends */
-	bool up, failed, eof, tcp_closed, fin, notified;
+	bool started, up, failed, eof, tcp_closed, fin, notified;
+	bool goodbye; /* close_notify and FIN once all is sent */
+	bool flip;    /* change the last byte of what is sent next */
+	bool mute;    /* take no further step of the handshake */
 	bool no_read; /* leave plaintext where it is */
 	uint64_t rx, to_send, sent;
 	bool bad;
