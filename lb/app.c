@@ -22,6 +22,7 @@
 #include "lb/app_pvt.h"
 #include "lb/health/view.h"
 #include "lb/kvs/kvs.h"
+#include "lb/l7/log/log.h"
 #include "lb/l4/registry.h"
 #include "lb/l4/worker.h"
 #include "lb/l7/sites.h"
@@ -418,6 +419,8 @@ void app_destroy(struct app *app)
 	for (uint32_t i = 0; i < app->worker_cnt; i++)
 		if (app->pipes[i] != NULL)
 			pipeline_destroy(app->pipes[i]);
+	/* Streams that ended with the workers have had their lines. */
+	http_log_destroy(app->log);
 	app_store_close(app);
 	workers_destroy(app->workers, app->worker_cnt);
 	gen_free(app, app->retiring, app->cur);

@@ -58,6 +58,8 @@ uint32_t app_poll_fds(const struct app *app, struct pollfd *fds, uint32_t max);
 void app_drain(struct app *app);
 /* Reset the TCP connections that are left; done when app_settled(). */
 void app_reset(struct app *app);
+/* Open the access log anew, for who rotates it; says on the log what it did so far. */
+void app_reopen_log(struct app *app);
 uint64_t app_flow_count(const struct app *app);
 
 /* Reading side for admin, tests and benchmarks; values of running workers may be a moment old. */

@@ -30,6 +30,7 @@ struct app {
 	struct l7_registry *l7_registry;
 	struct tls_tickets *tls_tickets;
 	uint64_t next_ticket_ns; /* time of the next key */
+	struct http_log *log;    /* NULL: none */
 	uint32_t serial; /* makes names of DPDK objects unique when a process makes several */
 	uint32_t port_cnt, worker_cnt;
 	struct port ports[LIMIT_PORTS];
@@ -70,7 +71,8 @@ int app_tcp_build(struct app *app, const struct config *cfg, const struct l7_tls
 /* Addresses that lingered long enough are given up; true: a new generation is due. */
 bool app_tcp_reap(struct app *app, uint64_t now_ns);
 
-/* Slow policies of all workers go to a thread; it ends with the last worker. */
+/* Slow policies of all workers go to a thread, which ends with the last worker; the access log goes
+ * to another one. */
 int app_http_start(struct app *app) WARN_UNUSED;
 
 /* A configuration that no generation has any more is freed when no stream uses its sites, of which

@@ -11,6 +11,7 @@
 #include "dataplane/eal/eal.h"
 #include "lb/app_pvt.h"
 #include "lb/l7/http/http.h"
+#include "lb/l7/log/log.h"
 #include "lb/l7/policy/policy.h"
 #include "lb/l7/sites.h"
 
@@ -235,7 +236,26 @@ int app_http_start(struct app *app)
 {
 	int rc = 0;
 
-	for (uint32_t i = 0; app->tcp && i < app->worker_cnt && rc == 0; i++)
-		rc = http_policies_attach(http_worker_route(l7_worker_http(app->l7[i])));
+	if (app->tcp && app->cfg->access_log != NULL)
+		rc = http_log_create(app->cfg->access_log, app->worker_cnt, &app->log);
+	for (uint32_t i = 0; app->tcp && i < app->worker_cnt && rc == 0; i++) {
+		struct http_worker *w = l7_worker_http(app->l7[i]);
+
+		http_worker_set_log(w, http_log_worker(app->log, i));
+		rc = http_policies_attach(http_worker_route(w));
+	}
 	return rc;
+}
+
+void app_reopen_log(struct app *app)
+{
+	struct http_log_stats st;
+
+	if (app->log == NULL)
+		return;
+	http_log_stats(app->log, &st);
+	LOG_INF("access log", "lines=%llu dropped=%llu lost=%llu bytes=%llu",
+		(unsigned long long)st.lines, (unsigned long long)st.dropped,
+		(unsigned long long)st.lost, (unsigned long long)st.bytes);
+	http_log_reopen(app->log);
 }

@@ -60,6 +60,12 @@ static void log_counters(const struct app *app)
 	}
 }
 
+static void usr1(struct app *app)
+{
+	log_counters(app);
+	app_reopen_log(app);
+}
+
 static void begin_reset(struct control *c, uint64_t now_ns)
 {
 	c->phase = app_flow_count(c->app) > 0 ? PHASE_RESET : PHASE_STOP;
@@ -90,7 +96,7 @@ static void take_signals(struct control *c, uint64_t now_ns)
 		if (si.ssi_signo == SIGHUP)
 			c->reload_wanted = true;
 		else if (si.ssi_signo == SIGUSR1)
-			log_counters(c->app);
+			usr1(c->app);
 		else
 			begin_stop(c, now_ns);
 	}

@@ -42,7 +42,7 @@ static const char usage_text[] =
 	"\n"
 	"weir runs in the foreground. SIGHUP reloads FILE, SIGTERM drains and stops (twice: at "
 	"once),\n"
-	"SIGUSR1 logs the packet counters.\n";
+	"SIGUSR1 logs the packet counters and opens the access log anew.\n";
 
 struct options {
 	const char *config;

@@ -187,6 +187,7 @@ struct config_tcp {
 	bool ecn;
 };
 
+struct config_access_log; /* config_log.h */
 struct config_http_route;
 struct config_site;
 struct config_upstream;
@@ -211,6 +212,7 @@ struct config {
 	uint32_t upstream_cnt;
 	struct config_site *sites; /* config_http.h */
 	uint32_t site_cnt;
+	struct config_access_log *access_log; /* NULL: none */
 	struct config_tree *tree; /* every effective value and where it came from; private */
 };
 

@@ -602,6 +602,8 @@ static const struct schema_field root_fields[] = {
 	{"sites", SCHEMA_MAP, SCHEMA_NAMED, SCHEMA_LIST_AT(config, sites, site_cnt),
 		.max_cnt = LIMIT_HTTP_SITES, .map = &schema_site,
 		.help = "What listeners with `action: http` do."},
+	{"access_log", SCHEMA_MAP, SCHEMA_OPTIONAL | SCHEMA_RESTART, SCHEMA_AT(config, access_log),
+		.map = &schema_access_log, .help = "One line for each HTTP request."},
 };
 
 const struct schema_map schema_root = {

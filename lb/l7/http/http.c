@@ -14,6 +14,7 @@
 #include "dataplane/base/time.h"
 #include "lb/l7/sites.h"
 #include "lb/l7/http/http_pvt.h"
+#include "lb/l7/log/log.h"
 #include "lb/l7/http/proxy.h"
 #include "lb/l7/http/sub.h"
 
@@ -129,6 +130,27 @@ void http_count_end(struct http_stream *s)
 	l7_count(&st->body_out, s->resp_bytes);
 }
 
+void http_worker_set_log(struct http_worker *w, struct http_log_worker *log)
+{
+	w->log = log;
+}
+
+static struct span text_of(const char *s)
+{
+	return (struct span){s, (uint32_t)strlen(s)};
+}
+
+void http_log_end(struct http_stream *s)
+{
+	const struct l7_listener *l;
+
+	if (s->w->log == NULL)
+		return;
+	l = listener_of(s->w, s->listener);
+	http_log_line(s->w->log, s, l == NULL ? SPAN("") : text_of(l->cfg->name),
+		s->site == NULL ? SPAN("") : text_of(http_site_name(s->site)));
+}
+
 /* ---- life ---- */
 
 static int make_pools(struct http_worker *w, uint32_t conns)
@@ -220,6 +242,7 @@ void http_worker_timers(struct http_worker *w, uint64_t now_ns)
 {
 	http_loop_timers(&w->loop, now_ns);
 	(void)http_policies_poll(w->route, now_ns);
+	http_log_tick(w->log, now_ns);
 }
 
 bool http_worker_tasks(struct http_worker *w)
@@ -229,7 +252,9 @@ bool http_worker_tasks(struct http_worker *w)
 
 uint64_t http_worker_next_ns(const struct http_worker *w)
 {
-	return http_loop_next_ns(&w->loop);
+	uint64_t loop = http_loop_next_ns(&w->loop), log = http_log_next_ns(w->log);
+
+	return loop < log ? loop : log;
 }
 
 struct http_route_worker *http_worker_route(const struct http_worker *w)

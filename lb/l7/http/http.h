@@ -70,6 +70,10 @@ uint64_t http_worker_next_ns(const struct http_worker *w);
 
 /* For control, before workers run: what routes and policies keep here. */
 struct http_route_worker *http_worker_route(const struct http_worker *w);
+/* The access log of this worker; before it runs. NULL: none. */
+struct http_log_worker;
+void http_worker_set_log(struct http_worker *w, struct http_log_worker *log);
+
 struct up_worker *http_worker_up(const struct http_worker *w);
 const struct http_listener_stats *http_worker_listener(const struct http_worker *w, uint32_t id);
 /* For tests: aborts if anything of a request is left. */

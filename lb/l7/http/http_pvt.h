@@ -49,6 +49,7 @@ struct http_worker {
 	const struct l7_table *table;
 	struct up_worker *up;
 	struct http_route_worker *route;
+	struct http_log_worker *log; /* NULL: none */
 	struct pool streams, slabs, chunks, proxies, subs;
 	bool draining;
 	uint64_t date_until_ns; /* the text is right until then */
@@ -91,5 +92,7 @@ void http_stream_go_on(struct http_stream *s, enum http_verdict v);
 
 void http_count_response(struct http_stream *s);
 void http_count_end(struct http_stream *s);
+/* The line of a stream that is over. */
+void http_log_end(struct http_stream *s);
 
 #endif

@@ -317,5 +317,6 @@ void http_stream_end(struct http_stream *s)
 {
 	s->t.end = s->w->loop.now_ns;
 	http_count_end(s);
+	http_log_end(s);
 	http_site_unpin(s);
 }
