@@ -635,7 +635,7 @@ static const struct schema_map client_timeout_map = {
 
 static const struct schema_field client_limit_fields[] = {
 	{"head", SCHEMA_SIZE, 0, SCHEMA_AT(config_http_client, head_bytes), .min = 1024,
-		.max = 64 << 10, .dflt = "16KiB",
+		.max = 30 << 10, .dflt = "16KiB",
 		.help = "Head of a request, its first line included; more gets 431."},
 	{"uri", SCHEMA_SIZE, 0, SCHEMA_AT(config_http_client, uri_bytes), .min = 64,
 		.max = 32 << 10, .dflt = "8KiB", .help = "Path and query; more gets 414."},

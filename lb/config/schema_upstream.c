@@ -174,7 +174,7 @@ static const struct schema_field upstream_fields[] = {
 		.min = 10 * MS, .max = 300 * S, .dflt = "3s",
 		.help = "A backend that takes no connection for so long counts as failed."},
 	{"max_response_head", SCHEMA_SIZE, 0, SCHEMA_AT(config_upstream, head_max), .min = 1024,
-		.max = 60 << 10, .dflt = "32KiB",
+		.max = 30 << 10, .dflt = "16KiB",
 		.help = "A longer head of a response is answered with 502."},
 	{"limits", SCHEMA_MAP, 0, SCHEMA_AT(config_upstream, limits), .map = &limit_map,
 		.help = "Bounds of the pool."},

@@ -210,13 +210,17 @@ static void server_data(
 	(void)tcp_consumed(e, conn, len);
 	while (c->conn != TCP_NONE && hw->reply_cnt > 0) {
 		uint32_t at = hw->request_cnt < hw->reply_cnt ? hw->request_cnt : hw->reply_cnt - 1;
-		const struct hw_reply *r = &hw->replies[at];
+		const struct hw_reply *own = &hw->of_port[c->port - 80],
+				      *r = own->text != NULL || own->then != HW_KEEP
+						   ? own
+						   : &hw->replies[at];
 		uint32_t n = request_len(c->buf + c->answered, r->early);
 
 		if (n == 0)
 			return;
 		c->answered += n;
 		hw->request_cnt++;
+		hw->port_cnt[c->port - 80]++;
 		reply(c, r);
 	}
 }
@@ -228,10 +232,13 @@ static void server_accept(struct tcp_engine *e, uint64_t conn, void *arg)
 	struct http_world *hw = arg;
 	struct hw_conn *c = &hw->servers[hw->server_cnt++];
 
-	ASSERT(hw->server_cnt <= HW_CONNS);
+	struct tcp_info i;
+
+	ASSERT(hw->server_cnt <= HW_CONNS && tcp_info(e, conn, &i) == 0);
 	*c = (struct hw_conn){
 		.hw = hw, .e = e, .conn = conn, .buf = calloc(1, HW_BYTES), .up = true};
 	ASSERT(c->buf != NULL);
+	c->port = rte_be_to_cpu_16(i.lport);
 	(void)tcp_set_user(e, conn, c);
 }
 
@@ -251,16 +258,16 @@ static const struct tcp_ops server_ops = {.on_accept = server_accept,
 	.on_writable = on_writable,
 	.on_closed = on_closed};
 
-void http_world_listen(struct http_world *hw, bool open)
+void http_world_listen(struct http_world *hw, uint16_t port, bool open)
 {
+	int *l = &hw->listener[port - 80];
+
 	if (!open) {
-		tcp_unlisten(hw->server->e, hw->listener);
-		hw->listener = -1;
+		tcp_unlisten(hw->server->e, *l);
 		return;
 	}
-	hw->listener = tcp_listen(
-		hw->server->e, &hw->server->addr4, rte_cpu_to_be_16(80), &server_ops, hw);
-	ASSERT(hw->listener >= 0);
+	*l = tcp_listen(hw->server->e, &hw->server->addr4, rte_cpu_to_be_16(port), &server_ops, hw);
+	ASSERT(*l >= 0);
 }
 
 /* ---- the world ---- */
@@ -285,7 +292,7 @@ void http_world_open(struct http_world *hw, const char *http)
 	free(text);
 	hw->client = tcp_world_host(&hw->w, 0, HW_CLIENT, "2001:db8:1::10", mac0);
 	hw->server = tcp_world_host(&hw->w, 1, HW_SERVER, "2001:db8:2::11", mac1);
-	http_world_listen(hw, true);
+	http_world_listen(hw, 80, true);
 	tcp_world_run(&hw->w, 1);
 }
 
@@ -355,6 +362,13 @@ void hw_reply(struct http_world *hw, const char *text, enum hw_then then)
 	hw_replies(hw, &(struct hw_reply){.text = text, .then = then}, 1);
 }
 
+void hw_reply_of(struct http_world *hw, uint16_t port, const char *text, enum hw_then then)
+{
+	hw->of_port[port - 80] = (struct hw_reply){.text = text, .then = then};
+	if (hw->reply_cnt == 0)
+		hw->reply_cnt = 1;
+}
+
 struct hw_conn *hw_connect(struct http_world *hw)
 {
 	struct hw_conn *c = &hw->clients[hw->client_cnt++];
@@ -399,10 +413,15 @@ const struct up_pool_stats *hw_pool_stats(struct http_world *hw)
 	return up_pool_stats(http_worker_up(hw_worker(hw)), hw->w.app->cur->l7->ups->entries[0].id);
 }
 
+const struct up_server_stats *hw_server_stats_of(struct http_world *hw, uint32_t place)
+{
+	return up_server_stats(http_worker_up(hw_worker(hw)),
+		hw->w.app->cur->l7->ups->entries[0].servers[place].id);
+}
+
 const struct up_server_stats *hw_server_stats(struct http_world *hw)
 {
-	return up_server_stats(
-		http_worker_up(hw_worker(hw)), hw->w.app->cur->l7->ups->entries[0].servers[0].id);
+	return hw_server_stats_of(hw, 0);
 }
 
 int hw_status(const char *text)

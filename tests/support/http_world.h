@@ -10,9 +10,10 @@
 #include "lb/l7/http/http.h"
 #include "tests/support/tcp_world.h"
 
-#define HW_CONNS   16
-#define HW_BYTES   (1u << 20)
+#define HW_CONNS   64
+#define HW_BYTES   (1u << 20) /* kept of each, taken when they come */
 #define HW_REPLIES 16
+#define HW_PORTS   4 /* the server listens at 80, 81, ... if it is told to */
 
 #define HW_CLIENT "192.0.2.10"
 #define HW_VIP    "192.0.2.80"
@@ -24,6 +25,7 @@ struct hw_conn {
 	uint64_t conn; /* TCP_NONE: not there */
 	char *buf;     /* what came, with a NUL behind it */
 	uint32_t len, answered;
+	uint16_t port;   /* of the server */
 	uint32_t unread; /* with `slow`: came and not consumed */
 	bool up, eof, closed, slow, reset_soon;
 	enum tcp_end why;
@@ -49,8 +51,9 @@ struct http_world {
 	/* For the n-th request over all connections; the last one stands for all that follow. */
 	struct hw_reply replies[HW_REPLIES];
 	uint32_t reply_cnt, request_cnt;
-	bool refuse, mute; /* the server refuses connections; never answers a SYN */
-	int listener;
+	struct hw_reply of_port[HW_PORTS]; /* in place of the above if there is a text or an end */
+	uint32_t port_cnt[HW_PORTS];       /* requests answered */
+	int listener[HW_PORTS];
 };
 
 /* `http` is the part of the file from `upstreams:` on. Upstream servers are HW_SERVER:80. */
@@ -58,11 +61,12 @@ void http_world_open(struct http_world *hw, const char *http);
 void http_world_close(struct http_world *hw);
 void http_world_run(struct http_world *hw, uint32_t ms);
 void http_world_reload(struct http_world *hw, const char *http);
-/* The server's port is closed, or open again. */
-void http_world_listen(struct http_world *hw, bool open);
+/* A port of the server is opened or closed; 80 is open at first. */
+void http_world_listen(struct http_world *hw, uint16_t port, bool open);
 
 void hw_replies(struct http_world *hw, const struct hw_reply *r, uint32_t cnt);
 void hw_reply(struct http_world *hw, const char *text, enum hw_then then);
+void hw_reply_of(struct http_world *hw, uint16_t port, const char *text, enum hw_then then);
 
 /* A client of port 80 of HW_VIP; it is connected when this returns. */
 struct hw_conn *hw_connect(struct http_world *hw);
@@ -76,7 +80,9 @@ void hw_clear(struct hw_conn *c);
 
 struct http_worker *hw_worker(struct http_world *hw);
 const struct http_listener_stats *hw_stats(struct http_world *hw);
+/* Of the first server, or of that at its place. */
 const struct up_server_stats *hw_server_stats(struct http_world *hw);
+const struct up_server_stats *hw_server_stats_of(struct http_world *hw, uint32_t place);
 const struct up_pool_stats *hw_pool_stats(struct http_world *hw);
 /* Status of the response at `text`; 0: there is none. */
 int hw_status(const char *text);

@@ -10,7 +10,7 @@
 
 #include "dataplane/base/pool.h"
 
-#define HTTP_ARENA_SLAB 16384
+#define HTTP_ARENA_SLAB 32768
 
 struct http_arena_slab;
 

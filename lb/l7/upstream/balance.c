@@ -98,7 +98,7 @@ static uint32_t at_hash(const struct l4_sched_set *s, uint64_t hash, uint32_t tu
  * way; a key whose server is full goes on to its next place. */
 static uint32_t bounded(struct up_worker *w, const struct up_entry *e, const struct up_req *r)
 {
-	uint64_t total = w->pools[e->id].active + UINT64_C(1);
+	uint64_t total = w->pools[e->id].active; /* r is one of them */
 
 	for (uint32_t i = 0; i < BOUND_TRIES; i++) {
 		uint32_t n = at_hash(e->set, r->hash, i);

@@ -354,7 +354,7 @@ static void a_refused_connection(void **state)
 	struct hw_conn *c = hw_connect(&hw);
 
 	(void)state;
-	http_world_listen(&hw, false);
+	http_world_listen(&hw, 80, false);
 	hw_ask(c, get, 50);
 	assert_int_equal(hw_status(c->buf), 502);
 	assert_non_null(strstr(c->buf, "connection_refused"));
