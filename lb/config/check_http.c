@@ -204,6 +204,11 @@ static void check_actions(struct check *c, const struct config_http_route *r, st
 	if (r->mirror && r->mirror->upstream[0])
 		check_upstream_name(
 			c, "mirror", r->mirror->upstream, r->mirror->upstream_idx, r->mirror->mark);
+	if (r->cache && r->kind != HTTP_ROUTE_UPSTREAM)
+		diag_error(c->diag, r->cache->mark, "cache: nothing is asked of an upstream");
+	if (r->cache && c->cfg->cache.memory_bytes == 0)
+		diag_error(c->diag, r->cache->mark,
+			"cache: there is no memory for it; give 'cache: {memory: ...}'");
 	if (r->mirror && (r->redirect || r->respond))
 		diag_error(c->diag, r->mirror->mark, "mirror: nothing is sent to an upstream");
 }

@@ -15,6 +15,7 @@
 #include "dataplane/net/addr.h"
 #include "lb/config/config_admin.h"
 #include "lb/config/config_mark.h"
+#include "lb/config/config_cache.h"
 #include "lb/config/config_store.h"
 #include "lb/config/config_tls.h"
 
@@ -203,6 +204,7 @@ struct config {
 	struct config_store store;
 	struct config_tls tls;
 	bool tls_given; /* the section `tls` is there: make its buffers at start */
+	struct config_cache cache;
 	bool tcp_given; /* the section `tcp` is there: listeners may come with a reload */
 	struct config_service *services;
 	uint32_t service_cnt;

@@ -11,6 +11,7 @@
 #include "dataplane/base/compiler.h"
 #include "dataplane/base/limits.h"
 #include "dataplane/net/addr.h"
+#include "lb/config/config_cache.h"
 #include "lb/config/config_mark.h"
 
 #define HTTP_TEXT_MAX     512  /* a path, a regular expression, a host, with its NUL */
@@ -271,6 +272,7 @@ struct config_http_route {
 	struct config_http_timeouts timeouts;
 	struct config_http_retries retries;
 	struct config_http_mirror *mirror;
+	struct config_http_cache *cache;
 	struct config_policies policies;
 	struct config_mark mark;
 };

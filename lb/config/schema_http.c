@@ -598,6 +598,8 @@ static const struct schema_field route_fields[] = {
 		.help = "Tries after a failed one."},
 	{"mirror", SCHEMA_MAP, SCHEMA_OPTIONAL, SCHEMA_AT(config_http_route, mirror),
 		.map = &mirror_map, .help = "Copies of requests for another upstream."},
+	{"cache", SCHEMA_MAP, SCHEMA_OPTIONAL, SCHEMA_AT(config_http_route, cache),
+		.map = &schema_route_cache, .help = "Keep responses, in the memory of `cache`."},
 	{"policies", SCHEMA_MAP, 0, SCHEMA_AT(config_http_route, policies),
 		.map = &route_policy_map, .help = "What requests must pass."},
 };

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * config_cache - the HTTP cache, as the configuration says it.
+ * Owner: the struct config; immutable. Units: ns, bytes. */
+#ifndef LB_CONFIG_CONFIG_CACHE_H
+#define LB_CONFIG_CONFIG_CACHE_H
+
+#include "dataplane/base/compiler.h"
+#include "dataplane/base/limits.h"
+#include "lb/config/config_mark.h"
+
+/* Section `cache`: memory, for all workers and routes together. */
+struct config_cache {
+	uint64_t memory_bytes; /* 0: there is none */
+	uint32_t fetches;      /* under way at a time, of each worker */
+};
+
+enum config_cache_query { CACHE_QUERY_ALL, CACHE_QUERY_NONE, CACHE_QUERY_ALLOW, CACHE_QUERY_DENY };
+
+struct config_http_cache_key {
+	enum config_cache_query query;
+	char (*params)[LIMIT_NAME];
+	uint32_t param_cnt;
+	bool sort_query, ignore_scheme;
+	char (*headers)[LIMIT_NAME];
+	uint32_t header_cnt;
+	char (*cookies)[LIMIT_NAME];
+	uint32_t cookie_cnt;
+};
+
+/* `cache` of a route. */
+struct config_http_cache {
+	struct config_http_cache_key key;
+	uint64_t default_ttl_ns, override_ttl_ns, heuristic_max_ns;
+	uint32_t heuristic_percent;
+	uint64_t grace_ns, stale_if_error_ns, keep_ns, pass_ns, error_ns;
+	uint64_t max_bytes;
+	bool ignore_client, override_no_store, status;
+	char name[LIMIT_NAME];
+	char (*bypass_cookies)[LIMIT_NAME];
+	uint32_t bypass_cookie_cnt;
+	char (*targets)[LIMIT_NAME]; /* fields of RFC 9213, the most applicable first */
+	uint32_t target_cnt;
+	char purge_token[256];
+	struct config_mark mark;
+};
+
+#endif
