@@ -356,6 +356,7 @@ static int create_workers(struct app *app, uint64_t now_ns)
 			.ports = app->ports,
 			.tcp = app->tcp ? &app->tcp_pools : NULL,
 			.l7_all = app->l7,
+			.hcache = app->hcache,
 			.kvs = app->kvs != NULL ? kvs_worker(app->kvs, i) : NULL,
 			.now_ns = now_ns};
 
@@ -399,6 +400,8 @@ int app_create(struct config *cfg, uint64_t now_ns, struct app **out)
 	if (rc == 0)
 		rc = app_store_open(app);
 	if (rc == 0)
+		rc = app_cache_open(app);
+	if (rc == 0)
 		rc = first_generation(app, now_ns);
 	if (rc == 0)
 		rc = create_workers(app, now_ns);
@@ -434,6 +437,7 @@ void app_destroy(struct app *app)
 			host_tap_destroy(app->taps[i]);
 		port_close(&app->ports[i]);
 	}
+	app_cache_close(app);
 	if (app->registry != NULL)
 		l4_registry_destroy(app->registry);
 	health_view_fini(&app->view);

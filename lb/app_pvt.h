@@ -13,6 +13,7 @@
 struct app_zombie;
 struct host_tap;
 struct kvs;
+struct hcache;
 struct store;
 struct l4_registry;
 struct l7_sites;
@@ -24,6 +25,7 @@ struct app {
 	struct pipeline_tcp_pools tcp_pools;
 	struct app_zombie *zombies; /* replaced, but in use by streams */
 	struct store *store;        /* NULL: none is configured */
+	struct hcache *hcache; /* NULL: none */
 	struct kvs *kvs;
 	bool tcp; /* there is a TCP engine on every worker */
 	struct l7_worker *l7[LIMIT_WORKERS];
@@ -80,7 +82,11 @@ int app_http_start(struct app *app) WARN_UNUSED;
 void app_tcp_retire(struct app *app, struct l7_sites *sites, struct config *cfg);
 /* What has become free; all: workers have ended. */
 void app_tcp_bury(struct app *app, bool all);
-/* The store, if the configuration has one; nothing otherwise. */
+/* The HTTP cache, if the configuration has one; nothing otherwise. */
+int app_cache_open(struct app *app) WARN_UNUSED;
+/* After the ports: packets may show the cache's memory. */
+void app_cache_close(struct app *app);
+/* The store likewise. */
 int app_store_open(struct app *app) WARN_UNUSED;
 /* The workers have stopped, and their pipelines are gone. */
 void app_store_close(struct app *app);

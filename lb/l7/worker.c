@@ -421,7 +421,10 @@ static int create_http(struct l7_worker *w, uint64_t now_ns)
 		.data_pool = w->conf.data_pool,
 		.index = w->conf.index,
 		.worker_cnt = w->conf.worker_cnt,
-		.max_conns = w->conf.cfg->tcp.max_conns};
+		.max_conns = w->conf.cfg->tcp.max_conns,
+		.hcache = w->conf.hcache,
+		.slice_pool = w->conf.ref_pool,
+		.fetches = w->conf.cfg->cache.fetches};
 
 	return http_worker_create(&conf, now_ns, &w->http);
 }

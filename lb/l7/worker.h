@@ -19,6 +19,8 @@
 
 struct http_worker;
 struct kvs_worker;
+struct hcache;
+struct http_worker;
 struct l7_worker;
 struct tls_libs;
 struct tls_tickets;
@@ -71,6 +73,7 @@ struct l7_worker_conf {
 	const struct tls_tickets *tls_tickets;
 	struct ledger *ledger;
 	struct kvs_worker *kvs;    /* NULL: no store */
+	struct hcache *hcache;     /* NULL: no HTTP cache */
 	uint16_t port_lo, port_hi; /* local ports of this worker, host order */
 	struct tcp_callbacks cb;
 };

@@ -212,7 +212,7 @@ static uint32_t turn(void *ctx, uint64_t now_ns)
 {
 	struct pipeline *p = ctx;
 
-	if (p->kvs == NULL)
+	if (p->kvs == NULL && p->cache == NULL)
 		return 0;
 	p->now_ns = now_ns;
 	return tcp_side_turn(p);
@@ -222,6 +222,8 @@ static bool park(void *ctx)
 {
 	struct pipeline *p = ctx;
 
+	if (p->cache != NULL && !hcache_worker_park(p->cache))
+		return false;
 	return p->kvs == NULL || kvs_park(p->kvs);
 }
 

@@ -22,6 +22,7 @@ struct host_tap;
 struct l4_worker;
 struct kvs_worker;
 struct l7_tls;
+struct hcache;
 struct l7_worker;
 struct pipeline;
 struct tls_libs;
@@ -61,6 +62,7 @@ struct pipeline_params {
 	const struct pipeline_tcp_pools *tcp; /* NULL: no TCP engine */
 	struct l7_worker **l7_all;            /* by worker; pipeline_create() fills in its own */
 	struct kvs_worker *kvs;               /* this worker's share of the store; NULL: none */
+	struct hcache *hcache;                /* NULL: none */
 	uint64_t now_ns;
 };
 

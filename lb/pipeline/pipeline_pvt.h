@@ -13,6 +13,7 @@
 #include "dataplane/net/pkt.h"
 #include "lb/l4/decide.h"
 #include "lb/kvs/kvs.h"
+#include "lb/l7/cache/hcache.h"
 #include "lb/l4/worker.h"
 #include "lb/l7/worker.h"
 #include "lb/pipeline/pipeline.h"
@@ -55,6 +56,7 @@ struct pipeline {
 
 	struct l7_worker *l7;   /* NULL without a TCP engine */
 	struct kvs_worker *kvs; /* NULL without a store */
+	struct hcache_worker *cache; /* NULL without a cache */
 	struct l4_port_split tcp_ports;
 	uint32_t tcp_cnt; /* segments that wait for the engine until the end of the burst */
 	struct rte_mbuf *tcp_pkts[LIMIT_BURST];

@@ -9,6 +9,7 @@
 #include "dataplane/net/build.h"
 #include "dataplane/net/cksum.h"
 #include "dataplane/net/hdr.h"
+#include "lb/l7/http/http.h"
 #include "lb/pipeline/pipeline_pvt.h"
 
 /* Payload of one frame that the port cuts; with headers it stays below the 64 KiB of an IP packet.
@@ -99,6 +100,7 @@ int tcp_side_create(struct pipeline *p, const struct pipeline_params *params)
 		.tls_pool = params->tcp->tls != NULL ? params->tcp->tls : params->tcp->data,
 		.tls_libs = params->tcp->tls_libs,
 		.tls_tickets = params->tcp->tls_tickets,
+		.hcache = params->hcache,
 		.ledger = &p->w->ledger,
 		.cb = {.ctx = p, .route = route, .emit = emit, .port_ok = port_ok}};
 	uint16_t lo, hi;
@@ -113,6 +115,7 @@ int tcp_side_create(struct pipeline *p, const struct pipeline_params *params)
 	rc = l7_worker_create(&conf, params->now_ns, &p->l7);
 	if (rc != 0)
 		return rc;
+	p->cache = http_worker_cache(l7_worker_http(p->l7));
 	params->l7_all[p->w->id] = p->l7;
 	l7_worker_adopt(p->l7, p->gen->l7, p->gen->draining, params->now_ns);
 	return 0;
@@ -195,11 +198,15 @@ void tcp_side_flush(struct pipeline *p)
 
 uint32_t tcp_side_turn(struct pipeline *p)
 {
-	uint32_t n = kvs_turn(p->kvs, p->now_ns);
+	uint32_t n = 0, woken = 0;
 
-	if (p->l7 != NULL && l7_worker_resume(p->l7))
+	if (p->kvs != NULL)
+		n = kvs_turn(p->kvs, p->now_ns);
+	if (p->cache != NULL)
+		woken = hcache_worker_poll(p->cache, p->now_ns);
+	if (woken > 0 || (p->kvs != NULL && p->l7 != NULL && l7_worker_resume(p->l7)))
 		tcp_side_flush(p);
-	return n;
+	return n + woken;
 }
 
 uint64_t tcp_side_run(struct pipeline *p)

@@ -12,6 +12,7 @@
 #include "dataplane/base/log.h"
 #include "dataplane/base/rng.h"
 #include "dataplane/base/time.h"
+#include "lb/l7/cache/hcache.h"
 #include "lb/l7/sites.h"
 #include "lb/l7/http/http_pvt.h"
 #include "lb/l7/log/log.h"
@@ -190,6 +191,11 @@ int http_worker_create(
 	rc = w->route == NULL ? -ENOMEM : make_pools(w, conf->max_conns);
 	if (rc == 0)
 		rc = up_worker_create(&up, &w->up);
+	if (rc == 0 && conf->hcache != NULL) {
+		w->cache = hcache_worker_create(
+			conf->hcache, conf->index, w, conf->slice_pool, conf->fetches);
+		rc = w->cache == NULL ? -ENOMEM : 0;
+	}
 	if (rc != 0) {
 		LOG_ERR("no memory for HTTP", "worker=%u error=%d", conf->index, rc);
 		http_worker_destroy(w);
@@ -214,6 +220,7 @@ void http_worker_destroy(struct http_worker *w)
 {
 	if (w == NULL)
 		return;
+	hcache_worker_stop(w->cache);
 	up_worker_destroy(w->up);
 	if (w->route != NULL)
 		http_route_worker_destroy(w->route);
@@ -260,6 +267,11 @@ uint64_t http_worker_next_ns(const struct http_worker *w)
 struct http_route_worker *http_worker_route(const struct http_worker *w)
 {
 	return w->route;
+}
+
+struct hcache_worker *http_worker_cache(const struct http_worker *w)
+{
+	return w->cache;
 }
 
 struct up_worker *http_worker_up(const struct http_worker *w)

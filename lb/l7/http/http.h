@@ -13,11 +13,16 @@
 struct http_route_worker;
 struct l7_table;
 struct l7_worker;
+struct hcache;
+struct hcache_worker;
 
 struct http_worker_conf {
 	struct l7_worker *l7;
 	struct tcp_engine *engine;
 	struct rte_mempool *data_pool;
+	struct hcache *hcache;          /* NULL: none */
+	struct rte_mempool *slice_pool; /* of mbufs without data room, for it */
+	uint32_t fetches;               /* of the cache, under way */
 	uint32_t index, worker_cnt;
 	uint32_t max_conns; /* of the engine */
 };
@@ -75,6 +80,7 @@ struct http_log_worker;
 void http_worker_set_log(struct http_worker *w, struct http_log_worker *log);
 
 struct up_worker *http_worker_up(const struct http_worker *w);
+struct hcache_worker *http_worker_cache(const struct http_worker *w); /* NULL: none */
 const struct http_listener_stats *http_worker_listener(const struct http_worker *w, uint32_t id);
 /* For tests: aborts if anything of a request is left. */
 void http_worker_check_empty(const struct http_worker *w);

@@ -50,6 +50,7 @@ struct http_worker {
 	struct up_worker *up;
 	struct http_route_worker *route;
 	struct http_log_worker *log; /* NULL: none */
+	struct hcache_worker *cache; /* NULL: there is none */
 	struct pool streams, slabs, chunks, proxies, subs;
 	bool draining;
 	uint64_t date_until_ns; /* the text is right until then */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "dataplane/base/assert.h"
+#include "lb/l7/cache/hcache.h"
 #include "lb/l7/http/http_pvt.h"
 
 struct end_text {
@@ -42,6 +43,8 @@ void http_send_head(struct http_stream *s)
 	if (final)
 		s->resp_started = true;
 	if (final && !s->inner) {
+		if (s->on_head != NULL)
+			s->on_head(s);
 		if (s->policy_state != NULL)
 			http_policies_response(s->w->route, s);
 		http_response_rewrite(s->w->route, s);
@@ -220,6 +223,7 @@ void http_stream_init(struct http_stream *s, struct http_worker *w)
 	s->end = HTTP_END_OK;
 	s->fail_status = 0;
 	s->body_max = UINT64_MAX;
+	s->on_head = NULL;
 	s->resp_started = s->resp_finished = s->req_finished = false;
 	s->body_ignored = s->held = s->inner = s->resp_foreign = false;
 	s->req.field_cnt = s->resp.field_cnt = 0;
@@ -228,6 +232,8 @@ void http_stream_init(struct http_stream *s, struct http_worker *w)
 
 static const struct http_action *action_of(const struct http_route *r)
 {
+	if (r->cache != NULL)
+		return &http_cached;
 	return r->action != NULL ? r->action : &http_proxy;
 }
 

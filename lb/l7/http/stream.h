@@ -139,6 +139,9 @@ struct http_stream {
 	uint16_t fail_status; /* of an error answer, instead of that of `end`; 0: that */
 	const char *detail;   /* word beside the end's, for log and Proxy-Status; NULL: none */
 	uint64_t body_max;    /* bytes of the request's body; more are refused with 413 */
+	/* Sees the final head before the response policies, and may edit it; NULL: none. */
+	void (*on_head)(struct http_stream *s);
+	void *on_head_arg;
 	bool resp_started, resp_finished, req_finished;
 	bool body_ignored; /* http_body_ignore() was called */
 	bool inner;        /* of weir itself (sub.h): no policies, no counters */

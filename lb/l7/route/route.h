@@ -32,6 +32,7 @@
 #define HTTP_NO_UPSTREAM UINT32_MAX
 #define HTTP_CAPTURES    10 /* the whole and nine groups */
 
+struct hcache_route;
 struct http_policy_chain;
 struct http_rewrite;
 struct http_edits;
@@ -66,6 +67,7 @@ struct http_route {
 	uint32_t mirror_percent;
 	uint64_t max_body; /* 0: no limit; the front counts, http_policies_request() sees lengths */
 	const struct http_policy_chain *policies; /* NULL: none */
+	struct hcache_route *cache;               /* NULL: answers are not kept */
 	/* Private to lb/l7/route. */
 	const struct http_rewrite *rewrite;
 	const struct http_edits *request_edits, *response_edits;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lb/l7/cache/hcache.h"
 #include "lb/l7/policy/policy_pvt.h"
 #include "lb/l7/route/path.h"
 #include "lb/l7/route/route_pvt.h"
@@ -487,6 +488,18 @@ static int make_chain(struct builder *b, const struct config_policies *c, const 
 
 /* ---- the whole ---- */
 
+static void free_cache(void *what)
+{
+	hcache_route_free(what);
+}
+
+static int make_cache(struct builder *b, const struct config_http_cache *c, struct http_route *r)
+{
+	int rc = hcache_route_build(c, &r->cache);
+
+	return rc == 0 ? own(b->site, r->cache, free_cache) : rc;
+}
+
 static int make_route(struct builder *b, uint32_t i, const struct shared *shared)
 {
 	const struct config_http_route *c = &b->in->site->routes[i];
@@ -517,6 +530,8 @@ static int make_route(struct builder *b, uint32_t i, const struct shared *shared
 		rc = make_edits(b, &c->response_headers, rule, &r->response_edits);
 	if (rc == 0)
 		rc = make_chain(b, &c->policies, shared, &r->policies);
+	if (rc == 0 && c->cache)
+		rc = make_cache(b, c->cache, r);
 	return rc;
 }
 

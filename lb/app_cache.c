@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The HTTP cache's share of the app: made before the workers, and gone when no packet is left that
+ * shows its memory. */
+#include <rte_bus.h>
+#include <rte_dev.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "dataplane/base/log.h"
+#include "lb/app_pvt.h"
+#include "lb/l7/cache/hcache.h"
+
+static void wake(void *ctx, uint32_t worker)
+{
+	const struct app *app = ctx;
+
+	if (app->workers[worker] != NULL)
+		worker_wake(app->workers[worker]);
+}
+
+/* A NIC reads packets by addresses that it has to know first; without that bodies are copied. */
+static bool ports_reach(struct app *app, void *addr, size_t len)
+{
+	bool registered = false;
+
+	if (rte_eal_iova_mode() != RTE_IOVA_VA)
+		return false;
+	for (uint32_t i = 0; i < app->port_cnt; i++) {
+		struct rte_eth_dev_info info;
+
+		if (rte_eth_dev_info_get(app->ports[i].id, &info) != 0 || info.device == NULL)
+			return false;
+		if (strcmp(rte_bus_name(rte_dev_bus(info.device)), "pci") != 0)
+			continue;
+		if (!registered && rte_extmem_register(addr, len, NULL, 0, (size_t)2 << 20) != 0)
+			return false;
+		registered = true;
+		if (rte_dev_dma_map(info.device, addr, (rte_iova_t)(uintptr_t)addr, len) != 0)
+			return false;
+	}
+	return true;
+}
+
+int app_cache_open(struct app *app)
+{
+	struct hcache_conf conf = {.bytes = app->cfg->cache.memory_bytes,
+		.workers = app->cfg->workers.count,
+		.ring = wake,
+		.ring_ctx = app};
+	size_t len;
+	void *addr;
+	int rc;
+
+	if (conf.bytes == 0)
+		return 0;
+	rc = hcache_create(&conf, &app->hcache);
+	if (rc != 0) {
+		LOG_ERR("cannot make the HTTP cache", "memory=%llu error=%d",
+			(unsigned long long)conf.bytes, rc);
+		return rc;
+	}
+	addr = hcache_memory(app->hcache, &len);
+	hcache_set_zero_copy(app->hcache, ports_reach(app, addr, len));
+	return 0;
+}
+
+void app_cache_close(struct app *app)
+{
+	hcache_destroy(app->hcache);
+	app->hcache = NULL;
+}

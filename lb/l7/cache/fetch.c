@@ -1,0 +1,941 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Requests of weir's own to the upstream, and where their responses go.
+ *
+ *	head --not storable--> pass to the leader
+ *	     --304-----------> new head for what is stored; leader and waiters look up again
+ *	     --small---------> collect, store, answer the leader from the copy
+ *	     --else----------> object in the cache; leader and waiters read along
+ *
+ * The proxy action runs on the fetch's child stream and knows nothing of this. It must not be
+ *called back from inside its own calls, so that what it has to be told goes by a task. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "dataplane/base/assert.h"
+#include "dataplane/base/time.h"
+#include "lb/l7/cache/hcache_pvt.h"
+
+#define WINDOW         (1u << 20) /* a fetch is ahead of its leader by no more */
+#define RETRY_NS       (2 * NS_PER_MS)
+#define RETRIES_MAX    1000 /* of storing what found no memory */
+#define HOLE_MAX       (1u << 20)
+#define KEY_ALIGN      8
+#define VARY_KEEP_NS   (24 * 3600 * NS_PER_SEC)
+#define VARY_NAMES_MAX 512
+#define FETCH_SLABS    4
+
+static const struct http_sub_ops sub_ops;
+
+static uint64_t now_of(const struct hc_fetch *f)
+{
+	return f->hw->w->loop.now_ns;
+}
+
+/* ---- leases ---- */
+
+static void lease_key(const struct hc_fetch *f, char *buf, struct cache_key *k)
+{
+	memcpy(buf, f->key, f->key_len);
+	if (f->lease_is_validation)
+		buf[0] = HC_TAG_VALIDATE;
+	hc_key(f->hw, k, buf, f->key_len);
+}
+
+static void lease_end(struct hc_fetch *f)
+{
+	char buf[HCACHE_KEY_MAX];
+	struct cache_key k;
+
+	if (!f->has_lease)
+		return;
+	f->has_lease = false;
+	lease_key(f, buf, &k);
+	cache_lease_abort(f->hw->cw, &k, &f->lease, now_of(f));
+}
+
+/* End it with a mark for those that wait and those that come soon. */
+static void lease_mark(
+	struct hc_fetch *f, enum mark mark, const void *val, uint32_t len, uint64_t ms)
+{
+	struct cache_put p = {.val = val,
+		.len = len,
+		.user = (uint16_t)mark,
+		.expire_ns = now_of(f) + ms * NS_PER_MS};
+	char buf[HCACHE_KEY_MAX];
+	struct cache_key k;
+
+	if (!f->has_lease || ms == 0) {
+		lease_end(f);
+		return;
+	}
+	f->has_lease = false;
+	lease_key(f, buf, &k);
+	(void)!cache_fill(f->hw->cw, &k, &f->lease, &p, now_of(f));
+}
+
+/* ---- life ---- */
+
+/* Its sub-request has ended, is cancelled or never was. */
+static void fetch_free(struct hc_fetch *f)
+{
+	struct hcache_worker *hw = f->hw;
+
+	ASSERT_DBG(f->leader == NULL && f->sub == NULL);
+	if (f->sink == SINK_OBJECT) {
+		struct cache_key k;
+
+		hc_key(hw, &k, f->key, f->key_len);
+		(void)!cache_object_close(hw->cw, &k, &f->object, false, now_of(f));
+	}
+	lease_end(f);
+	http_timer_stop(&hw->w->loop, &f->timer);
+	http_task_cancel(&f->task);
+	chain_free(&f->held);
+	http_arena_reset(&f->arena);
+	hc_count(&hw->stats.fetches, (uint64_t)-1);
+	pool_put(&hw->fetches, f->self);
+}
+
+static void fetch_cancel(struct hc_fetch *f)
+{
+	http_sub_cancel(f->sub);
+	f->sub = NULL;
+	fetch_free(f);
+}
+
+/* What the log of the leader's request says about its fetch. */
+static void note_times(const struct hc_fetch *f, struct http_stream *s)
+{
+	const struct http_stream *c;
+
+	if (f->sub == NULL)
+		return;
+	c = &f->sub->s;
+	s->backend = c->backend;
+	s->retries = c->retries;
+	s->detail = c->detail;
+	s->t.queued = c->t.queued;
+	s->t.backend = c->t.backend;
+	s->t.response = c->t.response;
+}
+
+/* The leader goes its own way from here. */
+static struct hc_req *let_go(struct hc_fetch *f)
+{
+	struct hc_req *q = f->leader;
+
+	f->leader = NULL;
+	if (q != NULL) {
+		q->fetch = NULL;
+		note_times(f, q->s);
+	}
+	return q;
+}
+
+static void object_store(struct hc_fetch *f);
+
+static void on_timer(struct http_timer *t)
+{
+	struct hc_fetch *f = container_of(t, struct hc_fetch, timer);
+
+	object_store(f);
+	if (f->sub == NULL && f->sink != SINK_OBJECT)
+		fetch_free(f);
+}
+
+/* Why a fetch is on the task list: it may go on, or is of no use any more. Before its head has come
+ * nobody knows that it cannot be stored. */
+static void on_task(struct http_task *t)
+{
+	struct hc_fetch *f = container_of(t, struct hc_fetch, task);
+	bool useless = f->leader == NULL && (f->sink == SINK_PASS || f->sink == SINK_NONE);
+
+	if (f->sub == NULL)
+		return;
+	if (useless && (f->sub->s.resp_started || f->kind == FETCH_HOLE)) {
+		fetch_cancel(f);
+	} else if (f->starved) {
+		f->starved = false;
+		http_sub_resume(f->sub);
+	}
+}
+
+void hc_fetch_read(struct hc_fetch *f, uint64_t pos)
+{
+	f->wanted = pos;
+	if (f->starved && f->held.head == NULL &&
+		(f->sink != SINK_OBJECT || f->object.filled - pos < WINDOW / 2))
+		http_task_post(&f->hw->w->loop, &f->task);
+}
+
+void hc_fetch_leave(struct hc_fetch *f)
+{
+	f->leader = NULL;
+	http_task_post(&f->hw->w->loop, &f->task);
+}
+
+/* ---- begin ---- */
+
+static char *copy_text(struct http_arena *a, const char *text, uint32_t len)
+{
+	char *p = http_arena_alloc(a, len > 0 ? len : 1);
+
+	if (p != NULL && len > 0)
+		memcpy(p, text, len);
+	return p;
+}
+
+static bool copy_span(struct http_arena *a, struct span *s)
+{
+	char *p = copy_text(a, s->at, s->len);
+
+	s->at = p;
+	return p != NULL;
+}
+
+/* Fields that are the client's own condition, not part of what is asked. */
+static bool stripped(const struct http_field *f)
+{
+	if (f->flags & (HTTP_F_HOP | HTTP_F_GONE))
+		return true;
+	switch (f->id) {
+	case HTTP_FIELD_IF_MATCH:
+	case HTTP_FIELD_IF_NONE_MATCH:
+	case HTTP_FIELD_IF_MODIFIED_SINCE:
+	case HTTP_FIELD_IF_UNMODIFIED_SINCE:
+	case HTTP_FIELD_IF_RANGE:
+	case HTTP_FIELD_RANGE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void make_request(struct http_head *h)
+{
+	h->method = HTTP_GET;
+	h->method_text = SPAN("GET");
+	for (uint32_t i = 0; i < h->field_cnt; i++)
+		if (stripped(&h->fields[i]))
+			h->fields[i].flags |= HTTP_F_GONE;
+}
+
+/* RFC 9111 4.3.1 */
+static bool add_validators(struct hc_fetch *f, const struct stored *old)
+{
+	struct http_head *h = &f->sub->s.req;
+	struct span lm = stored_get(old, HTTP_FIELD_LAST_MODIFIED), etag = old->etag;
+
+	if (etag.len > 0 && (!copy_span(&f->arena, &etag) ||
+				    http_head_add(h, HTTP_FIELD_IF_NONE_MATCH, etag) != 0))
+		return false;
+	if (old->last_modified != HTTP_DATE_NONE &&
+		(!copy_span(&f->arena, &lm) ||
+			http_head_add(h, HTTP_FIELD_IF_MODIFIED_SINCE, lm) != 0))
+		return false;
+	return true;
+}
+
+static struct hc_fetch *fetch_new(struct hc_req *q, enum hc_fetch_kind kind)
+{
+	struct hcache_worker *hw = q->hw;
+	uint32_t idx = pool_get(&hw->fetches);
+	struct hc_fetch *f;
+
+	if (idx == POOL_NONE)
+		return NULL;
+	f = pool_at(&hw->fetches, idx);
+	f->sub = http_sub_new(q->s, &sub_ops, f);
+	if (f->sub == NULL) {
+		pool_put(&hw->fetches, idx);
+		return NULL;
+	}
+	make_request(&f->sub->s.req);
+	http_arena_init(&f->arena, &hw->w->slabs, FETCH_SLABS);
+	f->hw = hw;
+	f->route = q->route;
+	f->leader = NULL;
+	f->kind = kind;
+	f->self = idx;
+	f->sink = SINK_NONE;
+	f->starved = f->over = f->has_lease = f->lease_is_validation = false;
+	f->buf = NULL;
+	f->held = (struct chain){0};
+	f->tries = 0;
+	f->wanted = 0;
+	f->born = purge_now(hw->hc->purge);
+	f->request_ms = hc_wall_ms(hw);
+	http_timer_init(&f->timer, on_timer);
+	http_task_init(&f->task, on_task);
+	hc_count(&hw->stats.fetches, 1);
+	f->primary = copy_text(&f->arena, q->primary, q->primary_len);
+	f->primary_len = q->primary_len;
+	f->key = copy_text(&f->arena, q->key, q->key_len);
+	f->key_len = q->key_len;
+	if (f->primary == NULL || f->key == NULL) {
+		fetch_cancel(f);
+		return NULL;
+	}
+	return f;
+}
+
+bool hc_fetch_begin(struct hc_req *q, const struct stored *old, struct cache_lease *lease,
+	bool lease_is_validation, bool background)
+{
+	struct hc_fetch *f = fetch_new(q, old != NULL ? FETCH_VALIDATE : FETCH_FILL);
+	struct cache_key k;
+	char buf[HCACHE_KEY_MAX];
+
+	if (f == NULL || (old != NULL && !add_validators(f, old))) {
+		if (f != NULL)
+			fetch_cancel(f);
+		memcpy(buf, q->key, q->key_len);
+		if (lease_is_validation)
+			buf[0] = HC_TAG_VALIDATE;
+		hc_key(q->hw, &k, buf, q->key_len);
+		cache_lease_abort(q->hw->cw, &k, lease, http_now_ns(q->s));
+		return false;
+	}
+	f->lease = *lease;
+	f->has_lease = true;
+	f->lease_is_validation = lease_is_validation;
+	if (!background) {
+		f->leader = q;
+		q->fetch = f;
+	}
+	http_sub_start(f->sub, &http_proxy);
+	return true;
+}
+
+bool hc_fetch_hole(struct hc_req *q)
+{
+	const struct http_range *r = &q->ranges[q->range_at];
+	struct hc_fetch *f;
+	char text[64], *copy;
+	int n;
+
+	/* Parts of different responses are joined by a strong validator only (RFC 9111 3.4). */
+	if (q->etag.len == 0 || q->total == CACHE_LEN_UNKNOWN || q->fetch != NULL)
+		return false;
+	f = fetch_new(q, FETCH_HOLE);
+	if (f == NULL)
+		return false;
+	f->hole.first = q->pos;
+	f->hole.last = r->last - q->pos < HOLE_MAX ? r->last : q->pos + HOLE_MAX - 1;
+	n = snprintf(text, sizeof(text), "bytes=%llu-%llu", (unsigned long long)f->hole.first,
+		(unsigned long long)f->hole.last);
+	copy = copy_text(&f->arena, text, (uint32_t)n);
+	if (copy == NULL ||
+		http_head_add(&f->sub->s.req, HTTP_FIELD_RANGE, (struct span){copy, (uint32_t)n}) !=
+			0 ||
+		http_head_add(&f->sub->s.req, HTTP_FIELD_IF_RANGE, q->etag) != 0) {
+		fetch_cancel(f);
+		return false;
+	}
+	hc_count(&q->hw->stats.holes, 1);
+	q->filling = true;
+	q->fetch = f;
+	f->leader = q;
+	http_sub_start(f->sub, &http_proxy);
+	return true;
+}
+
+/* ---- failure ---- */
+
+static void failed(struct hc_fetch *f, enum http_end end, uint16_t status)
+{
+	struct hc_error e = {.end = end, .status = status};
+	struct hc_req *q = let_go(f);
+
+	hc_count(&f->hw->stats.fetch_failures, 1);
+	lease_mark(f, MARK_ERROR, &e, sizeof(e), f->route->error_ms);
+	f->sink = SINK_NONE;
+	if (q == NULL)
+		return;
+	q->status.forward_status = status;
+	if (f->kind == FETCH_HOLE)
+		http_fail(q->s, end);
+	else
+		hc_failed(q, end, status);
+}
+
+/* ---- passing ---- */
+
+/* The sub-request's bytes outlive the leader's answer: heads are written when they are sent. */
+static void head_to_leader(struct hc_fetch *f)
+{
+	const struct http_head *from = &f->sub->s.resp;
+	struct http_stream *s = f->leader->s;
+
+	memcpy(&s->resp, from,
+		offsetof(struct http_head, fields) + from->field_cnt * sizeof(from->fields[0]));
+	s->resp_foreign = true;
+	note_times(f, s);
+}
+
+static void pass_on(struct hc_fetch *f, const char *why)
+{
+	struct hc_req *q = f->leader;
+	char text[CACHE_STATUS_MAX], *copy;
+	uint32_t n;
+
+	if (q == NULL) {
+		f->sink = SINK_NONE;
+		http_task_post(&f->hw->w->loop, &f->task);
+		return;
+	}
+	f->sink = SINK_PASS;
+	head_to_leader(f);
+	q->s->cache = "miss";
+	if (q->route->cache_status) {
+		q->status.forward_status = f->sub->s.resp.status;
+		q->status.detail = why;
+		n = cache_status_format(&q->status, q->route->name, text);
+		copy = copy_text(&q->s->arena, text, n);
+		if (copy != NULL)
+			(void)!http_head_add(
+				&q->s->resp, HTTP_FIELD_CACHE_STATUS, (struct span){copy, n});
+	}
+	http_send_head(q->s);
+}
+
+static void not_storable(struct hc_fetch *f, enum fresh_store why)
+{
+	struct cache_key k;
+
+	hc_count(&f->hw->stats.not_stored, 1);
+	if (f->kind == FETCH_VALIDATE) { /* what was stored is not what there is any more */
+		hc_key(f->hw, &k, f->key, f->key_len);
+		(void)!cache_delete(f->hw->cw, &k, CACHE_ALWAYS, 0, now_of(f));
+		lease_end(f);
+	} else if (why == FRESH_STORE_AUTHORIZATION || why == FRESH_STORE_REQUEST_NO_STORE) {
+		lease_end(f); /* it says nothing about other clients' requests */
+	} else {
+		lease_mark(f, MARK_PASS, "", 0, f->route->pass_ms);
+	}
+	pass_on(f, fresh_store_word(why));
+}
+
+/* ---- storing ---- */
+
+static uint64_t expire_of(const struct hc_fetch *f, const struct fresh *fr)
+{
+	int64_t left = fresh_dead_ms(fr, f->route->keep_ms) - hc_wall_ms(f->hw);
+
+	return now_of(f) + (left > 0 ? (uint64_t)left : 1) * NS_PER_MS;
+}
+
+/* Prefix and head into the scratch buffer; 0: too long. */
+static uint32_t encode(struct hc_fetch *f, const struct fresh *fr)
+{
+	struct hc_prefix pre = {.born = f->born, .wall_ms = (uint64_t)fr->response_ms};
+	struct control_response c;
+	uint32_t n;
+
+	control_response_parse(
+		&f->sub->s.resp, f->route->fresh.targets, f->route->fresh.target_cnt, &c);
+	memcpy(f->hw->scratch, &pre, sizeof(pre));
+	n = stored_encode(&f->sub->s.resp, fr, &c, f->hw->scratch + sizeof(pre),
+		(uint32_t)(sizeof(f->hw->scratch) - sizeof(pre)));
+	return n > 0 ? n + (uint32_t)sizeof(pre) : 0;
+}
+
+static bool set_key(struct hc_fetch *f, const char *key, uint32_t len)
+{
+	char *copy = copy_text(&f->arena, key, len);
+
+	if (copy == NULL)
+		return false;
+	f->key = copy;
+	f->key_len = len;
+	return true;
+}
+
+static bool same_key(const struct hc_fetch *f, const char *key, uint32_t len)
+{
+	return f->key_len == len && memcmp(f->key, key, len) == 0;
+}
+
+/* The key that the response belongs under, by its Vary; under the primary one it leaves the names.
+ * A lease on another key ends. False: it cannot be stored. */
+static bool settle_key(struct hc_fetch *f)
+{
+	char names[VARY_NAMES_MAX], key[HCACHE_KEY_MAX];
+	struct cache_put p = {
+		.val = names, .user = MARK_VARY, .expire_ns = now_of(f) + VARY_KEEP_NS};
+	struct cache_key k;
+	uint32_t n, len;
+
+	if (!key_vary_names(&f->sub->s.resp, names, sizeof(names), &len))
+		return false;
+	if (len == 0) {
+		if (same_key(f, f->primary, f->primary_len))
+			return true;
+		lease_end(f);
+		return set_key(f, f->primary, f->primary_len);
+	}
+	n = key_variant(f->primary, f->primary_len, (struct span){names, len}, &f->sub->s.req, key,
+		sizeof(key) - KEY_ALIGN);
+	while (n > 0 && n % KEY_ALIGN != 0)
+		key[n++] = '\0';
+	if (n == 0)
+		return false;
+	if (same_key(f, key, n))
+		return true;
+	p.len = len;
+	hc_key(f->hw, &k, f->primary, f->primary_len);
+	if (f->has_lease && !f->lease_is_validation && same_key(f, f->primary, f->primary_len)) {
+		f->has_lease = false;
+		if (cache_fill(f->hw->cw, &k, &f->lease, &p, now_of(f)) != 0)
+			return false;
+	} else {
+		lease_end(f);
+		if (cache_put(f->hw->cw, &k, &p, now_of(f)) != 0)
+			return false;
+	}
+	return set_key(f, key, n);
+}
+
+static uint64_t length_of(const struct http_head *h)
+{
+	switch (h->framing) {
+	case HTTP_BODY_NONE:
+		return 0;
+	case HTTP_BODY_LENGTH:
+		return h->length;
+	default:
+		return CACHE_LEN_UNKNOWN;
+	}
+}
+
+static bool begin_small(struct hc_fetch *f, uint32_t head_len, uint64_t body_len)
+{
+	if (body_len > HCACHE_SMALL || head_len + body_len > HTTP_ARENA_SLAB - 64)
+		return false;
+	f->buf_cap = head_len + (uint32_t)body_len;
+	f->buf = http_arena_alloc(&f->arena, f->buf_cap);
+	if (f->buf == NULL)
+		return false;
+	memcpy(f->buf, f->hw->scratch, head_len);
+	f->buf_len = head_len;
+	f->sink = SINK_SMALL;
+	return true;
+}
+
+static bool begin_object(struct hc_fetch *f, uint32_t head_len, uint64_t body_len)
+{
+	struct cache_object o = {.user = MARK_OBJECT,
+		.desc_len = head_len,
+		.expire_ns = f->expire_ns,
+		.total_len = body_len};
+	bool own = f->has_lease && !f->lease_is_validation;
+	struct cache_key k;
+
+	o.desc = copy_text(&f->arena, f->hw->scratch, head_len);
+	if (o.desc == NULL)
+		return false;
+	hc_key(f->hw, &k, f->key, f->key_len);
+	if (own)
+		f->has_lease = false;
+	if (cache_object_open(f->hw->cw, &k, own ? &f->lease : NULL, &o, &f->object, now_of(f)) !=
+		0)
+		return false;
+	f->sink = SINK_OBJECT;
+	lease_end(f); /* who waited for the validation reads along */
+	return true;
+}
+
+/* The leader reads like everybody else. */
+static void leader_reads(struct hc_fetch *f)
+{
+	struct hc_req *q = f->leader;
+
+	if (q == NULL)
+		return;
+	q->status.forward_status = f->sub->s.resp.status;
+	q->status.stored = true;
+	note_times(f, q->s);
+	q->waited = true;
+	hc_look_up(q);
+}
+
+static bool too_large(const struct hc_fetch *f, uint64_t len)
+{
+	return len != CACHE_LEN_UNKNOWN && f->route->max_bytes > 0 && len > f->route->max_bytes;
+}
+
+static void store(struct hc_fetch *f, const struct fresh *fr)
+{
+	uint64_t len = length_of(&f->sub->s.resp);
+	uint32_t head_len;
+
+	f->expire_ns = expire_of(f, fr);
+	if (too_large(f, len)) {
+		lease_mark(f, MARK_PASS, "", 0, f->route->pass_ms);
+		pass_on(f, "too-large");
+		return;
+	}
+	head_len = settle_key(f) ? encode(f, fr) : 0;
+	if (head_len > 0 && begin_small(f, head_len, len))
+		return;
+	if (head_len > 0 && head_len <= HTTP_ARENA_SLAB - 64 && begin_object(f, head_len, len)) {
+		leader_reads(f);
+		return;
+	}
+	hc_count(&f->hw->stats.no_memory, 1);
+	lease_end(f);
+	pass_on(f, "no-memory");
+}
+
+/* ---- 304 ---- */
+
+/* Stored again with a new head. */
+static bool freshen(struct hc_fetch *f, const struct cache_view *v, const struct stored *old)
+{
+	struct hcache_worker *hw = f->hw;
+	struct hc_prefix pre = {.born = f->born};
+	uint32_t off = (uint32_t)sizeof(pre), body_at = off + old->len, body = v->len - body_at, n;
+	struct cache_put p = {
+		.val = hw->scratch, .user = MARK_SMALL, .cond = CACHE_IF_SEQ, .cond_seq = v->seq};
+	struct cache_object o = {.desc = hw->scratch, .user = MARK_OBJECT};
+	struct stored s;
+	struct cache_key k;
+
+	n = stored_freshen(&f->route->fresh, &f->sub->s.req, old, &f->sub->s.resp, f->request_ms,
+		hc_wall_ms(hw), &hw->scratch_head, hw->scratch + off,
+		(uint32_t)sizeof(hw->scratch) - off);
+	if (n == 0 || !stored_decode(hw->scratch + off, n, &s))
+		return false;
+	pre.wall_ms = (uint64_t)s.fresh.response_ms;
+	memcpy(hw->scratch, &pre, sizeof(pre));
+	hc_key(hw, &k, f->key, f->key_len);
+	if (v->found == CACHE_OBJECT) {
+		o.desc_len = off + n;
+		o.expire_ns = expire_of(f, &s.fresh);
+		return cache_object_update(hw->cw, &k, v, &o, now_of(f)) == 0;
+	}
+	if (off + n + body > sizeof(hw->scratch))
+		return false;
+	memcpy(hw->scratch + off + n, v->val + body_at, body);
+	p.len = off + n + body;
+	p.expire_ns = expire_of(f, &s.fresh);
+	return cache_put(hw->cw, &k, &p, now_of(f)) == 0;
+}
+
+static void not_modified(struct hc_fetch *f)
+{
+	const struct http_head *resp = &f->sub->s.resp;
+	struct hc_req *q;
+	struct cache_view v;
+	struct cache_key k;
+	struct stored old;
+	enum cache_found how;
+	bool good = false;
+
+	hc_key(f->hw, &k, f->key, f->key_len);
+	how = cache_get(f->hw->cw, &k, now_of(f), &v);
+	if ((how == CACHE_HIT || how == CACHE_OBJECT) && v.len > sizeof(struct hc_prefix) &&
+		(v.user == MARK_SMALL || v.user == MARK_OBJECT) &&
+		stored_decode(v.val + sizeof(struct hc_prefix),
+			v.len - (uint32_t)sizeof(struct hc_prefix), &old))
+		good = stored_validated(&old, resp, hc_wall_ms(f->hw) / 1000) &&
+		       freshen(f, &v, &old);
+	if (good)
+		hc_count(&f->hw->stats.revalidated, 1);
+	else if (how == CACHE_HIT || how == CACHE_OBJECT) /* fetched whole, next time */
+		(void)!cache_delete(f->hw->cw, &k, CACHE_IF_SEQ, v.seq, now_of(f));
+	lease_end(f);
+	q = let_go(f);
+	if (q == NULL)
+		return;
+	q->status.forward_status = 304;
+	q->waited = true;
+	hc_look_up(q);
+}
+
+/* ---- holes ---- */
+
+static void hole_head(struct hc_fetch *f)
+{
+	const struct http_field *cr =
+		http_head_get(&f->sub->s.resp, HTTP_FIELD_CONTENT_RANGE, NULL);
+	struct http_range r;
+	uint64_t total;
+
+	if (f->leader == NULL) {
+		http_task_post(&f->hw->w->loop, &f->task);
+		return;
+	}
+	if (f->sub->s.resp.status != 206 || cr == NULL ||
+		!http_content_range_parse(cr->value, &r, &total) || r.first != f->hole.first ||
+		r.last != f->hole.last || total != f->leader->total) {
+		failed(f, HTTP_END_BACKEND_INCOMPLETE, 0);
+		return;
+	}
+	f->sink = SINK_PASS;
+}
+
+static void hole_filled(struct hc_fetch *f, struct hc_req *q)
+{
+	q->filling = false;
+	if (q->pos != f->hole.last + 1) {
+		http_fail(q->s, HTTP_END_BACKEND_INCOMPLETE);
+		return;
+	}
+	hc_pump(q);
+}
+
+/* ---- what the sub-request hears ---- */
+
+static void fetch_head(struct http_sub *sub)
+{
+	struct hc_fetch *f = sub->ctx;
+	struct http_stream *c = &sub->s;
+	enum fresh_store v;
+	struct fresh fr;
+
+	if (c->resp.status < 200)
+		return;
+	if (f->kind == FETCH_HOLE) {
+		hole_head(f);
+		return;
+	}
+	if (f->kind == FETCH_VALIDATE && c->resp.status == 304) {
+		not_modified(f);
+		return;
+	}
+	if (c->resp.status >= 500 && f->kind == FETCH_VALIDATE && f->leader != NULL &&
+		hc_stale_usable(f->leader)) {
+		failed(f, HTTP_END_OK, c->resp.status);
+		return;
+	}
+	v = fresh_decide(
+		&f->route->fresh, &c->req, &c->resp, false, f->request_ms, hc_wall_ms(f->hw), &fr);
+	if (v == FRESH_STORE_OK)
+		store(f, &fr);
+	else
+		not_storable(f, v);
+}
+
+static uint32_t room_of(const struct hc_fetch *f)
+{
+	uint64_t ahead;
+
+	switch (f->sink) {
+	case SINK_PASS:
+		return f->leader != NULL ? http_send_room(f->leader->s) : 0;
+	case SINK_OBJECT:
+		if (f->held.head != NULL)
+			return 0;
+		ahead = f->object.filled - f->wanted;
+		if (f->leader == NULL || f->object.filled < f->wanted || ahead < WINDOW / 2)
+			return WINDOW / 2;
+		return ahead < WINDOW ? WINDOW - (uint32_t)ahead : 0;
+	default:
+		return WINDOW;
+	}
+}
+
+static void object_end(struct hc_fetch *f)
+{
+	struct cache_key k;
+	struct cache_usage u;
+	uint64_t size = f->object.filled;
+
+	hc_key(f->hw, &k, f->key, f->key_len);
+	f->sink = SINK_NONE;
+	if (cache_object_close(f->hw->cw, &k, &f->object, true, now_of(f)) == 0)
+		hc_count(&f->hw->stats.stored, 1);
+	/* Most of it is evicted already: not worth its place. */
+	cache_usage(f->hw->hc->cache, &u);
+	if (size > u.segments * u.segment_bytes / 2)
+		(void)!cache_delete(f->hw->cw, &k, CACHE_ALWAYS, 0, now_of(f));
+	(void)let_go(f);
+}
+
+static void object_give_up(struct hc_fetch *f)
+{
+	struct cache_key k;
+
+	hc_count(&f->hw->stats.no_memory, 1);
+	hc_key(f->hw, &k, f->key, f->key_len);
+	(void)!cache_object_close(f->hw->cw, &k, &f->object, false, now_of(f));
+	f->sink = SINK_NONE;
+	chain_free(&f->held);
+	(void)let_go(f); /* it sees that its object failed */
+	http_task_post(&f->hw->w->loop, &f->task);
+}
+
+/* As much of what is held as there is memory for. */
+static void object_store(struct hc_fetch *f)
+{
+	while (f->held.head != NULL) {
+		struct rte_mbuf *m = f->held.head;
+		int64_t n = cache_object_append(
+			f->hw->cw, &f->object, rte_pktmbuf_mtod(m, void *), m->data_len, now_of(f));
+
+		if (n < 0) {
+			object_give_up(f);
+			return;
+		}
+		if (n < m->data_len) {
+			if (++f->tries > RETRIES_MAX) {
+				object_give_up(f);
+				return;
+			}
+			chain_strip(&f->held, (uint32_t)n);
+			http_timer_set(&f->hw->w->loop, &f->timer, now_of(f) + RETRY_NS);
+			return;
+		}
+		chain_free_one(chain_pop(&f->held));
+	}
+	f->tries = 0;
+	if (f->over)
+		object_end(f);
+	else if (f->starved)
+		http_task_post(&f->hw->w->loop, &f->task);
+}
+
+static void small_append(struct hc_fetch *f, struct rte_mbuf *chain)
+{
+	for (struct rte_mbuf *m = chain; m != NULL; m = m->next) {
+		ASSERT(m->data_len <= f->buf_cap - f->buf_len); /* the length was announced */
+		memcpy(f->buf + f->buf_len, rte_pktmbuf_mtod(m, void *), m->data_len);
+		f->buf_len += m->data_len;
+	}
+	chain_free_list(chain);
+}
+
+static uint32_t fetch_body(struct http_sub *sub, struct rte_mbuf *chain, uint32_t len)
+{
+	struct hc_fetch *f = sub->ctx;
+	uint32_t room;
+
+	hc_count(&f->hw->stats.bytes_fetched, len);
+	switch (f->sink) {
+	case SINK_PASS:
+		if (f->leader == NULL) {
+			chain_free_list(chain);
+			break;
+		}
+		if (f->kind == FETCH_HOLE)
+			f->leader->pos += len;
+		(void)http_send_body(f->leader->s, chain, len);
+		break;
+	case SINK_SMALL:
+		small_append(f, chain);
+		break;
+	case SINK_OBJECT:
+		chain_append(&f->held, chain, len);
+		object_store(f);
+		break;
+	default:
+		chain_free_list(chain);
+		break;
+	}
+	room = room_of(f);
+	f->starved = room == 0;
+	return room;
+}
+
+/* Complete: store it, and answer the leader from the copy. */
+static void small_end(struct hc_fetch *f)
+{
+	struct hcache_worker *hw = f->hw;
+	struct cache_put p = {
+		.val = f->buf, .len = f->buf_len, .user = MARK_SMALL, .expire_ns = f->expire_ns};
+	struct cache_view v = {.val = (const uint8_t *)f->buf,
+		.len = f->buf_len,
+		.user = MARK_SMALL,
+		.found = CACHE_HIT};
+	struct hc_req *q = let_go(f);
+	struct cache_key k;
+	struct stored s;
+	int rc;
+
+	hc_key(hw, &k, f->key, f->key_len);
+	f->sink = SINK_NONE;
+	if (f->has_lease && !f->lease_is_validation) {
+		f->has_lease = false;
+		rc = cache_fill(hw->cw, &k, &f->lease, &p, now_of(f));
+	} else {
+		rc = cache_put(hw->cw, &k, &p, now_of(f));
+		lease_end(f);
+	}
+	hc_count(rc == 0 ? &hw->stats.stored : &hw->stats.no_memory, 1);
+	if (q == NULL)
+		return;
+	if (!stored_decode(f->buf + sizeof(struct hc_prefix),
+		    f->buf_len - (uint32_t)sizeof(struct hc_prefix), &s)) {
+		http_fail(q->s, HTTP_END_INTERNAL);
+		return;
+	}
+	q->status.forward_status = s.status;
+	q->status.stored = rc == 0;
+	q->copy_only = true;
+	hc_serve(q, &v, &s);
+}
+
+static void fetch_done(struct http_sub *sub, const struct http_head *trailers)
+{
+	struct hc_fetch *f = sub->ctx;
+	struct hc_req *q = NULL;
+
+	switch (f->sink) {
+	case SINK_OBJECT:
+		f->over = true;
+		if (f->held.head == NULL)
+			object_end(f);
+		break;
+	case SINK_SMALL:
+		small_end(f);
+		break;
+	case SINK_PASS:
+		q = let_go(f);
+		if (q != NULL && f->kind == FETCH_HOLE)
+			hole_filled(f, q);
+		else if (q != NULL)
+			http_finish(q->s, trailers);
+		break;
+	default:
+		(void)let_go(f);
+		break;
+	}
+	f->sub = NULL;
+	if (f->sink != SINK_OBJECT) /* else the timer goes on */
+		fetch_free(f);
+}
+
+static void fetch_failed(struct http_sub *sub)
+{
+	struct hc_fetch *f = sub->ctx;
+	struct cache_key k;
+	struct hc_req *q;
+
+	switch (f->sink) {
+	case SINK_OBJECT:
+		hc_count(&f->hw->stats.fetch_failures, 1);
+		hc_key(f->hw, &k, f->key, f->key_len);
+		(void)!cache_object_close(f->hw->cw, &k, &f->object, false, now_of(f));
+		f->sink = SINK_NONE;
+		(void)let_go(f); /* it sees that its object failed */
+		break;
+	case SINK_PASS:
+		q = let_go(f);
+		if (q != NULL)
+			http_fail(q->s, sub->s.end);
+		break;
+	default:
+		failed(f, sub->s.end, sub->s.fail_status);
+		break;
+	}
+	f->sub = NULL;
+	fetch_free(f);
+}
+
+static const struct http_sub_ops sub_ops = {
+	.head = fetch_head,
+	.body = fetch_body,
+	.done = fetch_done,
+	.failed = fetch_failed,
+};

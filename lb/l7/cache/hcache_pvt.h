@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * hcache_pvt - what the files of the HTTP cache share.
+ *
+ * Items in the cache are told apart by their user mark. A response's value is its stored head, and
+ * for MARK_SMALL its body behind it; MARK_OBJECT has its body in extents. */
+#ifndef LB_L7_CACHE_HCACHE_PVT_H
+#define LB_L7_CACHE_HCACHE_PVT_H
+
+#include "lb/l7/cache/hcache.h"
+#include "lb/l7/cache/status.h"
+#include "lb/l7/cache/stored.h"
+#include "lb/l7/http/chain.h"
+#include "lb/l7/http/cond.h"
+#include "lb/l7/http/http_pvt.h"
+#include "lb/l7/http/sub.h"
+
+enum mark {
+	MARK_SMALL = 1,
+	MARK_OBJECT,
+	MARK_VARY,  /* value: the names; the response is under the variant's key */
+	MARK_PASS,  /* what comes may not be stored: do not wait for each other */
+	MARK_ERROR, /* value: struct hc_error; a fetch has just failed */
+};
+
+/* What stands before a stored head. */
+struct hc_prefix {
+	uint64_t born; /* of purge */
+	uint64_t wall_ms, unused;
+};
+
+struct hc_error {
+	uint32_t end; /* enum http_end */
+	uint16_t status, unused;
+};
+
+struct hcache {
+	struct cache *cache;
+	struct cache_mem mem;
+	struct purge *purge;
+	struct hcache_conf conf;
+	bool zero_copy;
+	int64_t (*wall_ms)(void *ctx); /* NULL: the system's */
+	void *wall_ctx;
+	struct hcache_worker *workers[CACHE_WORKERS_MAX];
+};
+
+/* The shared information of slices that are being sent, beyond the life of any one mbuf. */
+struct hc_slice {
+	struct rte_mbuf_ext_shared_info info; /* first */
+	struct hcache_worker *hw;
+	struct cache_pin pin;
+	uint32_t self;
+};
+
+struct hcache_worker {
+	struct hcache *hc;
+	struct cache_worker *cw;
+	struct purge_worker *purge;
+	struct http_worker *w;
+	struct rte_mempool *desc_pool;
+	struct pool fetches, slices;
+	bool online;
+	uint64_t wall_until_ns; /* wall_off is good until then */
+	int64_t wall_off_ms;
+	struct hcache_stats stats;
+	struct http_head scratch_head;
+	_Alignas(8) char scratch[STORED_MAX];
+};
+
+enum hc_source {
+	HC_NONE,
+	HC_SMALL,  /* bytes at `bytes`, this turn only */
+	HC_OBJECT, /* read by `view` */
+};
+
+/* One request that goes through the cache: the action's state, in its stream's arena. */
+struct hc_req {
+	struct http_stream *s;
+	struct hcache_worker *hw;
+	const struct hcache_route *route;
+	struct hc_fetch *fetch; /* that it leads; NULL: none */
+	struct cache_waiter waiter;
+	bool queued;
+
+	const char *primary, *key; /* key: the variant's, once known */
+	uint32_t primary_len, key_len;
+	struct control_request control;
+	int64_t arrived_ms;
+	struct cache_status status;
+	uint32_t rounds; /* look-ups so far */
+	bool waited, collapsed;
+
+	enum hc_source source;
+	bool copy_only; /* `bytes` are not the cache's */
+	const uint8_t *bytes;
+	uint64_t bytes_len;
+	struct cache_view view;
+	uint64_t total;   /* CACHE_LEN_UNKNOWN: of an object whose end is not known */
+	struct span etag; /* strong, in the arena; empty: holes cannot be filled */
+	struct http_range *ranges;
+	uint32_t range_cnt, range_at;
+	uint64_t pos; /* next byte of the representation to send */
+	bool multipart, part_open;
+	bool filling;   /* a hole is being fetched */
+	uint8_t stalls; /* reads in a row that found nothing and nothing to wait for */
+	char boundary[24];
+	struct span part_type;
+};
+
+enum hc_fetch_kind {
+	FETCH_FILL,
+	FETCH_VALIDATE,
+	FETCH_HOLE, /* a part that was evicted, for its leader alone */
+};
+
+/* Where the body of a fetch goes. */
+enum hc_sink {
+	SINK_NONE, /* nowhere: it is not needed, or its head has not come */
+	SINK_PASS, /* to the leader, as it comes */
+	SINK_SMALL,
+	SINK_OBJECT,
+};
+
+/* A request of weir's own. */
+struct hc_fetch {
+	struct http_sub *sub;    /* NULL: over */
+	struct http_arena arena; /* keys and what is stored, longer than the sub-request */
+	struct hcache_worker *hw;
+	const struct hcache_route *route;
+	struct hc_req *leader; /* NULL: gone, or never was one */
+	enum hc_fetch_kind kind;
+	uint32_t self;
+	char *primary, *key;
+	uint32_t primary_len, key_len;
+	enum hc_sink sink;
+	bool starved; /* the proxy was told to wait */
+	bool over;    /* all has come; `held` is not stored yet */
+	bool has_lease, lease_is_validation;
+	struct cache_lease lease; /* on the key, or on that of its validation */
+	struct cache_stream object;
+	char *buf; /* prefix, stored head, and body of a small one */
+	uint32_t buf_len, buf_cap;
+	uint64_t expire_ns;
+	uint64_t born; /* of purge, when it began */
+	int64_t request_ms;
+	struct chain held; /* came and found no memory */
+	uint32_t tries;
+	uint64_t wanted; /* the leader's next byte */
+	struct http_range hole;
+	struct http_timer timer;
+	struct http_task task;
+};
+
+#define HC_TAG_VALIDATE 'r'
+
+static inline void hc_count(uint64_t *c, uint64_t n)
+{
+	__atomic_store_n(c, *c + n, __ATOMIC_RELAXED);
+}
+
+int64_t hc_wall_ms(struct hcache_worker *hw);
+
+static inline void hc_key(
+	const struct hcache_worker *hw, struct cache_key *k, const char *key, uint32_t len)
+{
+	cache_key_init(hw->hc->cache, k, 0, key, (uint16_t)len);
+}
+
+/* ---- serve.c ---- */
+
+/* What a view of a response says. False: no stored response, or one that a purge caught. */
+bool hc_open_view(struct hc_req *q, const struct cache_view *v, struct stored *s, bool *soft);
+/* Answer with it; the request may be over afterwards. v is of this turn. */
+void hc_serve(struct hc_req *q, const struct cache_view *v, const struct stored *s);
+/* More of the body, as far as there is room and bytes. */
+void hc_pump(struct hc_req *q);
+
+/* ---- request.c ---- */
+
+void hc_look_up(struct hc_req *q);
+/* The upstream failed: answer with the stored response if that may be, else with the error. */
+bool hc_stale_usable(struct hc_req *q);
+void hc_failed(struct hc_req *q, enum http_end end, uint16_t status);
+/* The request is answered or over: nothing of it is referred to any more. */
+void hc_detach(struct hc_req *q);
+/* Ask the upstream on the request's own stream. */
+void hc_pass(struct hc_req *q);
+
+/* ---- fetch.c ---- */
+
+/* old: a stored response to validate; NULL: none. lease NULL: none. False: no memory for it; the
+ * lease is over. */
+bool hc_fetch_begin(struct hc_req *q, const struct stored *old, struct cache_lease *lease,
+	bool lease_is_validation, bool background);
+/* Bytes from q->pos on are missing in the object that q is being answered from. */
+bool hc_fetch_hole(struct hc_req *q);
+/* Its leader has read up to `pos`. */
+void hc_fetch_read(struct hc_fetch *f, uint64_t pos);
+/* Its leader is gone. */
+void hc_fetch_leave(struct hc_fetch *f);
+
+#endif

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The cache in the whole application: real packets, codec, routes and proxy, a scripted origin, a
+ * virtual clock. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lb/app_pvt.h"
+#include "lb/l7/cache/hcache.h"
+#include "lb/l7/http/http.h"
+#include "lb/l7/worker.h"
+#include "tests/support/edge_world.h"
+
+#define ROUTES          "[{upstream: app, cache: {purge_token: secret}}]"
+#define GET(path)       "GET " path " HTTP/1.1\r\nHost: a.test\r\n"
+#define OK(fields, len) "HTTP/1.1 200 OK\r\nContent-Length: " len "\r\n" fields "\r\n"
+
+static struct edge_world h;
+
+static int setup(void **state)
+{
+	(void)state;
+	edge_world_open(&h, ROUTES, "cache: 16MiB\n");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	edge_world_close(&h);
+	return 0;
+}
+
+static const struct hcache_stats *stats(void)
+{
+	return hcache_worker_stats(http_worker_cache(l7_worker_http(h.w.app->l7[0])));
+}
+
+static void says(const struct edge_ask *a, const char *field, const char *want)
+{
+	const char *got = edge_ask_field(a, field);
+
+	if (got == NULL || strcmp(got, want) != 0)
+		fail_msg("%s: got \"%s\", want \"%s\"\n%s", field, got != NULL ? got : "(none)",
+			want, a->text != NULL ? a->text : "");
+}
+
+static void body_is(const struct edge_ask *a, uint64_t from, uint32_t len)
+{
+	const char *b = edge_ask_body(a);
+
+	assert_int_equal(edge_ask_body_len(a), len);
+	for (uint32_t i = 0; i < len; i++)
+		if (b[i] != edge_world_byte(from + i))
+			fail_msg("byte %u of %u is wrong", i, len);
+}
+
+static void a_miss_then_a_hit(void **state)
+{
+	struct edge_ask *a;
+
+	(void)state;
+	edge_world_answer(&h, OK("Cache-Control: max-age=60\r\nX-A: b\r\n", "5") "hello");
+	a = edge_world_ask(&h, GET("/x"));
+	assert_int_equal(edge_ask_status(a), 200);
+	says(a, "Cache-Status", "weir; fwd=uri-miss; fwd-status=200; stored");
+	assert_string_equal(edge_ask_body(a), "hello");
+	edge_world_sleep(&h, 10);
+	a = edge_world_ask(&h, GET("/x"));
+	assert_int_equal(edge_ask_status(a), 200);
+	says(a, "Cache-Status", "weir; hit; ttl=50");
+	says(a, "Age", "10");
+	says(a, "X-A", "b");
+	assert_string_equal(edge_ask_body(a), "hello");
+	assert_int_equal(h.asked, 1);
+	assert_int_equal(stats()->hits, 1);
+	edge_world_sleep(&h, 51);
+	a = edge_world_ask(&h, GET("/x"));
+	says(a, "Cache-Status", "weir; fwd=uri-miss; fwd-status=200; stored");
+	assert_int_equal(h.asked, 2);
+}
+
+static void a_large_one_goes_by_extents(void **state)
+{
+	struct edge_ask *a;
+
+	(void)state;
+	h.body_len = 300000;
+	edge_world_answer(&h, OK("Cache-Control: max-age=60\r\n", "300000"));
+	a = edge_world_ask(&h, GET("/big"));
+	assert_int_equal(edge_ask_status(a), 200);
+	body_is(a, 0, 300000);
+	a = edge_world_ask(&h, GET("/big"));
+	says(a, "Cache-Status", "weir; hit; ttl=60");
+	body_is(a, 0, 300000);
+	assert_int_equal(h.asked, 1);
+	a = edge_world_ask(&h, GET("/big") "Range: bytes=100000-149999\r\n");
+	assert_int_equal(edge_ask_status(a), 206);
+	says(a, "Content-Range", "bytes 100000-149999/300000");
+	body_is(a, 100000, 50000);
+	assert_int_equal(h.asked, 1);
+}
+
+static void validation_by_304(void **state)
+{
+	struct edge_ask *a;
+
+	(void)state;
+	edge_world_answer(&h, OK("Cache-Control: max-age=10\r\nETag: \"v1\"\r\n", "5") "hello");
+	(void)edge_world_ask(&h, GET("/x"));
+	edge_world_sleep(&h, 11);
+	edge_world_answer(&h, "HTTP/1.1 304 Not Modified\r\nETag: \"v1\"\r\nCache-Control: "
+			      "max-age=20\r\nX-New: 1\r\n\r\n");
+	a = edge_world_ask(&h, GET("/x"));
+	assert_int_equal(h.asked, 2);
+	assert_non_null(strstr(h.last, "\"v1\""));
+	assert_int_equal(edge_ask_status(a), 200);
+	says(a, "Cache-Status", "weir; fwd=stale; fwd-status=304");
+	says(a, "X-New", "1");
+	assert_string_equal(edge_ask_body(a), "hello");
+	edge_world_sleep(&h, 15);
+	a = edge_world_ask(&h, GET("/x"));
+	says(a, "Cache-Status", "weir; hit; ttl=5");
+	assert_int_equal(h.asked, 2);
+}
+
+static void one_fetch_for_many(void **state)
+{
+	(void)state;
+	edge_world_answer(&h, NULL);
+	for (int i = 0; i < 20; i++)
+		(void)edge_world_begin(&h, GET("/x"));
+	assert_int_equal(h.asked, 1);
+	edge_world_answer(&h, OK("Cache-Control: max-age=60\r\n", "5") "hello");
+	/* The origin is slow: now it speaks. */
+	edge_world_release(&h);
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(edge_ask_status(&h.asks[i]), 200);
+		assert_string_equal(edge_ask_body(&h.asks[i]), "hello");
+	}
+	assert_int_equal(h.asked, 1);
+	assert_int_equal(stats()->collapsed, 19);
+}
+
+static void variants(void **state)
+{
+	struct edge_ask *a;
+
+	(void)state;
+	edge_world_answer(
+		&h, OK("Cache-Control: max-age=60\r\nVary: Accept-Language\r\n", "2") "de");
+	(void)edge_world_ask(&h, GET("/x") "Accept-Language: de\r\n");
+	edge_world_answer(
+		&h, OK("Cache-Control: max-age=60\r\nVary: Accept-Language\r\n", "2") "en");
+	a = edge_world_ask(&h, GET("/x") "Accept-Language: en\r\n");
+	assert_string_equal(edge_ask_body(a), "en");
+	says(a, "Cache-Status", "weir; fwd=vary-miss; fwd-status=200; stored");
+	a = edge_world_ask(&h, GET("/x") "Accept-Language: de\r\n");
+	assert_string_equal(edge_ask_body(a), "de");
+	a = edge_world_ask(&h, GET("/x") "Accept-Language: en\r\n");
+	assert_string_equal(edge_ask_body(a), "en");
+	assert_int_equal(h.asked, 2);
+}
+
+static void not_storable_passes(void **state)
+{
+	struct edge_ask *a;
+
+	(void)state;
+	edge_world_answer(&h, OK("Cache-Control: no-store\r\n", "5") "hello");
+	a = edge_world_ask(&h, GET("/x"));
+	assert_string_equal(edge_ask_body(a), "hello");
+	says(a, "Cache-Status", "weir; fwd=uri-miss; fwd-status=200; detail=no-store");
+	a = edge_world_ask(&h, GET("/x"));
+	assert_string_equal(edge_ask_body(a), "hello");
+	says(a, "Cache-Status", "weir; fwd=miss; fwd-status=200; detail=not-storable");
+	assert_int_equal(h.asked, 2);
+}
+
+static void errors_are_shared_and_stale_serves(void **state)
+{
+	struct edge_ask *a;
+
+	(void)state;
+	edge_world_answer(&h, OK("Cache-Control: max-age=10, stale-if-error=100\r\n", "5") "hello");
+	(void)edge_world_ask(&h, GET("/x"));
+	edge_world_sleep(&h, 11);
+	edge_world_answer(&h, "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+	a = edge_world_ask(&h, GET("/x"));
+	assert_int_equal(edge_ask_status(a), 200);
+	says(a, "Cache-Status", "weir; fwd=stale; fwd-status=503; detail=stale-if-error");
+	assert_string_equal(edge_ask_body(a), "hello");
+	h.refuse = true;
+	edge_world_sleep(&h, 30);
+	a = edge_world_ask(&h, GET("/x"));
+	assert_int_equal(edge_ask_status(a), 200);
+	a = edge_world_ask(&h, GET("/other"));
+	assert_true(edge_ask_status(a) >= 502);
+}
+
+static void purges(void **state)
+{
+	struct edge_ask *a;
+
+	(void)state;
+	edge_world_answer(
+		&h, OK("Cache-Control: max-age=60\r\nSurrogate-Key: t1 t2\r\n", "5") "hello");
+	(void)edge_world_ask(&h, GET("/x"));
+	(void)edge_world_ask(&h, GET("/y"));
+	assert_int_equal(h.asked, 2);
+	a = edge_world_ask(&h, "PURGE /x HTTP/1.1\r\nHost: a.test\r\nPurge-Token: wrong\r\n");
+	assert_int_equal(edge_ask_status(a), 403);
+	a = edge_world_ask(&h, "PURGE /x HTTP/1.1\r\nHost: a.test\r\nPurge-Token: secret\r\n");
+	assert_int_equal(edge_ask_status(a), 200);
+	(void)edge_world_ask(&h, GET("/y"));
+	assert_int_equal(h.asked, 2);
+	(void)edge_world_ask(&h, GET("/x"));
+	assert_int_equal(h.asked, 3);
+	a = edge_world_ask(&h,
+		"PURGE / HTTP/1.1\r\nHost: a.test\r\nPurge-Token: secret\r\nSurrogate-Key: t2\r\n");
+	assert_int_equal(edge_ask_status(a), 200);
+	(void)edge_world_ask(&h, GET("/x"));
+	(void)edge_world_ask(&h, GET("/y"));
+	assert_int_equal(h.asked, 5);
+}
+
+static void unsafe_requests_invalidate(void **state)
+{
+	struct edge_ask *a;
+
+	(void)state;
+	edge_world_answer(&h, OK("Cache-Control: max-age=60\r\n", "5") "hello");
+	(void)edge_world_ask(&h, GET("/x"));
+	edge_world_answer(&h, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
+	(void)edge_world_ask(&h, "DELETE /x HTTP/1.1\r\nHost: a.test\r\n");
+	(void)edge_world_ask(&h, GET("/x"));
+	assert_int_equal(h.asked, 2);
+	edge_world_answer(&h, "HTTP/1.1 204 Gone\r\n\r\n");
+	a = edge_world_ask(&h, "DELETE /x HTTP/1.1\r\nHost: a.test\r\n");
+	assert_int_equal(edge_ask_status(a), 204);
+	edge_world_answer(&h, OK("Cache-Control: max-age=60\r\n", "5") "hello");
+	(void)edge_world_ask(&h, GET("/x"));
+	assert_int_equal(h.asked, 4);
+}
+
+static void a_broken_response_is_not_kept(void **state)
+{
+	struct edge_ask *a;
+
+	(void)state;
+	h.body_len = 100000;
+	h.cut_after = 50000;
+	edge_world_answer(&h, OK("Cache-Control: max-age=60\r\n", "100000"));
+	a = edge_world_ask(&h, GET("/x"));
+	assert_true(edge_ask_body_len(a) < 100000);
+	h.cut_after = 0;
+	a = edge_world_ask(&h, GET("/x"));
+	body_is(a, 0, 100000);
+	assert_int_equal(h.asked, 2);
+}
+
+static void refresh_in_the_background(void **state)
+{
+	struct edge_ask *a;
+
+	(void)state;
+	edge_world_answer(
+		&h, OK("Cache-Control: max-age=10, stale-while-revalidate=60\r\n", "3") "old");
+	(void)edge_world_ask(&h, GET("/x"));
+	edge_world_sleep(&h, 20);
+	edge_world_answer(&h, OK("Cache-Control: max-age=10\r\n", "3") "new");
+	a = edge_world_ask(&h, GET("/x"));
+	assert_string_equal(edge_ask_body(a), "old");
+	says(a, "Cache-Status", "weir; hit; ttl=-10");
+	a = edge_world_ask(&h, GET("/x"));
+	assert_string_equal(edge_ask_body(a), "new");
+	assert_int_equal(h.asked, 2);
+}
+
+static void several_ranges(void **state)
+{
+	struct edge_ask *a;
+	const char *b;
+
+	(void)state;
+	edge_world_answer(
+		&h, OK("Cache-Control: max-age=60\r\nContent-Type: text/x\r\n", "10") "0123456789");
+	(void)edge_world_ask(&h, GET("/x"));
+	a = edge_world_ask(&h, GET("/x") "Range: bytes=0-1,8-\r\n");
+	assert_int_equal(edge_ask_status(a), 206);
+	assert_memory_equal(
+		edge_ask_field(a, "Content-Type"), "multipart/byteranges; boundary=", 31);
+	assert_int_equal(atoi(edge_ask_field(a, "Content-Length")), edge_ask_body_len(a));
+	b = edge_ask_body(a);
+	assert_non_null(
+		strstr(b, "Content-Type: text/x\r\nContent-Range: bytes 0-1/10\r\n\r\n01\r\n--"));
+	assert_non_null(strstr(b, "Content-Range: bytes 8-9/10\r\n\r\n89\r\n--"));
+	a = edge_world_ask(&h, GET("/x") "Range: bytes=20-\r\n");
+	assert_int_equal(edge_ask_status(a), 416);
+	says(a, "Content-Range", "bytes */10");
+	a = edge_world_ask(&h, "HEAD /x HTTP/1.1\r\nHost: a.test\r\n");
+	assert_int_equal(edge_ask_status(a), 200);
+	says(a, "Content-Length", "10");
+	assert_int_equal(edge_ask_body_len(a), 0);
+	assert_int_equal(h.asked, 1);
+}
+
+static void a_leader_that_leaves(void **state)
+{
+	struct edge_ask *a;
+
+	(void)state;
+	edge_world_answer(&h, NULL);
+	a = edge_world_begin(&h, GET("/x"));
+	(void)edge_world_begin(&h, GET("/x"));
+	(void)tcp_abort(h.client->e, a->conn);
+	a->conn = TCP_NONE;
+	tcp_world_run(&h.w, 2);
+	edge_world_answer(&h, OK("Cache-Control: max-age=60\r\n", "5") "hello");
+	edge_world_release(&h);
+	assert_string_equal(edge_ask_body(&h.asks[1]), "hello");
+	assert_int_equal(h.asked, 1);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(a_miss_then_a_hit),
+		TEST(a_large_one_goes_by_extents),
+		TEST(validation_by_304),
+		TEST(one_fetch_for_many),
+		TEST(variants),
+		TEST(not_storable_passes),
+		TEST(errors_are_shared_and_stale_serves),
+		TEST(purges),
+		TEST(unsafe_requests_invalidate),
+		TEST(a_broken_response_is_not_kept),
+		TEST(refresh_in_the_background),
+		TEST(several_ranges),
+		TEST(a_leader_that_leaves),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
