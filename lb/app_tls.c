@@ -11,6 +11,7 @@
 #include "dataplane/tls/tls_ctx.h"
 #include "dataplane/tls/tls_worker.h"
 #include "lb/app_pvt.h"
+#include "lb/config/config_upstream.h"
 #include "lb/l7/tls_set.h"
 
 static bool wanted(const struct config *cfg)
@@ -19,6 +20,9 @@ static bool wanted(const struct config *cfg)
 		return true;
 	for (uint32_t i = 0; i < cfg->listener_cnt; i++)
 		if (cfg->listeners[i].tls != NULL || cfg->listeners[i].backend_tls != NULL)
+			return true;
+	for (uint32_t i = 0; i < cfg->upstream_cnt; i++)
+		if (cfg->upstreams[i].tls != NULL)
 			return true;
 	return false;
 }

@@ -32,7 +32,7 @@ void check_tls_client(struct check *c, const struct config_tls_client *k, struct
 	check_buffer(c);
 	if ((k->cert[0] == '\0') != (k->key[0] == '\0') && !schema_value(t, "cert")->bad &&
 		!schema_value(t, "key")->bad)
-		diag_error(c->diag, t->mark, "backend_tls: 'cert' and 'key' belong together");
+		diag_error(c->diag, t->mark, "'cert' and 'key' belong together");
 	if (!k->verify && (k->ca[0] != '\0' || k->verify_name[0] != '\0'))
 		diag_warn(c->diag, schema_mark(t, "verify"),
 			"verify: is off, so 'ca' and 'verify_name' are not used");

@@ -68,6 +68,7 @@ struct config_upstream {
 	struct config_upstream_outlier outlier;
 	struct ip_addr *local_addrs;
 	uint32_t local_addr_cnt;
+	struct config_tls_client *tls; /* NULL: plain */
 	struct config_health health;
 	struct config_mark mark;
 };

@@ -158,7 +158,7 @@ static const struct schema_field client_fields[] = {
 
 const struct schema_map schema_tls_client = {
 	.name = "backend tls",
-	.help = "Connections to the backends speak TLS. `backend_tls: {}` takes the defaults.",
+	.help = "Connections to the backends speak TLS. An empty map, `{}`, takes the defaults.",
 	FIELDS(client_fields),
 	.size = sizeof(struct config_tls_client),
 };

@@ -190,6 +190,9 @@ static const struct schema_field upstream_fields[] = {
 		.dflt_doc = "address of the port that leads to the backend",
 		.help = "Source addresses towards the backends, used in turn; those that no port "
 			"has must be routed to this machine."},
+	{"tls", SCHEMA_MAP, SCHEMA_OPTIONAL, SCHEMA_AT(config_upstream, tls),
+		.map = &schema_tls_client,
+		.help = "Speak TLS with the backends; not given: no TLS."},
 	{"health", SCHEMA_MAP, 0, SCHEMA_AT(config_upstream, health), .map = &schema_health,
 		.help = "Probes of the backends."},
 };

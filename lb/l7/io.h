@@ -23,38 +23,55 @@ static inline bool l7_io_is_open(const struct l7_io *io)
 	return io->conn != TCP_NONE;
 }
 
+/* A connection that has ended took its TLS along. */
+static inline struct tls_conn *l7_io_tls(const struct l7_io *io)
+{
+	return io->conn != TCP_NONE ? io->tls : NULL;
+}
+
 static inline int64_t l7_io_send(const struct l7_io *io, struct rte_mbuf **chain, unsigned flags)
 {
-	return io->tls != NULL ? tls_send(io->tls, chain, flags)
-			       : tcp_send(io->e, io->conn, chain, flags);
+	struct tls_conn *t = l7_io_tls(io);
+
+	return t != NULL ? tls_send(t, chain, flags) : tcp_send(io->e, io->conn, chain, flags);
 }
 
 static inline int64_t l7_io_send_bytes(
 	const struct l7_io *io, const void *data, uint32_t len, unsigned flags)
 {
-	return io->tls != NULL ? tls_send_bytes(io->tls, data, len, flags)
-			       : tcp_send_bytes(io->e, io->conn, data, len, flags);
+	struct tls_conn *t = l7_io_tls(io);
+
+	return t != NULL ? tls_send_bytes(t, data, len, flags)
+			 : tcp_send_bytes(io->e, io->conn, data, len, flags);
 }
 
 static inline uint32_t l7_io_room(const struct l7_io *io)
 {
-	return io->tls != NULL ? tls_send_room(io->tls) : tcp_send_room(io->e, io->conn);
+	struct tls_conn *t = l7_io_tls(io);
+
+	return t != NULL ? tls_send_room(t) : tcp_send_room(io->e, io->conn);
 }
 
 static inline int l7_io_consumed(const struct l7_io *io, uint32_t n)
 {
-	return io->tls != NULL ? tls_consumed(io->tls, n) : tcp_consumed(io->e, io->conn, n);
+	struct tls_conn *t = l7_io_tls(io);
+
+	return t != NULL ? tls_consumed(t, n) : tcp_consumed(io->e, io->conn, n);
 }
 
 static inline int l7_io_shutdown(const struct l7_io *io)
 {
-	return io->tls != NULL ? tls_shutdown(io->tls) : tcp_shutdown(io->e, io->conn);
+	struct tls_conn *t = l7_io_tls(io);
+
+	return t != NULL ? tls_shutdown(t) : tcp_shutdown(io->e, io->conn);
 }
 
 /* Has the peer ended without saying so, where it should have? What came may be cut short. */
 static inline bool l7_io_truncated(const struct l7_io *io)
 {
-	return io->tls != NULL && tls_truncated(io->tls);
+	const struct tls_conn *t = l7_io_tls(io);
+
+	return t != NULL && tls_truncated(t);
 }
 
 /* Of the TCP connection: bytes are those on the wire. */
@@ -65,10 +82,11 @@ static inline int l7_io_info(const struct l7_io *io, struct tcp_info *out)
 
 static inline int l7_io_set_ops(const struct l7_io *io, const struct tcp_ops *ops, void *user)
 {
+	struct tls_conn *t = l7_io_tls(io);
 	int rc;
 
-	if (io->tls != NULL)
-		return tls_set_ops(io->tls, ops, user);
+	if (t != NULL)
+		return tls_set_ops(t, ops, user);
 	rc = tcp_set_ops(io->e, io->conn, ops);
 	return rc != 0 ? rc : tcp_set_user(io->e, io->conn, user);
 }
@@ -76,8 +94,10 @@ static inline int l7_io_set_ops(const struct l7_io *io, const struct tcp_ops *op
 /* What is queued is still sent. The connection has ended for the caller. */
 static inline void l7_io_close(struct l7_io *io)
 {
-	if (io->tls != NULL)
-		(void)tls_close(io->tls);
+	struct tls_conn *t = l7_io_tls(io);
+
+	if (t != NULL)
+		(void)tls_close(t);
 	else
 		(void)tcp_close(io->e, io->conn);
 	io->conn = TCP_NONE;
@@ -86,8 +106,10 @@ static inline void l7_io_close(struct l7_io *io)
 
 static inline void l7_io_abort(struct l7_io *io)
 {
-	if (io->tls != NULL)
-		(void)tls_abort(io->tls);
+	struct tls_conn *t = l7_io_tls(io);
+
+	if (t != NULL)
+		(void)tls_abort(t);
 	else
 		(void)tcp_abort(io->e, io->conn);
 	io->conn = TCP_NONE;

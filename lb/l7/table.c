@@ -352,6 +352,7 @@ static int add_listener(const struct l7_build *in, struct l7_table *t, uint32_t 
 static int build_upstreams(const struct l7_build *in, struct l7_table *t)
 {
 	struct up_build up = {.cfg = in->cfg,
+		.tls = in->tls,
 		.registry = &in->registry->ups,
 		.health_up = in->up_health,
 		.adjust = in->up_adjust,

@@ -7,10 +7,12 @@
 #include <time.h>
 
 #include "dataplane/tls/tls_worker.h"
+#include "lb/config/config_upstream.h"
 #include "lb/config/schema.h"
 
 struct l7_tls {
-	uint32_t cnt;
+	uint32_t cnt, upstream_cnt;
+	struct tls_client **upstreams;
 	struct {
 		struct tls_server *server;
 		struct tls_client *client;
@@ -79,8 +81,15 @@ static enum tls_version version_of(enum config_tls_version v)
 	return v == CONFIG_TLS_13 ? TLS_V13 : TLS_V12;
 }
 
-static uint32_t list_alpn(const struct config_tls_server *s, const char **out)
+/* Without a list: what the action speaks, if it can only be one thing. */
+static uint32_t list_alpn(const struct config_listener *l, const char **out)
 {
+	const struct config_tls_server *s = l->tls;
+
+	if (s->alpn_cnt == 0 && l->action == LISTENER_HTTP) {
+		out[0] = "http/1.1";
+		return 1;
+	}
 	for (uint32_t i = 0; i < s->alpn_cnt; i++)
 		out[i] = s->alpn[i].name;
 	return s->alpn_cnt;
@@ -96,7 +105,7 @@ static int make_server(const struct config_listener *l, struct told *told, struc
 		.certs = files,
 		.cert_cnt = s->cert_cnt,
 		.alpn = alpn,
-		.alpn_cnt = list_alpn(s, alpn),
+		.alpn_cnt = list_alpn(l, alpn),
 		.min_version = version_of(s->min_version),
 		.ciphers = s->ciphers,
 		.groups = s->groups,
@@ -158,6 +167,18 @@ static int make_one(const struct config *cfg, uint32_t i, struct tls_libs *libs,
 	return rc != 0 ? rc : rc2;
 }
 
+static int make_upstream(const struct config *cfg, uint32_t i, struct tls_libs *libs, int64_t now_s,
+	FILE *err, struct l7_tls *t)
+{
+	static const char *const alpn[] = {"http/1.1"};
+	struct config_tree *tree = schema_value(cfg->tree, "upstreams")->maps[i];
+
+	if (cfg->upstreams[i].tls == NULL)
+		return 0;
+	return l7_tls_client_create(cfg->upstreams[i].tls, schema_value(tree, "tls")->maps[0],
+		cfg->tree->file, libs, alpn, ARRAY_SIZE(alpn), now_s, err, &t->upstreams[i]);
+}
+
 /* Faults of all listeners are told, not of the first alone. */
 int l7_tls_create(const struct config *cfg, struct tls_libs *libs, int64_t now_s, FILE *err,
 	struct l7_tls **out)
@@ -168,9 +189,20 @@ int l7_tls_create(const struct config *cfg, struct tls_libs *libs, int64_t now_s
 	*out = NULL;
 	if (t == NULL)
 		return -ENOMEM;
+	t->upstreams = calloc(cfg->upstream_cnt + 1, sizeof(t->upstreams[0]));
+	if (t->upstreams == NULL) {
+		free(t);
+		return -ENOMEM;
+	}
 	t->cnt = cfg->listener_cnt;
+	t->upstream_cnt = cfg->upstream_cnt;
 	for (uint32_t i = 0; i < t->cnt; i++) {
 		int one = make_one(cfg, i, libs, now_s, err, t);
+
+		rc = rc != 0 ? rc : one;
+	}
+	for (uint32_t i = 0; i < t->upstream_cnt; i++) {
+		int one = make_upstream(cfg, i, libs, now_s, err, t);
 
 		rc = rc != 0 ? rc : one;
 	}
@@ -190,6 +222,9 @@ void l7_tls_free(struct l7_tls *t)
 		tls_server_unref(t->of[i].server);
 		tls_client_unref(t->of[i].client);
 	}
+	for (uint32_t i = 0; i < t->upstream_cnt; i++)
+		tls_client_unref(t->upstreams[i]);
+	free(t->upstreams);
 	free(t);
 }
 
@@ -201,6 +236,11 @@ const struct tls_server *l7_tls_server(const struct l7_tls *t, uint32_t listener
 const struct tls_client *l7_tls_client(const struct l7_tls *t, uint32_t listener)
 {
 	return t == NULL ? NULL : t->of[listener].client;
+}
+
+const struct tls_client *l7_tls_upstream(const struct l7_tls *t, uint32_t upstream)
+{
+	return t == NULL ? NULL : t->upstreams[upstream];
 }
 
 int l7_tls_load_tickets(const struct config *cfg, struct tls_tickets *tickets, FILE *err)

@@ -25,6 +25,8 @@ void l7_tls_free(struct l7_tls *t); /* NULL is fine */
 const struct tls_server *l7_tls_server(const struct l7_tls *t, uint32_t listener);
 const struct tls_client *l7_tls_client(const struct l7_tls *t, uint32_t listener);
 
+const struct tls_client *l7_tls_upstream(const struct l7_tls *t, uint32_t upstream);
+
 /* One client by its map, for other things that have backends: `t` is the map's tree. */
 int l7_tls_client_create(const struct config_tls_client *conf, struct config_tree *t,
 	const char *file, struct tls_libs *libs, const char *const *alpn, uint32_t alpn_cnt,

@@ -418,6 +418,7 @@ static int create_http(struct l7_worker *w, uint64_t now_ns)
 {
 	struct http_worker_conf conf = {.l7 = w,
 		.engine = w->engine,
+		.tls = w->tls,
 		.data_pool = w->conf.data_pool,
 		.index = w->conf.index,
 		.worker_cnt = w->conf.worker_cnt,
@@ -447,9 +448,9 @@ int l7_worker_create(const struct l7_worker_conf *conf, uint64_t now_ns, struct 
 	if (rc == 0)
 		rc = create_engine(w, now_ns);
 	if (rc == 0)
-		rc = create_http(w, now_ns);
-	if (rc == 0)
 		rc = create_tls(w, now_ns);
+	if (rc == 0)
+		rc = create_http(w, now_ns);
 	if (rc == 0 && conf->kvs != NULL)
 		rc = resp_worker_create(w, conf->kvs, conf->cfg->tcp.max_conns, &w->resp);
 	if (rc != 0) {

@@ -141,6 +141,19 @@ config() { # CERTIFICATE OF ECHO
 		    action: source
 		    bytes: 8MB
 		    tls: {certificates: [{cert: $CRT/a.crt, key: $CRT/a.key}]}
+		  - name: web
+		    bind: ["203.0.113.80:453"]
+		    action: http
+		    routes:
+		      - {match: {prefix: /who}, upstream: secure}
+		      - {match: {prefix: /blob}, upstream: secure}
+		      - {match: {prefix: /untrusted}, upstream: untrusted}
+		      - {upstream: plain}
+		    tls: {certificates: [{cert: $CRT/a.crt, key: $CRT/a.key}]}
+		upstreams:
+		  plain: {backends: ["198.51.100.11:80"]}
+		  secure: {backends: ["198.51.100.12:443"], tls: {ca: $CRT/root.crt, sni: back.test}}
+		  untrusted: {backends: ["198.51.100.12:443"], tls: {ca: $CRT/clients.crt, sni: back.test}}
 	CONF
 }
 config a >"$TMP/weir.yaml"
@@ -269,6 +282,17 @@ while len(got) < len(blob):
     got += t.recv(1 << 20)
 assert got == blob
 t.unwrap()"
+
+# --- HTTP -------------------------------------------------------------------------------------
+
+has "https to a plain upstream" "b1" "$(get 453 /)"
+has "https to https" "TLSv1.3 back.test . NONE" "$(get 453 /who)"
+get 453 /blob >"$TMP/blob.got"
+check "8 MiB, https to https" cmp "$TMP/blob" "$TMP/blob.got"
+has "HTTP/1.1 is agreed on" "ALPN: server accepted http/1.1" "$(get 453 / -v 2>&1)"
+equal "an upstream that cannot be verified" 502 "$(get 453 /untrusted -o /dev/null -w '%{http_code}')"
+has "and why" "tls_certificate_error" "$(get 453 /untrusted -D - -o /dev/null)"
+equal "many requests on one connection" 20 "$(get 453 "/who?[1-20]" | grep -c TLSv1.3)"
 
 # --- certificates change ----------------------------------------------------------------------
 

@@ -176,6 +176,7 @@ int http_worker_create(
 	struct http_worker *w = calloc(1, sizeof(*w));
 	struct up_conf up = {.worker_cnt = conf->worker_cnt,
 		.engine = conf->engine,
+		.tls = conf->tls,
 		.max_conns = conf->max_conns};
 	uint64_t seed;
 	int rc;

@@ -19,6 +19,7 @@ struct hcache_worker;
 struct http_worker_conf {
 	struct l7_worker *l7;
 	struct tcp_engine *engine;
+	struct tls_worker *tls; /* NULL: there is no TLS */
 	struct rte_mempool *data_pool;
 	struct hcache *hcache;          /* NULL: none */
 	struct rte_mempool *slice_pool; /* of mbufs without data room, for it */

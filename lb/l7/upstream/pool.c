@@ -147,6 +147,22 @@ static enum http_end end_of(int rc)
 	}
 }
 
+/* The address stands in for a name that is not configured. */
+static int speak_tls(
+	struct up_worker *w, const struct up_entry *e, const struct up_server *s, struct up_conn *c)
+{
+	char text[IP_ADDR_TEXT_MAX];
+	struct tls_connect_args a = {.client = e->tls,
+		.engine = c->io.e,
+		.conn = c->io.conn,
+		.ops = &conn_ops,
+		.user = c};
+
+	if (e->cfg->tls->sni[0] == '\0')
+		a.sni = ip_addr_format(&s->addr, text);
+	return w->conf.tls == NULL ? -ENOTSUP : tls_connect(w->conf.tls, &a, &c->io.tls);
+}
+
 static int conn_open(struct up_worker *w, const struct up_entry *e, const struct up_server *s,
 	struct up_conn **out)
 {
@@ -165,6 +181,11 @@ static int conn_open(struct up_worker *w, const struct up_entry *e, const struct
 		return -ENOMEM;
 	c->io.e = w->conf.engine;
 	rc = tcp_connect(w->conf.engine, &a, &c->io.conn);
+	if (rc == 0 && e->tls != NULL) {
+		rc = speak_tls(w, e, s, c);
+		if (rc != 0)
+			l7_io_abort(&c->io);
+	}
 	if (rc != 0) {
 		pool_put(&w->conns, c->self);
 		return rc;
@@ -522,7 +543,13 @@ static void on_eof(struct tcp_engine *e, uint64_t conn, void *user)
 
 	(void)e;
 	(void)conn;
-	if (c->req != NULL)
+	/* Without the end that TLS says, an end of file may be anybody's (RFC 9112 9.8). */
+	if (c->req != NULL && l7_io_truncated(&c->io)) {
+		note_bytes(c);
+		l7_io_abort(&c->io);
+		c->req->io = c->io;
+		c->req->ops->closed(c->req, TCP_END_RESET);
+	} else if (c->req != NULL)
 		c->req->ops->eof(c->req);
 	else
 		close_idle(c, &state_of(c)->stats.stale);
@@ -543,8 +570,12 @@ static void connect_failed(struct up_conn *c, enum tcp_end end)
 	struct up_req *r = c->req;
 	struct up_server_stats *s = &state_of(c)->stats;
 	enum http_end why = HTTP_END_CONNECT_FAILED;
+	enum tls_end tls = c->io.tls != NULL ? tls_end_of(c->io.tls) : TLS_END_NONE;
 
-	if (end == TCP_END_REFUSED) {
+	if (tls != TLS_END_NONE && tls != TLS_END_TCP) {
+		up_count(&s->errors, 1);
+		why = tls == TLS_END_VERIFY ? HTTP_END_BACKEND_CERTIFICATE : HTTP_END_BACKEND_TLS;
+	} else if (end == TCP_END_REFUSED) {
 		up_count(&s->refused, 1);
 		why = HTTP_END_CONNECT_REFUSED;
 	} else if (end == TCP_END_TIMEOUT) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lb/l7/upstream/table.h"
+#include "lb/l7/tls_set.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -177,6 +178,7 @@ static int add_entry(const struct up_build *in, struct up_table *t, uint32_t i)
 	int rc;
 
 	e->cfg = &in->cfg->upstreams[i];
+	e->tls = l7_tls_upstream(in->tls, i);
 	rc = pool_id(in, e->cfg->name, &e->id);
 	if (rc != 0)
 		return rc;

@@ -15,6 +15,9 @@
 #include "lb/config/config_upstream.h"
 #include "lb/l4/sched_set.h"
 
+struct l7_tls;
+struct tls_client;
+
 #define UP_SERVERS 8192
 #define UP_NONE    UINT32_MAX
 
@@ -29,9 +32,10 @@ struct up_server {
 struct up_entry {
 	uint32_t id, epoch;
 	const struct config_upstream *cfg;
-	struct l4_sched_set *set;  /* servers that may get new requests */
-	uint32_t *nodes;           /* of each node of the set: index of its server */
-	struct up_server *servers; /* all, in the order of the configuration */
+	const struct tls_client *tls; /* NULL: plain */
+	struct l4_sched_set *set;     /* servers that may get new requests */
+	uint32_t *nodes;              /* of each node of the set: index of its server */
+	struct up_server *servers;    /* all, in the order of the configuration */
 	uint32_t server_cnt;
 	uint32_t weights; /* sum over the set */
 };
@@ -60,6 +64,7 @@ struct up_registry {
 
 struct up_build {
 	const struct config *cfg;
+	const struct l7_tls *tls; /* of cfg; NULL: none */
 	struct up_registry *registry;
 	bool (*health_up)(void *ctx, uint32_t upstream, uint32_t backend);
 	/* What an operator has changed since; NULL: nothing. */

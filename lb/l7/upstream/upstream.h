@@ -120,6 +120,7 @@ const struct up_entry *up_entry_of(const struct up_worker *w, uint32_t upstream)
 struct up_conf {
 	uint32_t worker_cnt;
 	struct tcp_engine *engine;
+	struct tls_worker *tls; /* NULL: there is no TLS */
 	struct http_loop *loop;
 	uint32_t max_conns;
 };
