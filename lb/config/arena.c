@@ -86,8 +86,14 @@ void *arena_array(struct arena *a, size_t cnt, size_t size)
 
 char *arena_text(struct arena *a, const char *text, size_t len)
 {
-	char *p = arena_alloc(a, len + 1);
+	char *p;
 
+	/* No text is that long; the compiler needs to be told. */
+	if (len == SIZE_MAX) {
+		a->failed = true;
+		return NULL;
+	}
+	p = arena_alloc(a, len + 1);
 	if (p)
 		memcpy(p, text, len);
 	return p;
