@@ -24,8 +24,8 @@ uint64_t kvs_hash(const struct kvs_worker *w, uint8_t ns, uint8_t space, const v
 {
 	const void *parts[2] = {p, sub};
 	size_t lens[2] = {len, sub_len};
-	uint64_t h = mix_fold(w->secret.k[0] ^ ns ^ (uint64_t)space << 8,
-		w->secret.k[1] ^ len ^ (uint64_t)sub_len << 32);
+	uint64_t h = mix_fold(w->k->secret.k[0] ^ ns ^ (uint64_t)space << 8,
+		w->k->secret.k[1] ^ len ^ (uint64_t)sub_len << 32);
 
 	for (int i = 0; i < 2; i++) {
 		const uint8_t *b = parts[i];
@@ -33,10 +33,10 @@ uint64_t kvs_hash(const struct kvs_worker *w, uint8_t ns, uint8_t space, const v
 		uint64_t last = 0;
 
 		for (; n >= 8; n -= 8, b += 8)
-			h = mix_fold(h ^ load64(b), w->secret.k[2]);
+			h = mix_fold(h ^ load64(b), w->k->secret.k[2]);
 		if (n > 0) {
 			memcpy(&last, b, n);
-			h = mix_fold(h ^ last, w->secret.k[3]);
+			h = mix_fold(h ^ last, w->k->secret.k[3]);
 		}
 	}
 	return h;
@@ -84,7 +84,7 @@ static struct kvs_worker *worker_new(struct kvs *k, uint32_t i)
 	w->guess = 512;
 	list_init(&w->live);
 	list_init(&w->ready);
-	mix_key_init(&w->secret);
+	list_init(&w->later);
 	w->fast = (struct kvs_tx){.w = w, .fast = true};
 	mem_arena_init(&w->fast.arena, &w->mem);
 	w->fast_mark = mem_arena_mark(&w->fast.arena);
@@ -103,6 +103,7 @@ int kvs_create(const struct kvs_params *p, struct kvs **out)
 	if (k == NULL)
 		return -ENOMEM;
 	k->p = *p;
+	mix_key_init(&k->secret);
 	rng_secret(&k->cursor_salt, sizeof(k->cursor_salt));
 	k->cursors = mmap(NULL, KVS_CURSORS * sizeof(k->cursors[0]), PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -294,6 +295,7 @@ uint32_t kvs_turn(struct kvs_worker *w, uint64_t now_ns)
 	n = take_answers(w);
 	if (w->stuck != NULL)
 		kvs_unstick(w);
+	list_splice(&w->ready, &w->later);
 	n += step_ready(w);
 	give_up_late(w);
 	if (w->dirty) {
@@ -307,7 +309,8 @@ uint32_t kvs_turn(struct kvs_worker *w, uint64_t now_ns)
 
 bool kvs_park(struct kvs_worker *w)
 {
-	if (!list_empty(&w->ready) || w->dirty || (w->flight > 0 && store_waiting(w->client)))
+	if (!list_empty(&w->ready) || !list_empty(&w->later) || w->dirty ||
+		(w->flight > 0 && store_waiting(w->client)))
 		return false;
 	if (w->cache == NULL)
 		return true;

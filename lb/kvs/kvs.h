@@ -136,6 +136,7 @@ struct kvs_tx {
 	struct kvs_scan *scans, **scans_tail;
 	struct kvs_ref *refs;
 	struct kvs_io *ios;
+	uint32_t claim; /* index + 1; 0: none */
 	struct mem_mark mark;
 	struct list_node live, ready;
 };

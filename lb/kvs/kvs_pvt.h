@@ -12,9 +12,11 @@
 #define KVS_LOCK_BUCKETS 4096
 #define KVS_CACHE_NS     CACHE_NS_MAX
 #define KVS_FAST_ENTS    64
-#define KVS_ATTEMPTS     64
+#define KVS_ATTEMPTS     1000
+#define KVS_CLAIM_AFTER  3 /* failed attempts, after which others have to wait */
+#define KVS_CLAIMS       4096
 
-enum { TX_WAIT_LOCKS, TX_RUN, TX_COMMIT, TX_VALIDATE, TX_CLEAR, TX_END };
+enum { TX_WAIT_LOCKS, TX_RUN, TX_HELD, TX_COMMIT, TX_VALIDATE, TX_CLEAR, TX_END };
 enum { ENT_NEW, ENT_LOADING, ENT_LOADED };
 enum { SCAN_NEW, SCAN_LOADING, SCAN_LOADED };
 enum { IO_READ, IO_OPS, IO_COMMIT, IO_SCAN, IO_VALIDATE, IO_CLEAR };
@@ -65,15 +67,15 @@ struct kvs_worker {
 	struct mem mem;
 	uint32_t index;
 	uint64_t now_ns, wall_ms;
-	struct list_node live;              /* begun, oldest first */
-	struct list_node ready;             /* to be stepped */
+	struct list_node live;  /* begun, oldest first */
+	struct list_node ready; /* to be stepped */
+	struct list_node later; /* to be stepped in the next turn: another worker has a claim */
 	struct kvs_io *stuck, **stuck_tail; /* requests that found no room */
 	uint32_t flight, flight_max, shards;
 	bool dirty, online;
 	uint32_t guess; /* bytes of a first read */
 	struct kvs_lock *buckets[KVS_LOCK_BUCKETS], *free_locks;
 	uint32_t lock_cnt;
-	struct mix_key secret;
 	struct kvs_tx fast;
 	struct mem_mark fast_mark;
 	struct kvs_ent fast_ents[KVS_FAST_ENTS];
@@ -96,6 +98,9 @@ struct kvs {
 	struct cache_mem cache_mem;
 	struct kvs_worker *workers[LIMIT_WORKERS];
 	_Atomic uint32_t gen[LIMIT_STORE_NS]; /* how often a namespace was emptied */
+	struct mix_key secret;
+	/* By hash of a key: worker + 1 that failed so often that the others let it go first. */
+	_Atomic uint32_t claims[KVS_CLAIMS];
 	void (*wake)(void *ctx, uint32_t worker);
 	void *wake_ctx;
 	struct kvs_cursor *cursors;

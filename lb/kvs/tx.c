@@ -571,8 +571,57 @@ static void forget_reads(struct kvs_tx *tx)
 	tx->ran = false;
 }
 
+/* ---- claims: who lost to other workers again and again goes first ---- */
+
+static uint32_t claim_of(const struct kvs_ent *e)
+{
+	return (uint32_t)(e->hash % KVS_CLAIMS);
+}
+
+/* Does another worker claim a key that this transaction writes? Who has a claim itself does not
+ * wait, so two never wait for each other. */
+static bool must_wait(const struct kvs_tx *tx)
+{
+	if (tx->claim != 0 || tx->w->k->p.worker_cnt == 1)
+		return false;
+	for (const struct kvs_ent *e = tx->ents; e != NULL; e = e->next) {
+		uint32_t who;
+
+		if (!e->dirty || e->key.space != CODEC_KEY)
+			continue;
+		who = atomic_load_explicit(&tx->w->k->claims[claim_of(e)], memory_order_relaxed);
+		if (who != 0 && who != tx->w->index + 1)
+			return true;
+	}
+	return false;
+}
+
+/* The first key that it writes; no order of memory hangs on a claim, which is only a courtesy. */
+static void claim(struct kvs_tx *tx)
+{
+	for (const struct kvs_ent *e = tx->ents; e != NULL; e = e->next) {
+		uint32_t none = 0;
+
+		if (!e->dirty || e->key.space != CODEC_KEY)
+			continue;
+		if (atomic_compare_exchange_strong_explicit(&tx->w->k->claims[claim_of(e)], &none,
+			    tx->w->index + 1, memory_order_relaxed, memory_order_relaxed))
+			tx->claim = claim_of(e) + 1;
+		return;
+	}
+}
+
+static void unclaim(struct kvs_tx *tx)
+{
+	if (tx->claim != 0)
+		atomic_store_explicit(&tx->w->k->claims[tx->claim - 1], 0, memory_order_relaxed);
+	tx->claim = 0;
+}
+
 void kvs_again(struct kvs_tx *tx)
 {
+	if (tx->attempts + 1 >= KVS_CLAIM_AFTER && tx->claim == 0)
+		claim(tx);
 	forget_reads(tx);
 	mem_arena_reset(&tx->arena, tx->mark);
 	kvs_count(&tx->w->s.retries, 1);
@@ -595,11 +644,25 @@ void kvs_finish(struct kvs_tx *tx, int status)
 	if (tx->pending > 0)
 		return;
 	list_remove(&tx->ready);
+	unclaim(tx);
 	for (struct kvs_ent *e = tx->ents; e != NULL; e = e->next)
 		kvs_row_drop_lease(tx->w, e);
 	kvs_lock_release(tx);
 	kvs_count(&tx->w->s.live, (uint64_t)-1);
 	mem_arena_fini(&tx->arena); /* tx stands in it */
+}
+
+static void step_write(struct kvs_tx *tx)
+{
+	if (must_wait(tx)) {
+		tx->state = TX_HELD;
+		list_append(&tx->w->later, &tx->ready);
+		return;
+	}
+	tx->state = TX_COMMIT;
+	kvs_commit(tx);
+	if (tx->pending == 0)
+		kvs_finish(tx, tx->err);
 }
 
 static void step_run(struct kvs_tx *tx)
@@ -618,12 +681,11 @@ static void step_run(struct kvs_tx *tx)
 		kvs_fail(tx, -EINVAL);
 	}
 	if (tx->err == 0 && is_dirty(tx)) {
-		tx->state = TX_COMMIT;
-		kvs_commit(tx);
-		if (tx->pending > 0)
-			return;
-	} else if (tx->err == 0 && tx->snapshot && (tx->rounds > 1 || tx->multi) &&
-		   tx->w->k->p.worker_cnt > 1) {
+		step_write(tx);
+		return;
+	}
+	if (tx->err == 0 && tx->snapshot && (tx->rounds > 1 || tx->multi) &&
+		tx->w->k->p.worker_cnt > 1) {
 		tx->state = TX_VALIDATE;
 		kvs_validate(tx);
 		if (tx->pending > 0)
@@ -638,6 +700,10 @@ void kvs_step(struct kvs_tx *tx)
 		tx->state = TX_RUN;
 	if (tx->state == TX_RUN && tx->err == 0) {
 		step_run(tx);
+		return;
+	}
+	if (tx->state == TX_HELD && tx->err == 0) {
+		step_write(tx);
 		return;
 	}
 	if (tx->state == TX_CLEAR)

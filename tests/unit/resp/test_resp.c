@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Connections and commands on a real store: order, transactions, back-pressure, users, several
+ * workers. What single commands answer is compared with a Redis server in
+ * tests/scripts/resp_diff.py. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "dataplane/base/log.h"
+#include "lb/l7/resp/acl.h"
+#include "tests/support/resp_rig.h"
+
+static void feed_text(struct rig_conn *c, const char *text)
+{
+	rig_feed(c, text, strlen(text));
+}
+
+static void expect(struct rig_conn *c, const char *line, const char *want)
+{
+	char *got = rig_ask(c, line);
+
+	if (strcmp(got, want) != 0)
+		print_error("%s\n   want: %s\n   got:  %s\n", line, want, got);
+	assert_string_equal(got, want);
+	free(got);
+}
+
+/* Feeds all at once and compares everything that comes back. */
+static void expect_all(struct rig_conn *c, const char *lines, const char *want)
+{
+	c->out_len = 0;
+	rig_feed(c, lines, strlen(lines));
+	rig_settle(c->rig);
+	if (c->out_len != strlen(want) || memcmp(c->out, want, c->out_len) != 0)
+		print_error("want: %s\ngot:  %.*s\n", want, (int)c->out_len, (char *)c->out);
+	assert_int_equal(c->out_len, strlen(want));
+	assert_memory_equal(c->out, want, c->out_len);
+}
+
+static struct rig *open_rig(uint32_t workers, uint32_t shards, uint64_t cache)
+{
+	return rig_open(&(struct rig_params){
+		.workers = workers, .shards = shards, .cache_bytes = cache, .ns = NS_EVERYSEC});
+}
+
+static void replies_keep_the_order_of_requests(void **state)
+{
+	struct rig *r = open_rig(1, 1, 16 << 20);
+	struct rig_conn *c = rig_connect(r, 0);
+
+	(void)state;
+	expect_all(c,
+		"set a 1\r\nget a\r\nping\r\nincr a\r\nincr a\r\nget a\r\nnosuch\r\nappend a "
+		"x\r\nget a\r\n"
+		"del a\r\nget a\r\necho end\r\n",
+		"+OK\r\n$1\r\n1\r\n+PONG\r\n:2\r\n:3\r\n$1\r\n3\r\n"
+		"-ERR unknown command 'nosuch', with args beginning with: \r\n:2\r\n$2\r\n3x\r\n"
+		":1\r\n$-1\r\n$3\r\nend\r\n");
+	rig_disconnect(c);
+	rig_close(r);
+}
+
+static void a_write_waits_for_all_its_keys_in_turn(void **state)
+{
+	struct rig *r = open_rig(1, 1, 0);
+	struct rig_conn *c = rig_connect(r, 0);
+
+	(void)state;
+	/* MSET waits for the readers of a; SETNX b must not overtake it. */
+	expect_all(c, "set a 0\r\nget a\r\nget a\r\nmset b 1 a 1\r\nsetnx b 2\r\nmget a b\r\n",
+		"+OK\r\n$1\r\n0\r\n$1\r\n0\r\n+OK\r\n:0\r\n*2\r\n$1\r\n1\r\n$1\r\n1\r\n");
+	rig_disconnect(c);
+	rig_close(r);
+}
+
+static void many_commands_on_one_key(void **state)
+{
+	struct rig *r = open_rig(1, 1, 16 << 20);
+	struct rig_conn *c = rig_connect(r, 0);
+	char lines[40000] = "", want[40000] = "";
+	size_t n = 0, m = 0;
+
+	(void)state;
+	for (int i = 1; i <= 1000; i++) {
+		n += (size_t)snprintf(
+			lines + n, sizeof(lines) - n, i % 3 ? "incr n\r\n" : "get n\r\n");
+		if (i % 3)
+			m += (size_t)snprintf(want + m, sizeof(want) - m, ":%d\r\n", i - i / 3);
+		else
+			m += (size_t)snprintf(want + m, sizeof(want) - m, "$%d\r\n%d\r\n",
+				i - i / 3 >= 100  ? 3
+				: i - i / 3 >= 10 ? 2
+						  : 1,
+				i - i / 3);
+	}
+	expect_all(c, lines, want);
+	rig_disconnect(c);
+	rig_close(r);
+}
+
+static void transactions(void **state)
+{
+	struct rig *r = open_rig(2, 1, 16 << 20);
+	struct rig_conn *a = rig_connect(r, 0), *b = rig_connect(r, 1);
+
+	(void)state;
+	expect_all(a,
+		"multi\r\nset x 1\r\nincr x\r\nget x\r\nhset h f v\r\nhgetall h\r\ndel h\r\nhlen "
+		"h\r\n"
+		"lpush x y\r\nexec\r\n",
+		"+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+"
+		"QUEUED\r\n"
+		"+QUEUED\r\n*8\r\n+OK\r\n:2\r\n$1\r\n2\r\n:1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n:1\r\n:"
+		"0\r\n"
+		"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n");
+	/* Watched and changed by another worker's client. */
+	expect(a, "watch x", "+OK\r\n");
+	expect(b, "set x 9", "+OK\r\n");
+	expect_all(a, "multi\r\nincr x\r\nexec\r\n", "+OK\r\n+QUEUED\r\n*-1\r\n");
+	expect(a, "get x", "$1\r\n9\r\n");
+	/* Watched and left alone. */
+	expect_all(a, "watch x\r\nmulti\r\nincr x\r\nexec\r\n",
+		"+OK\r\n+OK\r\n+QUEUED\r\n*1\r\n:10\r\n");
+	/* Once more: EXEC has ended the watch. */
+	expect(b, "set x 1", "+OK\r\n");
+	expect_all(a, "multi\r\nincr x\r\nexec\r\n", "+OK\r\n+QUEUED\r\n*1\r\n:2\r\n");
+	expect_all(a, "multi\r\nnosuch\r\nincr x\r\nexec\r\n",
+		"+OK\r\n-ERR unknown command 'nosuch', with args beginning with: \r\n+QUEUED\r\n"
+		"-EXECABORT Transaction discarded because of previous errors.\r\n");
+	expect_all(a, "watch nothing\r\nmulti\r\nexec\r\n", "+OK\r\n+OK\r\n*0\r\n");
+	rig_disconnect(a);
+	rig_disconnect(b);
+	rig_close(r);
+}
+
+static void a_collection_in_place_of_another(void **state)
+{
+	struct rig *r = open_rig(1, 1, 0);
+	struct rig_conn *c = rig_connect(r, 0);
+
+	(void)state;
+	expect(c, "sadd s a b c", ":3\r\n");
+	expect_all(c,
+		"multi\r\ndel s\r\nsadd s b d\r\nsismember s a\r\nscard s\r\nsmembers "
+		"s\r\nexec\r\n",
+		"+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*5\r\n:1\r\n:2\r\n:"
+		"0\r\n:2\r\n"
+		"*2\r\n$1\r\nb\r\n$1\r\nd\r\n");
+	expect(c, "smembers s", "*2\r\n$1\r\nb\r\n$1\r\nd\r\n");
+	expect(c, "set s x", "+OK\r\n");
+	expect(c, "smembers s",
+		"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n");
+	expect_all(c, "del s\r\nsadd s z\r\nsmembers s\r\n", ":1\r\n:1\r\n*1\r\n$1\r\nz\r\n");
+	rig_disconnect(c);
+	rig_close(r);
+}
+
+static void several_shards(void **state)
+{
+	struct rig *r = open_rig(1, 4, 16 << 20);
+	struct rig_conn *c = rig_connect(r, 0);
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		char line[64];
+
+		snprintf(line, sizeof(line), "set k%d %d", i, i);
+		expect(c, line, "+OK\r\n");
+	}
+	expect(c, "mget k1 k2 k3 k4", "*4\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n$1\r\n4\r\n");
+	expect(c, "exists k0 k1 k2 k3 k4 k5 k6 no", ":7\r\n");
+	expect(c, "dbsize", ":20\r\n");
+	expect(c, "del k0 k1 k2 k3 k4 k5 k6 k7 k8 k9 no", ":10\r\n");
+	expect(c, "dbsize", ":10\r\n");
+	expect(c, "mset k10 x k11 y k12 z k13 v",
+		"-CROSSSLOT Keys in request don't hash to the same slot\r\n");
+	expect(c, "mget k10 k11 k12 k13", "*4\r\n$2\r\n10\r\n$2\r\n11\r\n$2\r\n12\r\n$2\r\n13\r\n");
+	expect(c, "mset {t}1 a {t}2 b {t}3 c", "+OK\r\n");
+	expect(c, "mget {t}1 {t}2 {t}3", "*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n");
+	expect(c, "flushall", "+OK\r\n");
+	expect(c, "dbsize", ":0\r\n");
+	expect(c, "get {t}1", "$-1\r\n");
+	expect(c, "randomkey", "$-1\r\n");
+	rig_disconnect(c);
+	rig_close(r);
+}
+
+/* Every key comes, over all shards, also those that come and go meanwhile at other places. */
+static void scan_finds_every_key(void **state)
+{
+	struct rig *r = open_rig(1, 3, 0);
+	struct rig_conn *c = rig_connect(r, 0);
+	static bool seen[300];
+	char line[64], cursor[32] = "0";
+	uint32_t found = 0, rounds = 0;
+
+	(void)state;
+	memset(seen, 0, sizeof(seen));
+	for (int i = 0; i < 300; i++) {
+		snprintf(line, sizeof(line), "set key:%d v", i);
+		expect(c, line, "+OK\r\n");
+	}
+	do {
+		char *out, *p, *end;
+
+		snprintf(line, sizeof(line), "scan %s count 7 match key:*", cursor);
+		out = rig_ask(c, line);
+		p = strstr(out, "\r\n$");
+		assert_non_null(p);
+		p = strchr(p + 3, '\n') + 1;
+		end = strchr(p, '\r');
+		snprintf(cursor, sizeof(cursor), "%.*s", (int)(end - p), p);
+		for (p = end; (p = strstr(p, "key:")) != NULL; p += 4) {
+			int i = atoi(p + 4);
+
+			found += !seen[i];
+			seen[i] = true;
+		}
+		free(out);
+		snprintf(line, sizeof(line), "set other:%u v", rounds);
+		expect(c, line, "+OK\r\n");
+	} while (strcmp(cursor, "0") != 0 && ++rounds < 1000);
+	assert_int_equal(found, 300);
+	assert_true(rounds >= 300 / 7);
+	expect(c, "scan 12345", "-ERR invalid cursor\r\n");
+	expect(c, "scan x", "-ERR invalid cursor\r\n");
+	rig_disconnect(c);
+	rig_close(r);
+}
+
+/* A peer that does not read stops being read from, and gets everything in the end. */
+static void a_slow_reader(void **state)
+{
+	struct rig *r = rig_open(&(struct rig_params){.ns = NS_VOLATILE, .pipeline_max = 16});
+	struct rig_conn *c = rig_connect(r, 0);
+	char *value = malloc(20001);
+	struct kvs_stats s;
+
+	(void)state;
+	memset(value, 'v', 20000);
+	value[20000] = '\0';
+	rig_feed(c, "set big ", 8);
+	rig_feed(c, value, 20000);
+	rig_feed(c, "\r\n", 2);
+	rig_settle(r);
+	c->out_len = 0;
+	rig_take(c, 0);
+	c->room = 30000;
+	for (int i = 0; i < 200; i++)
+		rig_feed(c, "get big\r\n", 9);
+	rig_settle(r);
+	kvs_stats(kvs_worker(r->kvs, 0), &s);
+	assert_true(c->blocked);
+	assert_true(s.mem_used < 2 << 20);
+	for (int i = 0; i < 2000 && c->out_len < 200 * 20010; i++) {
+		rig_take(c, 17000);
+		rig_settle(r);
+	}
+	assert_int_equal(c->out_len, 200 * (8 + 20000 + 2));
+	free(value);
+	rig_disconnect(c);
+	rig_close(r);
+}
+
+static void a_client_that_goes_away(void **state)
+{
+	struct rig *r = open_rig(1, 1, 16 << 20);
+	struct rig_conn *c = rig_connect(r, 0), *d = rig_connect(r, 0);
+	struct kvs_stats s;
+
+	(void)state;
+	feed_text(c, "set a 1\r\nincr a\r\nhset h f v\r\nmulti\r\nset a 5\r\nset b "
+		     "6\r\nexec\r\nget a\r\n"
+		     "scan 0\r\n");
+	rig_disconnect(c);
+	rig_settle(r);
+	expect(d, "get b", "$1\r\n6\r\n");
+	/* In the middle of a request, and of a transaction. */
+	c = rig_connect(r, 0);
+	feed_text(c, "multi\r\nset a 7\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$5\r\nxx");
+	rig_disconnect(c);
+	rig_settle(r);
+	expect(d, "get a", "$1\r\n5\r\n");
+	rig_disconnect(d);
+	rig_settle(r);
+	kvs_stats(kvs_worker(r->kvs, 0), &s);
+	assert_int_equal(s.live, 0);
+	rig_close(r);
+}
+
+static void quit_and_errors_close(void **state)
+{
+	struct rig *r = open_rig(1, 1, 0);
+	struct rig_conn *c = rig_connect(r, 0);
+
+	(void)state;
+	expect_all(c, "set a 1\r\nget a\r\nquit\r\nset a 2\r\n", "+OK\r\n$1\r\n1\r\n+OK\r\n");
+	assert_true(c->closed);
+	rig_disconnect(c);
+	c = rig_connect(r, 0);
+	expect_all(c, "get a\r\n*1\r\n:3\r\nset a 3\r\n",
+		"$1\r\n1\r\n-ERR Protocol error: expected '$', got ':'\r\n");
+	assert_true(c->closed);
+	rig_disconnect(c);
+	c = rig_connect(r, 0);
+	rig_feed(c, "get a\r\n", 7);
+	rig_eof(c);
+	rig_settle(r);
+	assert_true(c->closed);
+	assert_int_equal(c->out_len, 7);
+	rig_disconnect(c);
+	rig_close(r);
+}
+
+static void users(void **state)
+{
+	static const char *const rules[] = {
+		"alice on >wonder ~a:* %R~r:* +@read +set", "bob off nopass ~* +@all"};
+	struct rig *r = rig_open(&(struct rig_params){
+		.ns = NS_VOLATILE, .password = "sesame", .users = rules, .user_cnt = 2});
+	struct rig_conn *c = rig_connect(r, 0);
+
+	(void)state;
+	expect(c, "get a", "-NOAUTH Authentication required.\r\n");
+	expect(c, "auth nope",
+		"-WRONGPASS invalid username-password pair or user is disabled.\r\n");
+	expect(c, "auth bob x",
+		"-WRONGPASS invalid username-password pair or user is disabled.\r\n");
+	expect(c, "hello 3",
+		"-NOAUTH HELLO must be called with the client already authenticated, otherwise "
+		"the HELLO <proto> AUTH <user> <pass> option can be used to authenticate "
+		"the client and select the RESP protocol version at the same time\r\n");
+	expect(c, "auth sesame", "+OK\r\n");
+	expect(c, "set r:1 x", "+OK\r\n");
+	expect(c, "auth alice wonder", "+OK\r\n");
+	expect(c, "set a:1 x", "+OK\r\n");
+	expect(c, "get r:1", "$1\r\nx\r\n");
+	expect(c, "set r:1 y",
+		"-NOPERM this user has no permissions to access one of the keys used as "
+		"arguments\r\n");
+	expect(c, "mget a:1 b:1",
+		"-NOPERM this user has no permissions to access one of the keys used as "
+		"arguments\r\n");
+	expect(c, "del a:1", "-NOPERM this user has no permissions to run the 'del' command\r\n");
+	expect(c, "reset", "+RESET\r\n");
+	expect(c, "get a:1", "-NOAUTH Authentication required.\r\n");
+	rig_disconnect(c);
+	rig_close(r);
+}
+
+static void rules_of_users(void **state)
+{
+	struct acl_user u;
+	char why[ACL_WHY];
+
+	(void)state;
+	assert_int_equal(acl_check("a on nopass ~* +@all -@dangerous", why), 0);
+	assert_int_equal(acl_check("", why), -EINVAL);
+	assert_int_equal(acl_check("a +nosuch", why), -EINVAL);
+	assert_string_equal(why, "no command: '+nosuch'");
+	assert_int_equal(acl_check("a +@nosuch", why), -EINVAL);
+	assert_int_equal(acl_check("a bad", why), -EINVAL);
+	assert_int_equal(acl_check("a #12", why), -EINVAL);
+	/* SHA-256 of "abc" (FIPS 180-2, appendix B.1). */
+	assert_int_equal(
+		acl_parse("a on #ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+			&u, why),
+		0);
+	assert_true(acl_password(&u, "abc", 3));
+	assert_false(acl_password(&u, "abd", 3));
+}
+
+/* Four workers change the same keys; nothing is lost, and none sees an older value than it was
+ * told. */
+static void several_workers(void **state)
+{
+	struct rig *r = open_rig(RIG_WORKERS, 1, 16 << 20);
+	struct rig_conn *c[RIG_WORKERS];
+	char want[64];
+
+	(void)state;
+	for (uint32_t i = 0; i < RIG_WORKERS; i++)
+		c[i] = rig_connect(r, i);
+	for (int round = 0; round < 50; round++) {
+		for (uint32_t i = 0; i < RIG_WORKERS; i++)
+			feed_text(c[i], "append log x\r\nhincrby h n 1\r\nincr n\r\nrpush l e\r\n"
+					"zincrby z 1 m\r\n");
+		for (int t = 0; t < round % 3; t++)
+			rig_turn(r);
+	}
+	rig_settle(r);
+	for (uint32_t i = 0; i < RIG_WORKERS; i++)
+		assert_null(memchr(c[i]->out, '-', c[i]->out_len));
+	expect(c[0], "strlen log", ":200\r\n");
+	expect(c[1], "hget h n", "$3\r\n200\r\n");
+	expect(c[2], "get n", "$3\r\n200\r\n");
+	expect(c[3], "llen l", ":200\r\n");
+	expect(c[0], "zscore z m", "$3\r\n200\r\n");
+	for (int round = 0; round < 100; round++) {
+		uint32_t w = (uint32_t)round % RIG_WORKERS;
+
+		snprintf(want, sizeof(want), "set v %d", 1000 + round);
+		expect(c[w], want, "+OK\r\n");
+		snprintf(want, sizeof(want), "$4\r\n%d\r\n", 1000 + round);
+		for (uint32_t i = 0; i < RIG_WORKERS; i++)
+			expect(c[i], "get v", want);
+	}
+	expect(c[1], "flushall", "+OK\r\n");
+	for (uint32_t i = 0; i < RIG_WORKERS; i++)
+		expect(c[i], "get v", "$-1\r\n");
+	for (uint32_t i = 0; i < RIG_WORKERS; i++)
+		rig_disconnect(c[i]);
+	rig_close(r);
+}
+
+static void keys_end_in_time(void **state)
+{
+	struct rig *r = open_rig(1, 1, 16 << 20);
+	struct rig_conn *c = rig_connect(r, 0);
+
+	(void)state;
+	expect(c, "set a 1 px 400", "+OK\r\n");
+	expect(c, "get a", "$1\r\n1\r\n");
+	expect(c, "hset h f v", ":1\r\n");
+	expect(c, "pexpire h 400", ":1\r\n");
+	usleep(450000);
+	expect(c, "get a", "$-1\r\n");
+	expect(c, "hgetall h", "*0\r\n");
+	expect(c, "exists a h", ":0\r\n");
+	expect(c, "hset h g w", ":1\r\n");
+	expect(c, "hgetall h", "*2\r\n$1\r\ng\r\n$1\r\nw\r\n");
+	expect(c, "ttl h", ":-1\r\n");
+	rig_disconnect(c);
+	rig_close(r);
+}
+
+static void values_of_every_size(void **state)
+{
+	struct rig *r = rig_open(&(struct rig_params){
+		.ns = NS_VOLATILE, .cache_bytes = 16 << 20, .bulk_max = 4 << 20});
+	struct rig_conn *c = rig_connect(r, 0);
+	char *value = malloc((3 << 20) + 64), head[64];
+
+	(void)state;
+	for (size_t n = 1; n <= 3 << 20; n = n * 3 + 1) {
+		int h = snprintf(head, sizeof(head), "*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$%zu\r\n", n);
+
+		memset(value, 'a' + (int)(n % 26), n);
+		c->out_len = 0;
+		rig_feed(c, head, (size_t)h);
+		rig_feed(c, value, n);
+		rig_feed(c, "\r\n", 2);
+		for (int again = 0; again < 3; again++)
+			rig_feed(c, "GET b\r\n", 7);
+		rig_settle(r);
+		h = snprintf(head, sizeof(head), "$%zu\r\n", n);
+		assert_int_equal(c->out_len, 5 + 3 * ((size_t)h + n + 2));
+		assert_memory_equal(c->out + 5, head, (size_t)h);
+		assert_memory_equal(c->out + 5 + h, value, n);
+		assert_memory_equal(c->out + c->out_len - 2 - n, value, n);
+	}
+	free(value);
+	rig_disconnect(c);
+	rig_close(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(replies_keep_the_order_of_requests),
+		cmocka_unit_test(a_write_waits_for_all_its_keys_in_turn),
+		cmocka_unit_test(many_commands_on_one_key),
+		cmocka_unit_test(transactions),
+		cmocka_unit_test(a_collection_in_place_of_another),
+		cmocka_unit_test(several_shards),
+		cmocka_unit_test(scan_finds_every_key),
+		cmocka_unit_test(a_slow_reader),
+		cmocka_unit_test(a_client_that_goes_away),
+		cmocka_unit_test(quit_and_errors_close),
+		cmocka_unit_test(users),
+		cmocka_unit_test(rules_of_users),
+		cmocka_unit_test(several_workers),
+		cmocka_unit_test(keys_end_in_time),
+		cmocka_unit_test(values_of_every_size),
+	};
+
+	log_set_level(LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
