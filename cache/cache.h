@@ -163,6 +163,9 @@ enum cache_found cache_get(
 uint32_t cache_get_burst(struct cache_worker *w, const struct cache_key *keys, uint32_t n,
 	uint64_t now_ns, struct cache_view *views);
 
+/* Start fetching what lookups of n <= CACHE_BURST_MAX keys will touch; changes nothing. */
+void cache_prefetch(const struct cache_worker *w, const struct cache_key *keys, uint32_t n);
+
 /* Hold a view's memory beyond the quiescent report, for a transmission without a copy. -EBUSY when
  * pins hold back as many segments as they may: then copy. */
 struct cache_pin {

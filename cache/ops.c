@@ -171,6 +171,20 @@ uint32_t cache_get_burst(struct cache_worker *w, const struct cache_key *keys, u
 	return hits;
 }
 
+void cache_prefetch(const struct cache_worker *w, const struct cache_key *keys, uint32_t n)
+{
+	const struct cache *c = w->c;
+	struct probe probe[CACHE_BURST_MAX];
+
+	ASSERT(n <= CACHE_BURST_MAX);
+	for (uint32_t i = 0; i < n; i++) {
+		probe[i].b = bucket_of(c, keys[i].hash);
+		__builtin_prefetch(probe[i].b);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		probe_bucket(c, &keys[i], &probe[i]);
+}
+
 /* -- writing items -- */
 
 /* Unique among all workers, and above the version it replaces. */

@@ -156,6 +156,13 @@ void kvs_drop(struct kvs_tx *tx);
  * true: it got everything and wrote nothing. The caller has made sure that kvs_busy() is false for
  * all its keys. */
 struct kvs_tx *kvs_fast(struct kvs_worker *w, uint8_t ns);
+/* Keys that kvs_fast() will soon be asked for: their memory is fetched meanwhile. */
+#define KVS_AHEAD 16
+struct kvs_ahead {
+	const void *key;
+	uint32_t len;
+};
+void kvs_prefetch(struct kvs_worker *w, uint8_t ns, const struct kvs_ahead *keys, uint32_t n);
 bool kvs_busy(const struct kvs_worker *w, uint8_t ns, const void *key, size_t len);
 /* After a run of kvs_fast(). */
 static inline bool kvs_fast_ok(const struct kvs_tx *tx)

@@ -17,10 +17,12 @@
 #include "lb/kvs/kvs_pvt.h"
 
 struct row_head {
-	uint32_t gen, unused;
+	uint32_t gen;
+	uint32_t absent; /* the store has nothing under this key */
 	uint64_t expire_ms;
 };
-#define HEAD sizeof(struct row_head)
+#define HEAD       sizeof(struct row_head)
+#define ROW_ABSENT 1
 
 static bool row_key(const struct kvs_worker *w, const struct codec_key *k, struct cache_key *out)
 {
@@ -46,8 +48,8 @@ static bool take(struct kvs_worker *w, struct kvs_ent *e, const struct cache_vie
 		return false;
 	e->val = v->val + HEAD;
 	e->len = v->len - (uint32_t)HEAD;
-	e->type = CODEC_STRING;
-	e->version = v->seq;
+	e->type = h.absent ? CODEC_NONE : CODEC_STRING;
+	e->version = h.absent ? 0 : v->seq;
 	e->expire_ms = h.expire_ms;
 	if (unlikely(h.expire_ms != 0 && h.expire_ms <= w->wall_ms))
 		return false;
@@ -120,7 +122,8 @@ static uint64_t expire_ns(const struct kvs_worker *w, uint64_t expire_ms)
 /* The value behind its head, in the worker's own space; 0: it does not fit. */
 static bool stage(struct kvs_worker *w, const struct kvs_row *row, struct cache_put *p)
 {
-	struct row_head h = {.gen = row->gen, .expire_ms = row->expire_ms};
+	struct row_head h = {
+		.gen = row->gen, .absent = row->version == 0, .expire_ms = row->expire_ms};
 
 	if (row->len > sizeof(w->stage) - HEAD)
 		return false;
@@ -130,6 +133,7 @@ static bool stage(struct kvs_worker *w, const struct kvs_row *row, struct cache_
 	*p = (struct cache_put){.val = w->stage,
 		.len = (uint32_t)HEAD + row->len,
 		.seq = row->version,
+		.user = row->version == 0 ? ROW_ABSENT : 0,
 		.expire_ns = expire_ns(w, row->expire_ms)};
 	return true;
 }
@@ -147,7 +151,9 @@ void kvs_row_settle(struct kvs_worker *w, const struct codec_key *key, const str
 		/* Maybe one that has expired; nobody will see it again. */
 		return;
 	case CACHE_HIT:
-		if (row != NULL && v.seq >= row->version)
+		/* An entry that says absent has a version of the cache's own, and is older than any
+		 * write that did not remove it when it was answered. */
+		if (row != NULL && v.user != ROW_ABSENT && v.seq >= row->version)
 			return;
 		if (row != NULL && stage(w, row, &p)) {
 			p.cond = CACHE_IF_SEQ;
@@ -171,6 +177,8 @@ void kvs_row_fill(struct kvs_worker *w, struct kvs_ent *e, uint32_t gen)
 		.gen = gen};
 	struct cache_lease lease = {e->lease_seq, e->lease_stream};
 	bool string = e->base_type == CODEC_STRING;
+	/* That there is nothing is remembered too, by who has the lease. */
+	bool keep = string || (e->leased && e->base_type == CODEC_NONE);
 	struct cache_put p;
 	struct cache_key k;
 
@@ -183,8 +191,19 @@ void kvs_row_fill(struct kvs_worker *w, struct kvs_ent *e, uint32_t gen)
 	if (!row_key(w, &e->key, &k))
 		return;
 	e->leased = false;
-	if (!string || !stage(w, &row, &p))
+	if (!keep || !stage(w, &row, &p))
 		cache_lease_abort(w->cache, &k, &lease, w->now_ns);
 	else if (cache_fill(w->cache, &k, &lease, &p, w->now_ns) != 0)
-		kvs_row_settle(w, &e->key, &row);
+		kvs_row_settle(w, &e->key, string ? &row : NULL);
+}
+
+void kvs_prefetch(struct kvs_worker *w, uint8_t ns, const struct kvs_ahead *keys, uint32_t n)
+{
+	struct cache_key k[KVS_AHEAD];
+
+	if (w->cache == NULL || ns >= KVS_CACHE_NS)
+		return;
+	for (uint32_t i = 0; i < n; i++)
+		cache_key_init(w->k->cache, &k[i], ns, keys[i].key, (uint16_t)keys[i].len);
+	cache_prefetch(w->cache, k, n);
 }

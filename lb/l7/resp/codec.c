@@ -460,3 +460,10 @@ enum codec_result codec_feed(
 		codec_fini(c);
 	return rc;
 }
+
+bool codec_peek(
+	struct resp_codec *c, const uint8_t *p, uint32_t n, uint32_t *size, struct resp_args *out)
+{
+	return c->state == ST_START && n > 0 && *p == '*' &&
+	       in_place(c, p, n, size, out) == CODEC_OK;
+}

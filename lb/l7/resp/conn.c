@@ -192,15 +192,36 @@ static void protocol_error(struct resp_conn *c)
 	j->done = true;
 }
 
+/* Keys of the requests that follow one another in p; returns how many bytes those are. Their memory
+ * arrives while the first of them are executed. */
+static uint32_t look_ahead(struct resp_conn *c, const uint8_t *p, uint32_t n)
+{
+	struct kvs_ahead keys[KVS_AHEAD];
+	uint32_t at = 0, cnt = 0, size;
+	struct resp_args args;
+
+	while (cnt < KVS_AHEAD && codec_peek(&c->codec, p + at, n - at, &size, &args)) {
+		at += size;
+		if (args.n < 2 || args.v[1].len == 0 || args.v[1].len > 256)
+			continue;
+		keys[cnt++] = (struct kvs_ahead){args.v[1].p, args.v[1].len};
+	}
+	if (cnt > 1)
+		kvs_prefetch(c->w->kvs, c->ns, keys, cnt);
+	return at;
+}
+
 /* The bytes of one segment, as far as the connection may go on; returns how many were used. */
 static uint32_t take(struct resp_conn *c, const uint8_t *p, uint32_t n)
 {
-	uint32_t at = 0;
+	uint32_t at = 0, ahead = 0;
 
 	while (at < n && !stopped(c)) {
 		struct resp_args args;
 		uint32_t used;
 
+		if (at >= ahead)
+			ahead = at + look_ahead(c, p + at, n - at);
 		switch (codec_feed(&c->codec, p + at, n - at, &used, &args)) {
 		case CODEC_OK:
 			resp_dispatch(c, &args);
