@@ -11,6 +11,7 @@
 #include "lb/app_pvt.h"
 #include "lb/l4/worker.h"
 #include "lb/status_pvt.h"
+#include "storage/store.h"
 
 static void fill_worker(const struct app *app, uint32_t i, json_t *o)
 {
@@ -67,6 +68,20 @@ static void fill_port(const struct app *app, uint32_t i, json_t *o)
 	set_int(o, "tx_errors", s.tx_errors);
 }
 
+/* All of it is in status_store(). */
+static void fill_shard(struct app *app, uint32_t i, json_t *o)
+{
+	struct store_shard_stats s;
+
+	store_shard_get_stats(app->store, i, &s);
+	set_int(o, "shard", i);
+	set_text(o, "state", store_state_name(s.state));
+	json_object_set_new(o, "degraded", json_boolean(s.degraded));
+	set_int(o, "keys_estimate", s.keys_estimate);
+	set_int(o, "live_bytes", s.live_bytes);
+	set_int(o, "errors", s.read_errors + s.corrupt + s.background_errors + s.unknown);
+}
+
 int status_process(struct app *app, json_t *out)
 {
 	json_t *a;
@@ -78,6 +93,11 @@ int status_process(struct app *app, json_t *out)
 	json_object_set_new(out, "reload_done", json_boolean(app_reload_done(app)));
 	json_object_set_new(out, "draining", json_boolean(app->draining));
 	set_int(out, "flows", app_flow_count(app));
+	if (app->store != NULL) {
+		a = set_array(out, "shards");
+		for (uint32_t i = 0; i < store_shard_cnt(app->store); i++)
+			fill_shard(app, i, add_object(a));
+	}
 	a = set_array(out, "workers");
 	for (uint32_t i = 0; i < app->worker_cnt; i++)
 		fill_worker(app, i, add_object(a));

@@ -14,6 +14,7 @@ int status_counters(struct app *app, json_t *out);
 int status_services(struct app *app, json_t *out);
 int status_health(struct app *app, json_t *out);
 int status_listeners(struct app *app, json_t *out);
+int status_store(struct app *app, json_t *out);
 /* Engines, their counters and a page of connections of each worker; -ETIME if one does not come
  * round within 200 ms. */
 int status_tcp(struct app *app, json_t *out);

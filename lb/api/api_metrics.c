@@ -15,6 +15,8 @@ const struct metric_set *const api_metric_sets[] = {
 	&metrics_listeners,
 	&metrics_listener_backends,
 	&metrics_tcp,
+	&metrics_store,
+	&metrics_kvs,
 };
 
 const uint32_t api_metric_set_cnt = ARRAY_SIZE(api_metric_sets);

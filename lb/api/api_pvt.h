@@ -16,7 +16,9 @@ extern const struct metric_set metrics_backends;  /* metrics_services.c */
 extern const struct metric_set metrics_health;    /* metrics_health.c */
 extern const struct metric_set metrics_listeners; /* metrics_listeners.c */
 extern const struct metric_set metrics_listener_backends;
-extern const struct metric_set metrics_tcp; /* metrics_tcp.c */
+extern const struct metric_set metrics_tcp;   /* metrics_tcp.c */
+extern const struct metric_set metrics_store; /* metrics_store.c */
+extern const struct metric_set metrics_kvs;
 
 /* "192.0.2.1:80", "[2001:db8::1]:80"; without a port when it is 0. */
 #define API_ENDPOINT_MAX (IP_ADDR_TEXT_MAX + 10)

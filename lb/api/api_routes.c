@@ -16,6 +16,7 @@ STATUS_ROUTE(services)
 STATUS_ROUTE(health)
 STATUS_ROUTE(listeners)
 STATUS_ROUTE(tcp)
+STATUS_ROUTE(store)
 
 static int post_reload(void *ctx, struct admin_call *c)
 {
@@ -44,6 +45,8 @@ const struct admin_route api_routes[] = {
 		get_listeners, .params = NULL},
 	{"GET", "/v1/tcp", "TCP engines: use, counters, and up to 256 connections of each worker",
 		get_tcp, .params = NULL},
+	{"GET", "/v1/store", "the store: state and counters of shards, requests of each worker",
+		get_store, .params = NULL},
 	{"GET", "/v1/backends", "backends of all services and listeners: state and what they carry",
 		api_get_backends, .params = NULL},
 	{"POST", "/v1/backends/drain", "give a backend no new flows until the next reload",

@@ -94,6 +94,12 @@ equal "namespaces are apart" "" "$(cli get pub:x)"
 equal "CLUSTER KEYSLOT" 12182 "$(cli cluster keyslot foo)"
 equal "redis-cli -c" hallo "$(cli -c get greeting)"
 
+# What weir says of it.
+ask_store() { "$WEIR" status -s "$SOCK" -o json | $PYTHON -c "import json,sys; d=json.load(sys.stdin); print($1)"; }
+equal "status: the shard's state" ok "$(ask_store 'd["shards"][0]["state"]')"
+at_least "status: its keys" 20000 "$(ask_store 'd["shards"][0]["keys_estimate"]')"
+at_least "listeners: accepted" 100 "$(ask listeners listeners.listener=data.accepted)"
+
 # Durability: answered writes survive an orderly stop and kill -9.
 stop_pid $weir_pid
 weir_start
