@@ -50,9 +50,11 @@ ifeq ($(origin CXX),default)
 CXX := $(if $(filter fuzz,$(VARIANT)),clang++,g++)
 endif
 CXX_WARN := -Wall -Wextra -Wshadow -Wconversion -Wnon-virtual-dtor -Werror
-# No vptr check: it would need the C++ runtime of the sanitizer, and the linker is the C one.
+# No check of vptr, nor clang's of functions: they would need the C++ runtime of the sanitizer, and the
+# linker is the C one.
 CXXFLAGS += -std=c++17 -g -march=$(MARCH) -mtune=generic $(CXX_WARN) $(OPT_$(VARIANT)) \
-	-fno-strict-aliasing $(if $(filter asan fuzz,$(VARIANT)),-fno-sanitize=vptr)
+	-fno-strict-aliasing $(if $(filter asan fuzz,$(VARIANT)),-fno-sanitize=vptr) \
+	$(if $(filter clang%,$(CXX)),-fno-sanitize=function)
 ifeq ($(VARIANT),fuzz)
 CFLAGS   += -fsanitize=fuzzer-no-link -Wno-missing-prototypes -Wno-address-of-packed-member
 endif

@@ -115,7 +115,7 @@ static bool world_open(const char *site)
 	return world.rw && pool_init(&world.slabs, HTTP_ARENA_SLAB, 64, 16) == 0;
 }
 
-static void world_close(void)
+static UNUSED void world_close(void)
 {
 	if (world.slabs.mem) {
 		http_arena_reset(&world.s.arena);
