@@ -103,7 +103,8 @@ static void begin_own(struct http_stream *s, uint16_t status)
 	s->resp.version = 11;
 	s->resp.keep_alive = true;
 	s->resp.upgrade = false;
-	s->resp.field_cnt = 0;
+	if (s->resp_foreign)
+		s->resp.field_cnt = 0;
 	s->resp.length = 0;
 }
 

@@ -163,7 +163,8 @@ int http_send_bytes(struct http_stream *s, const void *data, uint32_t len) WARN_
 uint32_t http_send_room(const struct http_stream *s);
 /* The response is complete. trailers may be NULL. The stream may be gone afterwards. */
 void http_finish(struct http_stream *s, const struct http_head *trailers);
-/* A whole small response. body is copied; type empty: none. The stream may be gone afterwards. */
+/* A whole small response. body is copied; type empty: none. Fields that s->resp has already (Location)
+ * are sent too, unless a backend said them. The stream may be gone afterwards. */
 void http_respond(struct http_stream *s, uint16_t status, struct span type, struct span body);
 /* The configured error answer for `end` with Proxy-Status, or, if a response was begun, the cut
  * that the protocol has for it. The stream may be gone afterwards. */
