@@ -77,6 +77,10 @@ $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# It takes the page in as it is; the linker's optimiser must not take it apart.
+$(O)/lb/api/dashboard.o: lb/api/dashboard.html
+$(O)/lb/api/dashboard.o: CFLAGS += -fno-lto
+
 $(O)/%.o: %.cc $(O)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<

@@ -46,6 +46,7 @@ int api_post_enable(void *ctx, struct admin_call *c);
 int api_post_disable(void *ctx, struct admin_call *c);
 int api_get_flows(void *ctx, struct admin_call *c);    /* flows.c */
 int api_get_explain(void *ctx, struct admin_call *c);  /* explain.c */
+int api_get_page(void *ctx, struct admin_call *c);     /* dashboard.c */
 int api_post_capture(void *ctx, struct admin_call *c); /* capture.c */
 int api_get_capture(void *ctx, struct admin_call *c);
 int api_get_capture_file(void *ctx, struct admin_call *c);

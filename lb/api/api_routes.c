@@ -33,6 +33,7 @@ static int post_stop(void *ctx, struct admin_call *c)
 }
 
 const struct admin_route api_routes[] = {
+	{"GET", "/", "the dashboard", api_get_page, .flags = ADMIN_PAGE},
 	{"GET", "/v1/status", "version, pid, uptime, configuration, workers and ports", get_process,
 		.params = NULL},
 	{"GET", "/v1/counters", "where every packet ended, per worker and in all; port statistics",

@@ -44,7 +44,9 @@ static void put_bytes(FILE *out, const void *bytes, uint32_t len)
 
 static uint32_t text_len(const char *text)
 {
-	return (uint32_t)strnlen(text, TEXT_MAX);
+	size_t len = strlen(text);
+
+	return len < TEXT_MAX ? (uint32_t)len : TEXT_MAX;
 }
 
 static uint32_t option_len(const char *text)

@@ -15,7 +15,7 @@ config() { # HTTP
 		  http: $1
 		  token_file: $TMP/token
 		services:
-		  - {name: web, vips: [203.0.113.80, "2001:db8:80::80"], port: 80, mode: fullnat, backends: ["198.51.100.11:80", "198.51.100.12:80"], health: {type: tcp, interval: 200ms, timeout: 150ms, rise: 1, fall: 2}}
+		  - {name: web, vips: [203.0.113.80, "2001:db8:80::80"], port: 80, mode: fullnat, backends: ["198.51.100.11:80", "198.51.100.12:80"], health: {type: tcp, interval: 300ms, timeout: 300ms, rise: 1, fall: 10}}
 		  - {name: forward, vips: [203.0.113.81], port: 53, protocol: udp, mode: ipip, backends: ["198.51.100.11", "198.51.100.12"]}
 		listeners:
 		  - {name: proxy, bind: ["203.0.113.82:80"], action: tcp_proxy, backends: ["198.51.100.11:80"]}

@@ -12,7 +12,7 @@ config() {
 	head_two_arm
 	cat <<-CONF
 		services:
-		  - {name: web, vips: [203.0.113.80, "2001:db8:80::80"], port: 80, mode: fullnat, backends: ["198.51.100.11:80", "198.51.100.12:80"], health: {type: tcp, interval: 200ms, timeout: 150ms, rise: 1, fall: 2}, deny: [192.0.2.99]}
+		  - {name: web, vips: [203.0.113.80, "2001:db8:80::80"], port: 80, mode: fullnat, backends: ["198.51.100.11:80", "198.51.100.12:80"], health: {type: tcp, interval: 300ms, timeout: 300ms, rise: 1, fall: 10}, deny: [192.0.2.99]}
 		  - {name: dark, vips: [203.0.113.83], port: 80, mode: fullnat, backends: ["198.51.100.99:80"], health: {type: tcp, interval: 200ms, timeout: 150ms, rise: 1, fall: 2}}
 		  - {name: dns, vips: [203.0.113.81], port: 53, protocol: udp, mode: ipip, backends: ["198.51.100.11", "198.51.100.12"]}
 		listeners:

@@ -15,8 +15,8 @@ for page in man8/weir.8 man5/weir.conf.5 man1/weirctl.1; do
 	equal "${page#*/}: groff has nothing to say" "" "$(groff -man -Tutf8 -ww -z "$f" 2>&1 | head -n 5)"
 done
 check "weir.conf(5) has every section of the reference" bash -c "
-	diff <(sed -n 's/^## //p' docs/configuration.md | grep -v 'Values\|The file' | sed 's/\`//g') \
-		<(sed -n 's/^.SH \"\(.*\)\"\$/\1/p' '$dest/usr/share/man/man5/weir.conf.5' | grep -v 'THE FILE')"
+	! comm -23 <(sed -n 's/^## //p' docs/configuration.md | grep -v 'Values\|The file' | sed 's/\`//g' | sort) \
+		<(sed -n 's/^.SH \"\(.*\)\"\$/\1/p' '$dest/usr/share/man/man5/weir.conf.5' | sort) | grep ."
 for command in $("$dest/usr/bin/weirctl" help | awk '/^  [a-z]/{print $1}'); do
 	check "weirctl(1) has $command" grep -q "^.fB${command//-/.-}.fR" "$dest/usr/share/man/man1/weirctl.1"
 done
@@ -59,9 +59,10 @@ mkdir "$root/upper" "$root/work" "$root/all"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$root/upper,workdir=$root/work" "$root/all" || exit 77
 cp "$deb" "$root/all/weir.deb"
 cp "$dbg" "$root/all/dbg.deb"
-mkdir -p "$root/all/proc" "$root/all/dev" "$root/all/run" "$root/all/tmp"
+mkdir -p "$root/all/proc" "$root/all/dev" "$root/all/run" "$root/all/tmp" "$root/all/sys"
 mount -t proc proc "$root/all/proc"
 mount --bind /dev "$root/all/dev"
+mount --bind /sys "$root/all/sys"
 mount -t tmpfs tmpfs "$root/all/run"
 mount -t tmpfs tmpfs "$root/all/tmp"
 cat >"$root/all/run/steps" <<'STEPS'
@@ -85,6 +86,7 @@ pid=$!
 for _ in $(seq 100); do weirctl status >/dev/null 2>&1 && break; sleep 0.1; done
 weirctl status
 step status $?
+cat /run/weir.log >&2
 weirctl explain 198.51.100.1:1000 203.0.113.1:80
 step explain $?
 weirctl stop
