@@ -85,7 +85,8 @@ static const struct schema_field route_fields[] = {
 		.help = "A response that has been stale for less is sent if the upstream fails, "
 			"where its origin has said nothing else."},
 	{"keep", SCHEMA_DURATION, 0, AT(keep_ns), .min = 0, .max = Y, .dflt = "1h",
-		.help = "How long a stale response that can be validated is kept."},
+		.help = "How long a stale response is kept that can be validated, or that clients "
+			"may accept stale."},
 	{"pass_ttl", SCHEMA_DURATION, 0, AT(pass_ns), .min = 0, .max = H, .dflt = "10s",
 		.help = "How long a key is remembered as one whose responses cannot be stored, so "
 			"that requests for it do not wait for each other."},

@@ -291,7 +291,8 @@ int64_t fresh_dead_ms(const struct fresh *f, int64_t keep_ms)
 	int64_t stale = f->swr > f->sie ? f->swr : f->sie, left;
 
 	left = (f->lifetime - f->initial_age + stale) * 1000;
-	if (f->flags & FRESH_VALIDATOR)
+	/* It can be validated, or a client may take it stale (max-stale, stale-if-error). */
+	if ((f->flags & FRESH_VALIDATOR) || (f->flags & (FRESH_NO_STALE | FRESH_NO_CACHE)) == 0)
 		left = max64(left, 0) + keep_ms;
 	return f->response_ms + max64(left, 0);
 }

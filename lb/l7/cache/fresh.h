@@ -93,8 +93,8 @@ enum fresh_use fresh_use(const struct fresh_policy *p, const struct fresh *f,
 	const struct control_request *req, int64_t now_ms);
 /* The origin failed: may the stale response be used? RFC 5861 4. */
 bool fresh_use_on_error(const struct fresh *f, const struct control_request *req, int64_t now_ms);
-/* When it is of no use to anybody any more, ms since 1970; keep_ms longer if it can be validated.
- */
+/* When it is of no use to anybody any more, ms since 1970; keep_ms longer if it can be validated,
+ * or clients may ask for it stale. */
 int64_t fresh_dead_ms(const struct fresh *f, int64_t keep_ms);
 
 #endif

@@ -37,7 +37,7 @@ struct hcache_worker;
 struct hcache_route {
 	struct key_conf key;
 	struct fresh_policy fresh;
-	int64_t keep_ms;         /* a stale response that can be validated is kept so long */
+	int64_t keep_ms;         /* a stale response is kept so long */
 	uint64_t max_bytes;      /* larger responses are not stored; 0: as the arena allows */
 	uint64_t pass_ms;        /* how long a key is remembered as not storable */
 	uint64_t error_ms;       /* how long waiters share a failed fetch's error */

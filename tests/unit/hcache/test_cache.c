@@ -82,7 +82,7 @@ static void a_miss_then_a_hit(void **state)
 	assert_int_equal(stats()->hits, 1);
 	edge_world_sleep(&h, 51);
 	a = edge_world_ask(&h, GET("/x"));
-	says(a, "Cache-Status", "weir; fwd=uri-miss; fwd-status=200; stored");
+	says(a, "Cache-Status", "weir; fwd=stale; fwd-status=200; stored");
 	assert_int_equal(h.asked, 2);
 }
 

@@ -349,10 +349,12 @@ static void test_purged_and_dead(void **state)
 	assert_int_equal(fresh_ttl(&f, (T + 10) * 1000), 50);
 	assert_int_equal(fresh_ttl(&f, (T + 61) * 1000), -1);
 	assert_int_equal(fresh_ttl(&f, (T + 60) * 1000 + 1), -1);
-	assert_int_equal(fresh_dead_ms(&f, 1000000), (T + 90) * 1000);
+	assert_int_equal(fresh_dead_ms(&f, 1000000), (T + 90) * 1000 + 1000000);
 	f.flags |= FRESH_PURGED;
 	assert_int_equal(fresh_use(&book, &f, &none, T * 1000), FRESH_VALIDATE);
-	f = stored(&book, D0 "Cache-Control: max-age=60\nETag: \"a\"", 0);
+	f = stored(&book, D0 "Cache-Control: max-age=60, must-revalidate", 0);
+	assert_int_equal(fresh_dead_ms(&f, 1000000), (T + 60) * 1000);
+	f = stored(&book, D0 "Cache-Control: max-age=60, must-revalidate\nETag: \"a\"", 0);
 	assert_int_equal(fresh_dead_ms(&f, 1000000), (T + 60) * 1000 + 1000000);
 }
 
