@@ -98,9 +98,13 @@ void cc_on_ack(struct tcp_engine *e, struct tcp_conn *c, uint32_t acked)
 
 void cc_on_congestion(struct tcp_engine *e, struct tcp_conn *c, uint32_t acked)
 {
-	uint32_t flight = c->snd_nxt - c->snd_una + acked, w = u32_min(c->cwnd, flight);
+	uint32_t flight = c->snd_nxt - c->snd_una + acked, w = c->cwnd;
 
 	(void)e;
+	/* ACKs of one burst shrink the flight and are answered only at its end, so a sender that
+	 * its window holds back is measured by the window (RFC 9438 4.6 leaves the choice). */
+	if (!(c->flags & CF_CWND_LIMITED))
+		w = u32_min(w, flight);
 	/* RFC 3168 6.1.2: whatever the reason is, or the peer's echo goes on. */
 	if (c->flags & CF_ECN)
 		c->flags |= CF_CWR_OUT;

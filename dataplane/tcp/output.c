@@ -342,9 +342,10 @@ bool output_probe(struct tcp_engine *e, struct tcp_conn *c, bool *new_data)
 		return frame_send(e, c, c->tx_unsent, c->mss);
 	}
 	for (i = c->tx_head; i != POOL_NONE && i != c->tx_unsent; i = seg_at(e, i)->next)
-		if (seg_at(e, i)->flags & SEG_HEAD || last == POOL_NONE)
+		if (!(seg_at(e, i)->flags & SEG_SACKED) &&
+			(seg_at(e, i)->flags & SEG_HEAD || last == POOL_NONE))
 			last = i;
-	if (last == POOL_NONE || seg_at(e, last)->flags & SEG_SACKED)
+	if (last == POOL_NONE)
 		return false;
 	return send_frame(e, c, last, c->mss, true);
 }
@@ -360,10 +361,10 @@ static void send_acks(struct tcp_engine *e, struct tcp_conn *c)
 		emit_ack(e, c, c->snd_nxt);
 }
 
-static void watch(struct tcp_engine *e, struct tcp_conn *c, bool sent_new)
+static void watch(struct tcp_engine *e, struct tcp_conn *c, bool sent)
 {
 	if (c->snd_una != c->snd_nxt) {
-		if (sent_new && c->rtx_kind != RTX_REO && tlp_schedule(e, c))
+		if (sent && c->rtx_kind != RTX_REO && tlp_schedule(e, c))
 			return;
 		if (c->rtx_kind == RTX_NONE || c->rtx_kind == RTX_PERSIST)
 			timer_arm_rto(e, c);
@@ -404,7 +405,7 @@ void conn_output(struct tcp_engine *e, struct tcp_conn *c)
 			sent_lost = send_lost(e, c);
 		if (c->lost == 0 && c->tx_unsent != POOL_NONE)
 			sent_new = send_new(e, c);
-		watch(e, c, sent_new);
+		watch(e, c, sent_new || sent_lost);
 	}
 	if (c->flags & CF_ACK_NOW)
 		send_acks(e, c);
@@ -415,5 +416,4 @@ void conn_output(struct tcp_engine *e, struct tcp_conn *c)
 		timer_set_delack(e, c);
 	c->flags &= ~(uint32_t)CF_WUPDATE;
 	c->dupacks_out = 0;
-	(void)sent_lost;
 }

@@ -104,14 +104,20 @@ uint32_t rack_detect(struct tcp_engine *e, struct tcp_conn *c)
 	return (uint32_t)((wait + NS_PER_MS - 1) / NS_PER_MS);
 }
 
-/* RFC 8985 7.2. Returns whether the probe timer was set; else the RTO stands watch. */
+/* RFC 8985 7.2. Returns whether the probe timer was set; else the RTO stands watch.
+ *
+ * Beyond 7.2 a fast recovery that has sent all it may is probed too: its last retransmission, or
+ * the one ACK that a receiver gives for a whole burst, has nothing behind it that would tell of its
+ * loss. */
 bool tlp_schedule(struct tcp_engine *e, struct tcp_conn *c)
 {
 	uint32_t pto_ms = TCP_INIT_RTO_MS;
 	int32_t rto_left;
 
-	if (!(c->flags & CF_SACK) || c->flags & (CF_RECOVERY | CF_LOSS | CF_TLP_OUT) ||
-		c->sacked != 0 || c->backoff != 0 || c->snd_una == c->snd_nxt)
+	if (!(c->flags & CF_SACK) || c->flags & (CF_LOSS | CF_TLP_OUT) || c->backoff != 0 ||
+		c->snd_una == c->snd_nxt)
+		return false;
+	if (c->flags & CF_RECOVERY ? c->lost != 0 : c->sacked != 0)
 		return false;
 	if (c->srtt_us != 0) {
 		/* 2 * SRTT, and a tick because the wheel rounds. */
@@ -131,7 +137,7 @@ void tlp_fire(struct tcp_engine *e, struct tcp_conn *c)
 {
 	bool new_data = false;
 
-	if (!(c->flags & (CF_TLP_OUT | CF_RECOVERY | CF_LOSS)) && c->flags & CF_RTT_FRESH &&
+	if (!(c->flags & (CF_TLP_OUT | CF_LOSS)) && c->lost == 0 && c->flags & CF_RTT_FRESH &&
 		output_probe(e, c, &new_data)) {
 		CNT(e, tlps);
 		c->flags |= CF_TLP_OUT;

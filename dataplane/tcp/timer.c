@@ -110,6 +110,26 @@ static void mark_losses_on_rto(struct tcp_engine *e, struct tcp_conn *c)
 	}
 }
 
+/* Was a full segment behind the first one SACKed? Then the path takes them, and loses some. */
+static bool full_arrived(const struct tcp_engine *e, const struct tcp_conn *c)
+{
+	uint32_t run = 0;
+
+	if (c->sacked < c->mss)
+		return false;
+	for (uint32_t i = c->tx_head; i != c->tx_unsent; i = seg_at(e, i)->next) {
+		const struct tcp_seg *s = seg_at(e, i);
+
+		if (!(s->flags & SEG_SACKED) || s->flags & SEG_HEAD)
+			run = 0;
+		if (s->flags & SEG_SACKED)
+			run += s->len;
+		if (run >= c->mss)
+			return true;
+	}
+	return false;
+}
+
 /* Full segments vanish and small ones may not: try a smaller path MTU (RFC 4821's idea, RFC 1191's
  * plateaus). */
 static void check_blackhole(struct tcp_engine *e, struct tcp_conn *c)
@@ -121,6 +141,8 @@ static void check_blackhole(struct tcp_engine *e, struct tcp_conn *c)
 
 	for (uint32_t i = c->tx_head; i != c->tx_unsent && first < c->mss; i = seg_at(e, i)->next)
 		first += seg_at(e, i)->len;
+	if (full_arrived(e, c))
+		return;
 	if (c->backoff < 2 || seg_at(e, c->tx_head)->ntx < 2 || first <= 500)
 		return;
 	for (unsigned i = 0; i < ARRAY_SIZE(plateaus); i++) {
@@ -153,12 +175,12 @@ static void rto_fire(struct tcp_engine *e, struct tcp_conn *c)
 	CNT(e, rtos);
 	if (c->backoff < UINT8_MAX)
 		c->backoff++;
-	if (!(c->flags & CF_LOSS) && !shut) {
-		/* In a recovery the window was reduced before: that one cannot be told apart. */
-		if (c->flags & CF_RECOVERY)
-			undo_forget(c);
-		else
-			undo_arm(e, c);
+	/* One reduction per window: in a recovery it was made, and cannot be told apart from this.
+	 */
+	if (c->flags & CF_RECOVERY) {
+		undo_forget(c);
+	} else if (!(c->flags & CF_LOSS) && !shut) {
+		undo_arm(e, c);
 		cc_on_congestion(e, c, 0);
 	}
 	c->flags = (c->flags | CF_LOSS) &
