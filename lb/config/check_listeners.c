@@ -115,14 +115,37 @@ void check_tcp_health(struct check *c, const struct config_health *h, struct con
 			c->diag, schema_mark(t, "timeout"), "timeout: is longer than 'interval'");
 }
 
+/* What a ClientHello could ask for, or a wildcard for one label of it. */
+static bool is_name(const char *s)
+{
+	if (s[0] == '*' && s[1] == '.')
+		s += 2;
+	if (s[0] == '\0' || s[0] == '.' || s[strlen(s) - 1] == '.' || strstr(s, "..") != NULL)
+		return false;
+	return s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] ==
+	       '\0';
+}
+
+static void check_snis(struct check *c, const struct config_backend *b, struct config_tree *t)
+{
+	struct config_value *v = schema_value(t, "sni");
+
+	for (uint32_t i = 0; i < b->sni_cnt && !v->bad; i++)
+		if (!is_name(b->snis[i].name))
+			diag_error(c->diag, v->item_marks[i], "sni: '%s' is no host name",
+				b->snis[i].name);
+}
+
 static void check_proxy(struct check *c, const struct config_listener *l, struct config_tree *t)
 {
 	struct config_value *backends = schema_value(t, "backends");
 
 	if (l->backend_cnt == 0 && !backends->bad)
 		diag_error(c->diag, t->mark, "listener with action tcp_proxy without 'backends'");
-	for (uint32_t i = 0; i < l->backend_cnt; i++)
+	for (uint32_t i = 0; i < l->backend_cnt; i++) {
 		check_server(c, l->backends, i, schema_value(backends->maps[i], "address"));
+		check_snis(c, &l->backends[i], backends->maps[i]);
+	}
 	check_local_addresses(
 		c, l->local_addrs, l->local_addr_cnt, schema_value(t, "local_addresses"));
 	check_tcp_health(c, &l->health, schema_value(t, "health")->maps[0]);

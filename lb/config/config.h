@@ -86,11 +86,18 @@ struct config_health {
 	uint32_t expect_len;
 };
 
+struct config_sni {
+	char name[256]; /* "*.x" for any one label before x */
+};
+
 struct config_backend {
 	struct ip_addr addr;
 	uint16_t port;   /* 0: as the client's destination port */
 	uint16_t weight; /* 0: drain */
 	bool drain;      /* explicit drain: no new flows, tracked ones go on until the deadline */
+	struct config_sni
+		*snis; /* of a TCP proxy: names that go here; none: what nobody else takes */
+	uint32_t sni_cnt;
 	struct config_mark mark;
 };
 

@@ -396,6 +396,32 @@ static const struct schema_map service_map = {
 
 /* ---- tcp and listeners ---- */
 
+static const struct schema_field proxy_backend_fields[] = {
+	{"address", SCHEMA_CUSTOM, SCHEMA_REQUIRED, SCHEMA_AT(config_backend, addr),
+		.custom = &custom_backend, .help = "Address, or address and port."},
+	{"port", SCHEMA_UINT, 0, SCHEMA_AT(config_backend, port), .min = 0, .max = UINT16_MAX,
+		.dflt = "0", .help = "Port; 0: the one the client asked for."},
+	{"weight", SCHEMA_UINT, 0, SCHEMA_AT(config_backend, weight), .min = 0, .max = LIMIT_WEIGHT,
+		.dflt = "1", .help = "Share of new connections; 0: drain."},
+	{"drain", SCHEMA_BOOL, 0, SCHEMA_AT(config_backend, drain), .dflt = "false",
+		.help = "Take no new connections."},
+	{"sni", SCHEMA_STRING, SCHEMA_LIST, SCHEMA_LIST_AT(config_backend, snis, sni_cnt),
+		.max_cnt = 64,
+		.help = "Names, `*.x` for any one label before x: connections whose TLS asks for "
+			"one of them go to the backends that list it, all others to those that "
+			"list none. Without `tls` the ClientHello is read on its way and TLS "
+			"passes through untouched."},
+};
+
+static const struct schema_map proxy_backend_map = {
+	.name = "proxied backend",
+	.help = "A server. `192.0.2.7:80` stands for `{address: 192.0.2.7, port: 80}`.",
+	FIELDS(proxy_backend_fields),
+	.size = sizeof(struct config_backend),
+	.mark_offset = offsetof(struct config_backend, mark),
+	.scalar_key = "address",
+};
+
 static const struct schema_enum congestion_words[] = {
 	{"cubic", 0, "RFC 9438"},
 	{"newreno", 1, "RFC 5681 and 6582"},
@@ -524,7 +550,7 @@ static const struct schema_field listener_fields[] = {
 		.help = "How much is sent before closing; 0: until the client closes."},
 	{"backends", SCHEMA_MAP, SCHEMA_LIST,
 		SCHEMA_LIST_AT(config_listener, backends, backend_cnt),
-		.max_cnt = LIMIT_SERVICE_BACKENDS, .only = PROXYING, .map = &backend_map,
+		.max_cnt = LIMIT_SERVICE_BACKENDS, .only = PROXYING, .map = &proxy_backend_map,
 		.help = "Servers; **required** with tcp_proxy."},
 	{"scheduler", SCHEMA_ENUM, 0, SCHEMA_AT(config_listener, scheduler), .dflt = "maglev",
 		.only = PROXYING, .words = listener_scheduler_words,

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lb/l7/table.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "dataplane/base/hash.h"
 #include "dataplane/net/hdr.h"
+#include "dataplane/tls/tls.h"
 #include "lb/l7/sites.h"
 #include "lb/l7/tls_set.h"
 
@@ -135,14 +138,26 @@ static bool member_named(const struct l7_build *in, uint32_t id)
 	return false;
 }
 
+static bool in_group(const struct l7_group *g, uint32_t id)
+{
+	for (uint32_t n = 0; g->set != NULL && n < g->set->node_cnt; n++)
+		if (g->members[n] == id)
+			return true;
+	return false;
+}
+
 /* May a worker still choose it, by the last table? */
 static bool member_before(const struct l7_table *t, uint32_t id)
 {
-	for (uint32_t i = 0; t != NULL && i < t->listener_cnt; i++)
-		for (uint32_t n = 0;
-			t->listeners[i].set != NULL && n < t->listeners[i].set->node_cnt; n++)
-			if (t->listeners[i].members[n] == id)
+	for (uint32_t i = 0; t != NULL && i < t->listener_cnt; i++) {
+		const struct l7_listener *l = &t->listeners[i];
+
+		if (in_group(&l->rest, id))
+			return true;
+		for (uint32_t n = 0; n < l->sni_cnt; n++)
+			if (in_group(&l->snis[n].group, id))
 				return true;
+	}
 	return false;
 }
 
@@ -175,7 +190,19 @@ static int member_id(
 
 /* ---- parts ---- */
 
-static int build_set(const struct l7_build *in, uint32_t i, struct l7_listener *l)
+/* Is a backend one for this name (NULL: for those of no name)? */
+static bool serves(const struct config_backend *b, const char *name)
+{
+	if (name == NULL)
+		return b->sni_cnt == 0;
+	for (uint32_t i = 0; i < b->sni_cnt; i++)
+		if (strcasecmp(b->snis[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static int build_group(const struct l7_build *in, uint32_t i, const struct l7_listener *l,
+	const char *name, struct l7_group *g)
 {
 	const struct config_listener *c = l->cfg;
 	struct siphash_key key = {in->cfg->l4.hash_seed[0], in->cfg->l4.hash_seed[1]};
@@ -193,22 +220,94 @@ static int build_set(const struct l7_build *in, uint32_t i, struct l7_listener *
 		if (in->adjust != NULL)
 			in->adjust(in->health_ctx, i, b, &adjusted);
 		rc = member_id(in, l->id, be, &id);
-		if (rc == 0 && be->weight > 0 && !be->drain && in->health_up(in->health_ctx, i, b))
+		if (rc == 0 && serves(be, name) && be->weight > 0 && !be->drain &&
+			in->health_up(in->health_ctx, i, b))
 			nodes[ask.node_cnt++] = (struct maglev_node){
 				.addr = be->addr, .port_be = BE16(be->port), .weight = be->weight};
 	}
 	if (rc == 0 && ask.node_cnt > 0)
 		qsort(nodes, ask.node_cnt, sizeof(*nodes), sched_node_compare);
 	if (rc == 0)
-		rc = sched_set_create(&key, sched_ask_digest(&key, &ask), &ask, &l->set);
-	l->members = calloc(ask.node_cnt + 1, sizeof(*l->members));
-	if (rc == 0 && l->members == NULL)
+		rc = sched_set_create(&key, sched_ask_digest(&key, &ask), &ask, &g->set);
+	g->members = calloc(ask.node_cnt + 1, sizeof(*g->members));
+	if (rc == 0 && g->members == NULL)
 		rc = -ENOMEM;
 	for (uint32_t n = 0; rc == 0 && n < ask.node_cnt; n++)
-		l->members[n] =
+		g->members[n] =
 			l7_member_find(in->registry, l->id, &nodes[n].addr, nodes[n].port_be);
 	free(nodes);
 	return rc;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct l7_sni *)a)->name, ((const struct l7_sni *)b)->name);
+}
+
+/* Every name of the listener's backends once. */
+static int list_names(struct l7_listener *l)
+{
+	uint32_t cnt = 0, n = 0;
+
+	for (uint32_t b = 0; b < l->cfg->backend_cnt; b++)
+		cnt += l->cfg->backends[b].sni_cnt;
+	if (cnt == 0)
+		return 0;
+	l->snis = calloc(cnt, sizeof(*l->snis));
+	if (l->snis == NULL)
+		return -ENOMEM;
+	for (uint32_t b = 0; b < l->cfg->backend_cnt; b++)
+		for (uint32_t k = 0; k < l->cfg->backends[b].sni_cnt; k++, n++)
+			for (uint32_t i = 0; l->cfg->backends[b].snis[k].name[i] != '\0'; i++)
+				l->snis[n].name[i] = (char)tolower(
+					(unsigned char)l->cfg->backends[b].snis[k].name[i]);
+	qsort(l->snis, cnt, sizeof(*l->snis), by_name);
+	l->sni_cnt = 1;
+	for (uint32_t i = 1; i < cnt; i++)
+		if (strcmp(l->snis[i].name, l->snis[l->sni_cnt - 1].name) != 0)
+			l->snis[l->sni_cnt++] = l->snis[i];
+	return 0;
+}
+
+static int build_set(const struct l7_build *in, uint32_t i, struct l7_listener *l)
+{
+	int rc = list_names(l);
+
+	for (uint32_t n = 0; rc == 0 && n < l->sni_cnt; n++)
+		rc = build_group(in, i, l, l->snis[n].name, &l->snis[n].group);
+	return rc == 0 ? build_group(in, i, l, NULL, &l->rest) : rc;
+}
+
+static const struct l7_sni *find_name(const struct l7_listener *l, const char *name)
+{
+	uint32_t lo = 0, hi = l->sni_cnt;
+
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+		int c = strcmp(l->snis[mid].name, name);
+
+		if (c == 0)
+			return &l->snis[mid];
+		if (c < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
+const struct l7_group *l7_group_of(const struct l7_listener *l, const char *sni)
+{
+	const struct l7_sni *s = sni[0] == '\0' ? NULL : find_name(l, sni);
+	const char *dot = strchr(sni, '.');
+	char wild[TLS_NAME_MAX];
+
+	if (s == NULL && dot != NULL && dot != sni && strlen(dot) < sizeof(wild) - 1) {
+		wild[0] = '*';
+		strcpy(wild + 1, dot);
+		s = find_name(l, wild);
+	}
+	return s != NULL ? &s->group : &l->rest;
 }
 
 static void add_local(struct l7_table *t, const struct ip_addr *a)
@@ -412,14 +511,24 @@ int l7_table_build(const struct l7_build *in, struct l7_table **out)
 	return 0;
 }
 
+static void free_group(struct l7_group *g)
+{
+	if (g->set != NULL)
+		sched_set_unref(g->set);
+	free(g->members);
+}
+
 void l7_table_free(struct l7_table *t)
 {
 	if (t == NULL)
 		return;
 	for (uint32_t i = 0; i < t->listener_cnt; i++) {
-		if (t->listeners[i].set != NULL)
-			sched_set_unref(t->listeners[i].set);
-		free(t->listeners[i].members);
+		struct l7_listener *l = &t->listeners[i];
+
+		free_group(&l->rest);
+		for (uint32_t n = 0; n < l->sni_cnt; n++)
+			free_group(&l->snis[n].group);
+		free(l->snis);
 	}
 	up_table_free(t->ups);
 	l7_sites_unref(t->sites);

@@ -28,13 +28,25 @@ struct tls_server;
 
 #define L7_MAGLEV_SIZE 16381
 
+/* Backends that may get connections. */
+struct l7_group {
+	struct l4_sched_set *set;
+	uint32_t *members; /* id of each node of the set */
+};
+
+struct l7_sni {
+	char name[256]; /* in lower case */
+	struct l7_group group;
+};
+
 struct l7_listener {
 	uint32_t id, epoch;
 	const struct config_listener *cfg;
 	const struct tls_server *tls;         /* NULL: plain */
 	const struct tls_client *backend_tls; /* NULL: plain */
-	struct l4_sched_set *set;     /* backends that may get connections; NULL: not a proxy */
-	uint32_t *members;            /* id of each node of the set */
+	struct l7_group rest; /* backends for what no name takes; no set: not a proxy */
+	struct l7_sni *snis;  /* by name, sorted */
+	uint32_t sni_cnt;
 	const struct http_site *site; /* of action http */
 };
 
@@ -107,6 +119,8 @@ uint32_t l7_registry_reap(struct l7_registry *r, const struct l7_build *in);
 
 const struct l7_endpoint *l7_table_find(
 	const struct l7_table *t, const struct ip_addr *addr, uint16_t port);
+/* The backends for a TLS host name in lower case, "" if the client named none. */
+const struct l7_group *l7_group_of(const struct l7_listener *l, const char *sni);
 bool l7_table_owns(const struct l7_table *t, const struct ip_addr *addr);
 /* Is it a source towards backends that no endpoint has? */
 bool l7_table_local(const struct l7_table *t, const struct ip_addr *addr);

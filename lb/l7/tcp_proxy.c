@@ -8,12 +8,14 @@
  * without saying so, as what came may be cut; a side that ends in order leaves the other to finish.
  */
 #include <errno.h>
+#include <string.h>
 
 #include <rte_mbuf.h>
 
 #include "dataplane/base/hash.h"
 #include "dataplane/base/log.h"
 #include "dataplane/base/time.h"
+#include "dataplane/tls/hello.h"
 #include "lb/l7/worker_pvt.h"
 
 #define NO_PORT_LOG_NS (10 * NS_PER_SEC)
@@ -40,33 +42,33 @@ static uint32_t choose_hash(const struct l7_conn *c, const struct l4_sched_set *
 	return s->maglev[maglev_slot(h, s->maglev_size)];
 }
 
-static uint32_t choose_least(const struct l7_conn *c, const struct l7_listener *l)
+static uint32_t choose_least(const struct l7_conn *c, const struct l7_group *g)
 {
 	uint32_t best = L7_NONE;
 
-	for (uint32_t n = 0; n < l->set->node_cnt; n++) {
-		uint64_t a = c->w->members[l->members[n]].active;
+	for (uint32_t n = 0; n < g->set->node_cnt; n++) {
+		uint64_t a = c->w->members[g->members[n]].active;
 
-		if (was_tried(c, l->members[n]))
+		if (was_tried(c, g->members[n]))
 			continue;
-		if (best == L7_NONE || (a + 1) * l->set->nodes[best].weight <
-					       (c->w->members[l->members[best]].active + 1) *
-						       l->set->nodes[n].weight)
+		if (best == L7_NONE || (a + 1) * g->set->nodes[best].weight <
+					       (c->w->members[g->members[best]].active + 1) *
+						       g->set->nodes[n].weight)
 			best = n;
 	}
 	return best;
 }
 
-/* A node of the set that was not tried yet, or L7_NONE. */
-static uint32_t choose(struct l7_conn *c, const struct l7_listener *l)
+/* A node of the group's set that was not tried yet, or L7_NONE. */
+static uint32_t choose(struct l7_conn *c, const struct l7_listener *l, const struct l7_group *g)
 {
-	const struct l4_sched_set *s = l->set;
+	const struct l4_sched_set *s = g->set;
 	uint32_t first = 0;
 
 	if (s->node_cnt == 0)
 		return L7_NONE;
 	if (l->cfg->scheduler == LISTENER_LEAST_CONN)
-		return choose_least(c, l);
+		return choose_least(c, g);
 	if (l->cfg->scheduler == LISTENER_WRR)
 		first = s->wrr[c->w->wrr_next[l->id]++ % s->wrr_len];
 	else
@@ -74,10 +76,82 @@ static uint32_t choose(struct l7_conn *c, const struct l7_listener *l)
 	for (uint32_t i = 0; i < s->node_cnt; i++) {
 		uint32_t n = (first + i) % s->node_cnt;
 
-		if (!was_tried(c, l->members[n]))
+		if (!was_tried(c, g->members[n]))
 			return n;
 	}
 	return L7_NONE;
+}
+
+/* ---- names ---- */
+
+/* The ClientHello that waits in pend. */
+static enum tls_peek peek(const struct l7_conn *c, struct tls_hello *hello)
+{
+	struct l7_worker *w = c->w;
+	uint32_t n = 0;
+
+	for (const struct rte_mbuf *m = c->pend; m != NULL && n < TLS_HELLO_MAX; m = m->next) {
+		uint32_t k = m->data_len < TLS_HELLO_MAX - n ? m->data_len : TLS_HELLO_MAX - n;
+
+		memcpy(w->hello[0] + n, rte_pktmbuf_mtod(m, const uint8_t *), k);
+		n += k;
+	}
+	return tls_peek_client_hello(w->hello[0], n, w->hello[1], hello);
+}
+
+/* The backends for the name that the client asked for, if names matter here. What waits is looked
+ * at again for each try: the table may be another one by then. */
+static const struct l7_group *group_for(const struct l7_conn *c, const struct l7_listener *l)
+{
+	struct tls_hello hello;
+	struct tls_info i;
+
+	if (l->sni_cnt == 0)
+		return &l->rest;
+	if (c->front.tls != NULL) {
+		tls_info(c->front.tls, &i);
+		return l7_group_of(l, i.sni);
+	}
+	return peek(c, &hello) == TLS_PEEK_OK ? l7_group_of(l, hello.sni) : &l->rest;
+}
+
+static void start(struct l7_conn *c)
+{
+	const struct l7_listener *l = l7_listener_of(c);
+
+	if (l == NULL || l->sni_cnt == 0 || c->front.tls != NULL) {
+		next_backend(c);
+		return;
+	}
+	c->peeking = true;
+	c->peek_need = 1;
+	wheel_arm(&c->w->wheel, &c->timer, c->w->now_ns + l->cfg->connect_timeout_ns);
+}
+
+static void no_hello(struct l7_conn *c)
+{
+	l7_count(&l7_stats(c)->tls_failed, 1);
+	l7_abort(c);
+}
+
+static void peek_more(struct l7_conn *c)
+{
+	struct tls_hello hello;
+
+	if (c->pend_len < c->peek_need)
+		return;
+	switch (peek(c, &hello)) {
+	case TLS_PEEK_MORE:
+		c->peek_need = hello.need;
+		return;
+	case TLS_PEEK_BAD:
+		no_hello(c);
+		return;
+	default:
+		c->peeking = false;
+		wheel_cancel(&c->w->wheel, &c->timer);
+		next_backend(c);
+	}
 }
 
 /* ---- the backend's side ---- */
@@ -295,9 +369,10 @@ static int speak(struct l7_conn *c, const struct l7_listener *l, const struct ip
 	return c->w->tls == NULL ? -ENOTSUP : tls_connect(c->w->tls, &a, &c->back.tls);
 }
 
-static int connect_to(struct l7_conn *c, const struct l7_listener *l, uint32_t node)
+static int connect_to(
+	struct l7_conn *c, const struct l7_listener *l, const struct l7_group *g, uint32_t node)
 {
-	const struct maglev_node *n = &l->set->nodes[node];
+	const struct maglev_node *n = &g->set->nodes[node];
 	struct tcp_connect_args a = {.laddr = local_for(c, l->cfg, ip_addr_is4(&n->addr)),
 		.raddr = n->addr,
 		.rport = n->port_be,
@@ -306,7 +381,7 @@ static int connect_to(struct l7_conn *c, const struct l7_listener *l, uint32_t n
 		.timeout_ms = (uint32_t)(l->cfg->connect_timeout_ns / NS_PER_MS)};
 	int rc;
 
-	c->member = l->members[node];
+	c->member = g->members[node];
 	c->tried[c->tries++] = c->member;
 	rc = tcp_connect(c->w->engine, &a, &c->back.conn);
 	if (rc != 0) {
@@ -344,17 +419,18 @@ static void give_up(struct l7_conn *c, uint64_t *counter)
 static void next_backend(struct l7_conn *c)
 {
 	const struct l7_listener *l = l7_listener_of(c);
+	const struct l7_group *g = l == NULL ? NULL : group_for(c, l);
 	struct l7_listener_stats *s = l7_stats(c);
 	uint32_t node;
 	int rc = 0;
 
 	while (l != NULL && c->tries < L7_TRIES) {
-		node = choose(c, l);
+		node = choose(c, l, g);
 		if (node == L7_NONE)
 			break;
 		if (c->tries > 0)
 			l7_count(&s->retries, 1);
-		rc = connect_to(c, l, node);
+		rc = connect_to(c, l, g, node);
 		if (rc == 0)
 			return;
 		if (rc != -EADDRNOTAVAIL)
@@ -371,7 +447,9 @@ static void next_backend(struct l7_conn *c)
 
 static void front_eof(struct l7_conn *c)
 {
-	if (c->connected && !plain(c))
+	if (c->peeking)
+		no_hello(c);
+	else if (c->connected && !plain(c))
 		flow(c);
 }
 
@@ -383,7 +461,9 @@ static void front_writable(struct l7_conn *c)
 
 static void front_data(struct l7_conn *c)
 {
-	if (c->spliced)
+	if (c->peeking)
+		peek_more(c);
+	else if (c->spliced)
 		l7_abort(c); /* the backend's side has ended, and the client goes on */
 	else if (c->connected)
 		flow(c);
@@ -417,6 +497,10 @@ static void idle_check(struct l7_conn *c)
 {
 	uint64_t now = moved(&c->front) + moved(&c->back);
 
+	if (c->peeking) {
+		no_hello(c);
+		return;
+	}
 	c->quiet = now == c->moved ? (uint8_t)(c->quiet + 1) : 0;
 	c->moved = now;
 	if (c->quiet >= 4)
@@ -426,7 +510,7 @@ static void idle_check(struct l7_conn *c)
 }
 
 const struct l7_action l7_tcp_proxy = {
-	.open = next_backend,
+	.open = start,
 	.data = front_data,
 	.eof = front_eof,
 	.writable = front_writable,

@@ -11,6 +11,7 @@
 
 #include "dataplane/base/pool.h"
 #include "dataplane/base/wheel.h"
+#include "dataplane/tls/hello.h"
 #include "lb/l7/io.h"
 #include "lb/l7/http/loop.h"
 #include "lb/l7/proxy_proto.h"
@@ -64,6 +65,8 @@ struct l7_conn {
 	bool in_header, in_tls, front_eof, opened;
 	bool connected, spliced; /* of tcp_proxy */
 	bool back_eof, up_shut, down_shut;
+	bool peeking;         /* the ClientHello is not there yet */
+	uint32_t peek_need;   /* bytes of it before it is worth a look */
 	uint8_t tries, quiet; /* quiet: checks in a row on which nothing moved */
 	uint32_t tried[L7_TRIES];
 	struct proxy_header peer; /* client and the address it asked for */
@@ -88,7 +91,8 @@ struct l7_open {
 struct l7_worker {
 	struct tcp_engine *engine;
 	struct http_worker *http;
-	struct tls_worker *tls; /* NULL: there is no TLS */
+	struct tls_worker *tls;          /* NULL: there is no TLS */
+	uint8_t hello[2][TLS_HELLO_MAX]; /* of tcp_proxy: room to look at one */
 	const struct l7_table *table;
 	struct l7_worker_conf conf;
 	struct pool conns;

@@ -141,6 +141,14 @@ config() { # CERTIFICATE OF ECHO
 		    action: source
 		    bytes: 8MB
 		    tls: {certificates: [{cert: $CRT/a.crt, key: $CRT/a.key}]}
+		  - name: through
+		    bind: ["203.0.113.80:454"]
+		    action: tcp_proxy
+		    connect_timeout: 1s
+		    backends:
+		      - {address: "198.51.100.12:443", sni: [back.test, "*.Back.test"]}
+		      - {address: "198.51.100.11:8443", sni: rev.test}
+		      - "198.51.100.13:9999"
 		  - name: web
 		    bind: ["203.0.113.80:453"]
 		    action: http
@@ -282,6 +290,42 @@ while len(got) < len(blob):
     got += t.recv(1 << 20)
 assert got == blob
 t.unwrap()"
+
+# --- passing through by name ------------------------------------------------------------------
+
+through() { ns c curl -sS -m 10 -k --connect-to "::203.0.113.80:454" "https://$1/who" "${@:2}" 2>&1; }
+has "through, by name" "TLSv1.3 back.test" "$(through back.test)"
+has "through, by wildcard" "TLSv1.3 x.back.test" "$(through x.back.test)"
+has "through, an old client" "TLSv1.2 back.test" "$(through back.test --tls-max 1.2)"
+equal "through, the backend's own certificate" "$(openssl x509 -noout -serial -in "$CRT/back.crt")" \
+	"$(ns c openssl s_client -connect 203.0.113.80:454 -servername back.test </dev/null 2>/dev/null | openssl x509 -noout -serial)"
+has "through, to the other one" "olleh" "$(say 454 -servername rev.test)"
+has "through, a name of nobody: the rest, and that is down" "reset\|SSL_ERROR_SYSCALL\|unexpected eof" "$(through nobody.test)"
+equal "through, no TLS: refused" reset "$(tcp first 203.0.113.80 454 'GET / HTTP/1.1\r\n')"
+check "through, a hello byte by byte" ns c $PYTHON -c "
+import socket, ssl, time
+c = ssl._create_unverified_context()
+i, o = ssl.MemoryBIO(), ssl.MemoryBIO()
+t = c.wrap_bio(i, o, server_hostname='back.test')
+try: t.do_handshake()
+except ssl.SSLWantReadError: pass
+s = socket.create_connection(('203.0.113.80', 454))
+s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+for b in o.read():
+    s.send(bytes([b]))
+i.write(s.recv(65536))
+while True:
+    try: t.do_handshake(); break
+    except ssl.SSLWantReadError: i.write(s.recv(65536))
+assert t.version() == 'TLSv1.3'"
+check "through, silence is not waited for longer than connect_timeout" ns c $PYTHON -c "
+import socket, time
+s = socket.create_connection(('203.0.113.80', 454))
+s.send(b'\x16\x03')
+t = time.time()
+try: s.recv(1)
+except ConnectionError: pass
+assert 0.5 < time.time() - t < 3"
 
 # --- HTTP -------------------------------------------------------------------------------------
 
