@@ -22,6 +22,10 @@ config() {
 		  block_cache: 8MiB
 		listeners:
 		  - {name: data, bind: ["192.0.2.80:6379", "[2001:db8:1::80]:6379"], action: resp}
+		  - name: secret
+		    bind: ["192.0.2.80:6390"]
+		    action: resp
+		    tls: {certificates: [{cert: $TMP/crt.pem, key: $TMP/key.pem}]}
 		  - name: locked
 		    bind: ["192.0.2.80:6380"]
 		    action: resp
@@ -33,6 +37,9 @@ config() {
 		        - nobody off nopass ~* +@all
 	CONF
 }
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=data.test \
+	-addext subjectAltName=DNS:data.test,IP:192.0.2.80 -keyout "$TMP/key.pem" -out "$TMP/crt.pem" 2>/dev/null ||
+	die "a certificate"
 config >"$TMP/weir.yaml"
 weir_start
 cli() { ns c timeout 10 redis-cli -h 192.0.2.80 "$@"; }
@@ -59,6 +66,13 @@ head -c 1000000 /dev/urandom | base64 -w0 >"$TMP/big"
 equal "SET of 1.3 MB" OK "$(cli -x set big <"$TMP/big")"
 check "GET of 1.3 MB" cmp <(cli get big) <(cat "$TMP/big"; echo)
 equal "STRLEN of it" "$(stat -c %s "$TMP/big")" "$(cli strlen big)"
+
+# TLS.
+secret() { cli -p 6390 --tls --cacert "$TMP/crt.pem" "$@"; }
+equal "GET over TLS" hallo "$(secret get greeting)"
+equal "SET of 1.3 MB over TLS" OK "$(secret -x set big2 <"$TMP/big")"
+check "GET of it over TLS" cmp <(secret get big2) <(cat "$TMP/big"; echo)
+equal "DEL over TLS" 1 "$(secret del big2)"
 
 # Mass insertion: 20,000 commands in one stream.
 seq 20000 | awk '{k="mass:" $1; v="value " $1;

@@ -257,19 +257,24 @@ void rig_take(struct rig_conn *c, size_t n)
 	l7_resp.writable(c->l7);
 }
 
+uint32_t rig_turn_one(struct rig *r, uint32_t worker)
+{
+	struct rig_l7 *l = r->l7[worker];
+	uint32_t n;
+
+	l->w.now_ns = clock_now_ns();
+	n = kvs_turn(l->w.resp->kvs, l->w.now_ns);
+	return n + resp_worker_resume(l->w.resp);
+}
+
 uint32_t rig_turn(struct rig *r)
 {
 	uint32_t n = 0;
 	uint64_t rung;
 
 	(void)!read(r->wake_fd, &rung, sizeof(rung));
-	for (uint32_t i = 0; i < r->workers; i++) {
-		struct rig_l7 *l = r->l7[i];
-
-		l->w.now_ns = clock_now_ns();
-		n += kvs_turn(l->w.resp->kvs, l->w.now_ns);
-		n += resp_worker_resume(l->w.resp);
-	}
+	for (uint32_t i = 0; i < r->workers; i++)
+		n += rig_turn_one(r, i);
 	return n;
 }
 

@@ -53,6 +53,8 @@ void rig_eof(struct rig_conn *c);
 void rig_take(struct rig_conn *c, size_t n);
 /* One turn of each worker; returns how much was done. */
 uint32_t rig_turn(struct rig *r);
+/* Of one worker, on its own thread. */
+uint32_t rig_turn_one(struct rig *r, uint32_t worker);
 /* Turns until nothing is under way. */
 void rig_settle(struct rig *r);
 /* Sends a command line (inline syntax), waits, and returns the reply as text, to be freed. */

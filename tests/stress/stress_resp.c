@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Workers on threads of their own read and write the same keys through the memory cache and the
+ * store. A read never gives less than what was answered before it was asked (KV4): values only
+ * grow, and each thread notes the greatest answered one before it asks. Sums of increments and
+ * appends show lost updates. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/base/assert.h"
+#include "dataplane/base/log.h"
+#include "dataplane/base/rng.h"
+#include "tests/support/resp_rig.h"
+#include "tests/support/seed.h"
+
+#define THREADS 3
+#define KEYS    4
+#define ROUNDS  1500
+
+static _Atomic uint64_t answered[KEYS]; /* the greatest value that a SET was answered for */
+static _Atomic uint64_t next_value = 1000000000;
+static _Atomic uint64_t added;
+static struct rig *rig;
+
+struct client {
+	uint32_t id;
+	struct rig_conn *c;
+	struct rng r;
+	uint64_t gets, sets;
+};
+
+/* Sends one command and turns its own worker until the reply is complete. */
+static const char *ask(struct client *x, const char *line, size_t replies)
+{
+	struct rig_conn *c = x->c;
+
+	c->out_len = 0;
+	rig_feed(c, line, strlen(line));
+	for (;;) {
+		size_t lines = 0;
+
+		for (size_t i = 0; i < c->out_len; i++)
+			lines += c->out[i] == '\n';
+		if (lines >= replies)
+			break;
+		(void)rig_turn_one(rig, x->id);
+	}
+	c->out[c->out_len] = '\0';
+	return (const char *)c->out;
+}
+
+static void raise_to(_Atomic uint64_t *max, uint64_t v)
+{
+	uint64_t was = atomic_load(max);
+
+	while (was < v && !atomic_compare_exchange_weak(max, &was, v))
+		;
+}
+
+/* Values are drawn by one counter and written only if they are greater, so a key only grows. */
+static void set_greater(struct client *x, uint32_t key)
+{
+	uint64_t v = atomic_fetch_add(&next_value, 1);
+	char line[256];
+	const char *got;
+
+	snprintf(line, sizeof(line), "watch v%u\r\nget v%u\r\n", key, key);
+	got = ask(x, line, 3);
+	got = strchr(got, '\n') + 1;
+	if (got[0] == '$' && got[1] != '-' && strtoull(strchr(got, '\n') + 1, NULL, 10) >= v)
+		return;
+	snprintf(line, sizeof(line), "multi\r\nset v%u %llu\r\nexec\r\n", key,
+		(unsigned long long)v);
+	got = ask(x, line, 3);
+	if (strstr(got, "*1") != NULL) {
+		raise_to(&answered[key], v);
+		x->sets++;
+	}
+}
+
+static void get(struct client *x, uint32_t key)
+{
+	uint64_t least = atomic_load(&answered[key]), v;
+	char line[64];
+	const char *got;
+
+	snprintf(line, sizeof(line), "get v%u\r\n", key);
+	got = ask(x, line, 2);
+	v = strtoull(strchr(got, '\n') + 1, NULL, 10);
+	if (v < least) {
+		fprintf(stderr, "thread %u, key %u: %llu, but %llu was answered before\n", x->id,
+			key, (unsigned long long)v, (unsigned long long)least);
+		abort();
+	}
+	x->gets++;
+}
+
+static void *run(void *arg)
+{
+	struct client *x = arg;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		uint32_t key = (uint32_t)rng_below(&x->r, KEYS);
+
+		switch (rng_below(&x->r, 8)) {
+		case 0:
+			set_greater(x, key);
+			break;
+		case 1:
+			(void)ask(x, "incr n\r\n", 1);
+			(void)ask(x, "append log x\r\n", 1);
+			atomic_fetch_add(&added, 1);
+			break;
+		default:
+			get(x, key);
+		}
+	}
+	/* Its worker goes on for the sake of the others' leases. */
+	for (int i = 0; i < 100; i++)
+		(void)rig_turn_one(rig, x->id);
+	return NULL;
+}
+
+int main(void)
+{
+	struct rig_params p = {.workers = THREADS, .cache_bytes = 8 << 20, .ns = NS_VOLATILE};
+	struct client x[THREADS];
+	pthread_t threads[THREADS];
+	uint64_t seed = test_seed(), gets = 0, sets = 0;
+	char want[32], *got;
+
+	log_set_level(LOG_ERROR);
+	rig = rig_open(&p);
+	for (uint32_t i = 0; i < THREADS; i++) {
+		x[i] = (struct client){.id = i, .c = rig_connect(rig, i)};
+		rng_seed(&x[i].r, seed + i);
+	}
+	for (uint32_t k = 0; k < KEYS; k++) {
+		char line[32];
+
+		snprintf(line, sizeof(line), "set v%u 1\r\n", k);
+		(void)ask(&x[0], line, 1);
+		atomic_store(&answered[k], 1);
+	}
+	for (uint32_t i = 0; i < THREADS; i++)
+		if (pthread_create(&threads[i], NULL, run, &x[i]) != 0)
+			abort();
+	for (uint32_t i = 0; i < THREADS; i++) {
+		(void)pthread_join(threads[i], NULL);
+		gets += x[i].gets;
+		sets += x[i].sets;
+	}
+	got = rig_ask(x[0].c, "get n");
+	snprintf(want, sizeof(want), "%llu\r\n", (unsigned long long)atomic_load(&added));
+	if (strcmp(strchr(got, '\n') + 1, want) != 0) {
+		fprintf(stderr, "INCR: %s, not %s", strchr(got, '\n') + 1, want);
+		abort();
+	}
+	free(got);
+	got = rig_ask(x[1].c, "strlen log");
+	if (strcmp(got + 1, want) != 0) {
+		fprintf(stderr, "APPEND: %s, not %s", got + 1, want);
+		abort();
+	}
+	free(got);
+	printf("%llu reads, %llu writes, %llu increments\n", (unsigned long long)gets,
+		(unsigned long long)sets, (unsigned long long)atomic_load(&added));
+	for (uint32_t i = 0; i < THREADS; i++)
+		rig_disconnect(x[i].c);
+	rig_close(rig);
+	return 0;
+}
