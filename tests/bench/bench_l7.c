@@ -263,7 +263,6 @@ static void node_init(uint32_t id)
 		.max_timewaits = 32768,
 		.max_segs = 131072,
 		.time_wait_ms = 1000,
-		.delack_ms = 1,
 		.port_lo = 1024,
 		.port_hi = 65535,
 		.cookie_level = 4096,
@@ -273,8 +272,8 @@ static void node_init(uint32_t id)
 	n->out_n = 0;
 	n->hdr = pool("h", id, 4095, RTE_PKTMBUF_HEADROOM + 384);
 	n->ref = pool("r", id, 4095, 0);
-	n->data = pool("d", id, id == BACKEND ? 4095 : 1535, RTE_PKTMBUF_HEADROOM + 2048);
-	n->rx = pool("x", id, 3071, RTE_PKTMBUF_HEADROOM + 1600);
+	n->data = pool("d", id, id == CLIENT ? 1535 : 5119, RTE_PKTMBUF_HEADROOM + 2048);
+	n->rx = pool("x", id, id == WEIR ? 6143 : 2047, RTE_PKTMBUF_HEADROOM + 1600);
 	if (id == WEIR)
 		return;
 	c.header_pool = n->hdr;
