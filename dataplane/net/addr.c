@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "dataplane/base/text.h"
+
 /* The bits of 32-bit word i (network order) that a prefix of len bits covers. */
 static uint32_t word_mask(uint32_t len, uint32_t i)
 {
@@ -95,10 +97,16 @@ int ip_prefix_parse(const char *text, struct ip_prefix *out)
 
 const char *ip_addr_format(const struct ip_addr *a, char *out)
 {
-	if (ip_addr_is4(a))
-		inet_ntop(AF_INET, &a->w[3], out, IP_ADDR_TEXT_MAX);
-	else
+	uint32_t n = 0;
+
+	if (!ip_addr_is4(a)) {
 		inet_ntop(AF_INET6, a, out, IP_ADDR_TEXT_MAX);
+		return out;
+	}
+	for (int i = 12; i < 16; i++) {
+		n += text_u32(out + n, a->b[i]);
+		out[n++] = i < 15 ? '.' : '\0';
+	}
 	return out;
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dataplane/base/text.h"
 #include "lb/l7/route/route_pvt.h"
 
 /* "192.0.2.1", "192.0.2.1:80", "[2001:db8::1]:80", "2001:db8::1", each perhaps in quotes. */
@@ -183,21 +184,23 @@ static bool host_and_port(struct http_stream *s, const struct http_exchange *x, 
 	if (!text)
 		return false;
 	memcpy(text, x->original_host.at, n);
-	if (s->req.port)
-		n += (uint32_t)snprintf(text + n, 8, ":%u", s->req.port);
+	if (s->req.port) {
+		text[n++] = ':';
+		n += text_u32(text + n, s->req.port);
+	}
 	*out = (struct span){text, n};
 	return true;
 }
 
 static bool x_forwarded(struct http_stream *s, const struct http_exchange *x, struct span host)
 {
-	char text[IP_ADDR_TEXT_MAX], port[8];
+	char text[IP_ADDR_TEXT_MAX], port[TEXT_U32_MAX];
 	struct span p;
 
 	ip_addr_format(&x->hop, text);
 	if (!set_list(s, HTTP_FIELD_X_FORWARDED_FOR, text, (int)strlen(text)) ||
 		!set_unless(s, x, HTTP_FIELD_X_FORWARDED_PROTO, s->req.scheme) ||
-		!copy(s, port, snprintf(port, sizeof(port), "%u", ntohs(s->local_port)), &p) ||
+		!copy(s, port, (int)text_u32(port, ntohs(s->local_port)), &p) ||
 		!set_unless(s, x, HTTP_FIELD_X_FORWARDED_PORT, p))
 		return false;
 	return host.len == 0 || set_unless(s, x, HTTP_FIELD_X_FORWARDED_HOST, host);

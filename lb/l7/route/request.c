@@ -350,20 +350,25 @@ static enum http_end rewrite_host(
 
 static enum http_end add_via(const struct http_site *site, struct http_stream *s)
 {
-	char text[LIMIT_NAME + 16], *copy;
-	int n;
+	uint32_t n = 0;
+	char *text;
 
 	if (site->via_name.len == 0)
 		return HTTP_END_OK;
-	n = s->req.version >= 20 ? snprintf(text, sizeof(text), "2 %.*s", (int)site->via_name.len,
-					   site->via_name.at)
-				 : snprintf(text, sizeof(text), "1.%u %.*s", s->req.version % 10u,
-					   (int)site->via_name.len, site->via_name.at);
-	copy = http_arena_alloc(&s->arena, (uint32_t)n);
-	if (!copy)
+	text = http_arena_alloc(&s->arena, site->via_name.len + 4);
+	if (!text)
 		return HTTP_END_NO_MEMORY;
-	memcpy(copy, text, (size_t)n);
-	return http_head_add(&s->req, HTTP_FIELD_VIA, (struct span){copy, (uint32_t)n}) == 0
+	if (s->req.version >= 20) {
+		text[n++] = '2';
+	} else {
+		text[n++] = '1';
+		text[n++] = '.';
+		text[n++] = (char)('0' + s->req.version % 10);
+	}
+	text[n++] = ' ';
+	memcpy(text + n, site->via_name.at, site->via_name.len);
+	n += site->via_name.len;
+	return http_head_add(&s->req, HTTP_FIELD_VIA, (struct span){text, n}) == 0
 		       ? HTTP_END_OK
 		       : HTTP_END_HEAD_TOO_LARGE;
 }
