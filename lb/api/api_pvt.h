@@ -19,6 +19,10 @@ extern const struct metric_set metrics_listener_backends;
 extern const struct metric_set metrics_tcp;   /* metrics_tcp.c */
 extern const struct metric_set metrics_store; /* metrics_store.c */
 extern const struct metric_set metrics_kvs;
+extern const struct metric_set metrics_http; /* metrics_http.c */
+extern const struct metric_set metrics_http_ends;
+extern const struct metric_set metrics_upstreams;
+extern const struct metric_set metrics_upstream_servers;
 
 /* "192.0.2.1:80", "[2001:db8::1]:80"; without a port when it is 0. */
 #define API_ENDPOINT_MAX (IP_ADDR_TEXT_MAX + 10)
