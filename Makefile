@@ -121,9 +121,9 @@ deps: ## install what the build and the tests need (root)
 check: deps ## install, build and run every test (root)
 	@scripts/check
 
-demo: deps ## bring up the demo on real traffic (root)
+demo: deps ## bring up the demo on real traffic (root); LOSS=1: over a wire that loses 1 %
 	@$(MAKE) --no-print-directory build
-	@scripts/demo run
+	@scripts/demo run $(if $(LOSS),--loss $(LOSS))
 
 asan: ## unit, model and packet tests under AddressSanitizer and UBSan
 	@scripts/check asan

@@ -5,9 +5,11 @@
 demo() { scripts/demo "$@"; }
 value() { demo status | sed -n "s/^$1=//p"; }
 request() {
-	ip netns exec "$(value client_netns)" curl -sS --fail --max-time 5 --noproxy '*' "$1"
+	ip netns exec "$(value client_netns)" curl -sS --fail --max-time 60 --noproxy '*' "$1"
 }
-ours() { ip netns list | grep -cE '^weir-(client|lb|b[123])\b'; }
+ours() { ip netns list | grep -cE '^weir-(client|wire|lb|b[123])\b'; }
+bulk() { request "$(value bulk_url)" | sha256sum | awk '{print $1}'; }
+lost() { ip netns exec weir-wire nft list ruleset | awk '{for (i = 1; i < NF; i++) if ($i == "packets") n += $(i + 1)} END {print n + 0}'; }
 
 if [ "$(demo status)" != "state=down" ]; then
 	skip "the demo" "one is running on this machine"
@@ -43,13 +45,26 @@ rm -f /run/weir-demo/*.pid
 check "down without its notes" demo down
 equal "no namespace is left" 0 "$(ours)"
 
+# A wire that loses.
+check "up with loss" demo up --loss 2
+equal "status says the loss" 2 "$(value loss)"
+check "a request over it" request "$(value tcp_url)"
+equal "a bulk transfer over it is whole" "$(value bulk_sha256)" "$(bulk)"
+at_least "segments were lost" 10 "$(lost)"
+check "down" demo down
+equal "no namespace is left" 0 "$(ours)"
+check_not "a loss that is none" demo up --loss x
+check_not "loss of more than half" demo up --loss 51
+
 # As `make demo` runs it: what happened is shown, and a signal cleans up.
-setsid scripts/demo run >"$TMP/run" 2>&1 </dev/null &
+setsid scripts/demo run --loss 1 >"$TMP/run" 2>&1 </dev/null &
 run=$!
 pids+=($run)
 shown() { grep -q 'Ctrl-C ends' "$TMP/run"; }
 check "run shows what happened" wait_for 60 shown
 check "every backend is in the table" grep -qE 'b1: [1-9][0-9]*  b2: [1-9][0-9]*  b3: [1-9]' "$TMP/run"
+check "a bulk transfer is whole, and its rate shown" grep -qE 'whole \(SHA-256 equal\), [1-9][0-9]* Mbit/s' "$TMP/run"
+check "and the segments that were lost" grep -qE 'with 1 % loss .* [1-9][0-9]* segments were lost' "$TMP/run"
 check "and the pings" grep -q '3 received' "$TMP/run"
 kill -TERM "$run"
 wait "$run"
