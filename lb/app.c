@@ -22,6 +22,7 @@
 #include "lb/app_pvt.h"
 #include "lb/health/view.h"
 #include "lb/kvs/kvs.h"
+#include "lb/l7/files/files.h"
 #include "lb/l7/log/log.h"
 #include "lb/l4/registry.h"
 #include "lb/l4/worker.h"
@@ -424,6 +425,7 @@ void app_destroy(struct app *app)
 			pipeline_destroy(app->pipes[i]);
 	/* Streams that ended with the workers have had their lines. */
 	http_log_destroy(app->log);
+	files_io_destroy(app->files);
 	app_store_close(app);
 	workers_destroy(app->workers, app->worker_cnt);
 	gen_free(app, app->retiring, app->cur);

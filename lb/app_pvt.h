@@ -33,6 +33,7 @@ struct app {
 	struct tls_tickets *tls_tickets;
 	uint64_t next_ticket_ns; /* time of the next key */
 	struct http_log *log;    /* NULL: none */
+	struct files_io *files;
 	uint32_t serial; /* makes names of DPDK objects unique when a process makes several */
 	uint32_t port_cnt, worker_cnt;
 	struct port ports[LIMIT_PORTS];

@@ -10,6 +10,7 @@
 #include "dataplane/base/time.h"
 #include "dataplane/eal/eal.h"
 #include "lb/app_pvt.h"
+#include "lb/l7/files/files.h"
 #include "lb/l7/http/http.h"
 #include "lb/l7/log/log.h"
 #include "lb/l7/policy/policy.h"
@@ -238,10 +239,13 @@ int app_http_start(struct app *app)
 
 	if (app->tcp && app->cfg->access_log != NULL)
 		rc = http_log_create(app->cfg->access_log, app->worker_cnt, &app->log);
+	if (app->tcp && rc == 0)
+		rc = files_io_create(app->worker_cnt, &app->files);
 	for (uint32_t i = 0; app->tcp && i < app->worker_cnt && rc == 0; i++) {
 		struct http_worker *w = l7_worker_http(app->l7[i]);
 
 		http_worker_set_log(w, http_log_worker(app->log, i));
+		http_worker_set_files(w, files_io_worker(app->files, i));
 		rc = http_policies_attach(http_worker_route(w));
 	}
 	return rc;

@@ -178,6 +178,7 @@ static void check_actions(struct check *c, const struct config_http_route *r, st
 		{"split", r->split_cnt > 0},
 		{"redirect", r->redirect != NULL},
 		{"respond", r->respond != NULL},
+		{"files", r->files != NULL},
 	};
 	const char *first = NULL;
 	bool bad = false;
@@ -192,7 +193,7 @@ static void check_actions(struct check *c, const struct config_http_route *r, st
 	}
 	if (!first && !bad)
 		diag_error(c->diag, t->mark,
-			"route without an action: upstream, split, redirect or respond");
+			"route without an action: upstream, split, redirect, respond or files");
 	for (uint32_t i = 0; i < r->target_cnt && !bad; i++)
 		check_upstream_name(c, "upstream", r->targets[i].upstream,
 			r->targets[i].upstream_idx,
@@ -209,7 +210,7 @@ static void check_actions(struct check *c, const struct config_http_route *r, st
 	if (r->cache && c->cfg->cache.memory_bytes == 0)
 		diag_error(c->diag, r->cache->mark,
 			"cache: there is no memory for it; give 'cache: {memory: ...}'");
-	if (r->mirror && (r->redirect || r->respond))
+	if (r->mirror && (r->redirect || r->respond || r->files))
 		diag_error(c->diag, r->mirror->mark, "mirror: nothing is sent to an upstream");
 }
 

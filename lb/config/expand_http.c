@@ -79,6 +79,8 @@ static enum http_route_kind route_kind(const struct config_http_route *rt)
 		return HTTP_ROUTE_REDIRECT;
 	if (rt->respond)
 		return HTTP_ROUTE_RESPOND;
+	if (rt->files)
+		return HTTP_ROUTE_FILES;
 	return HTTP_ROUTE_UPSTREAM;
 }
 

@@ -15,9 +15,12 @@
 #include "lb/l7/cache/hcache.h"
 #include "lb/l7/sites.h"
 #include "lb/l7/http/http_pvt.h"
+#include "lb/l7/files/files.h"
 #include "lb/l7/log/log.h"
 #include "lb/l7/http/proxy.h"
 #include "lb/l7/http/sub.h"
+
+#define FILES_POLL_NS (50 * NS_PER_US)
 
 _Static_assert(sizeof(struct head_chunk) == 512, "chunks are small");
 
@@ -136,6 +139,11 @@ void http_worker_set_log(struct http_worker *w, struct http_log_worker *log)
 	w->log = log;
 }
 
+void http_worker_set_files(struct http_worker *w, struct files_worker *files)
+{
+	w->files = files;
+}
+
 static struct span text_of(const char *s)
 {
 	return (struct span){s, (uint32_t)strlen(s)};
@@ -251,6 +259,7 @@ void http_worker_timers(struct http_worker *w, uint64_t now_ns)
 	http_loop_timers(&w->loop, now_ns);
 	(void)http_policies_poll(w->route, now_ns);
 	http_log_tick(w->log, now_ns);
+	files_worker_poll(w->files, now_ns);
 }
 
 bool http_worker_tasks(struct http_worker *w)
@@ -262,6 +271,9 @@ uint64_t http_worker_next_ns(const struct http_worker *w)
 {
 	uint64_t loop = http_loop_next_ns(&w->loop), log = http_log_next_ns(w->log);
 
+	/* What the threads for files have found is looked for, not announced. */
+	if (files_worker_busy(w->files) && loop > w->loop.now_ns + FILES_POLL_NS)
+		loop = w->loop.now_ns + FILES_POLL_NS;
 	return loop < log ? loop : log;
 }
 

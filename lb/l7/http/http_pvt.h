@@ -51,6 +51,7 @@ struct http_worker {
 	struct http_route_worker *route;
 	struct http_log_worker *log; /* NULL: none */
 	struct hcache_worker *cache; /* NULL: there is none */
+	struct files_worker *files;  /* NULL: no threads for files */
 	struct pool streams, slabs, chunks, proxies, subs;
 	bool draining;
 	uint64_t date_until_ns; /* the text is right until then */

@@ -379,6 +379,10 @@ enum http_end http_request_rewrite(struct http_route_worker *rw, struct http_str
 	const struct http_route *r = s->route;
 	enum http_end e;
 
+	/* Files are looked for by the path alone. */
+	if (r->kind == HTTP_ROUTE_FILES)
+		return r->rewrite ? rewrite_path(container_of(r, struct route_rule, r), rw, s, x)
+				  : HTTP_END_OK;
 	if (r->action != NULL && r->kind != HTTP_ROUTE_UPSTREAM)
 		return HTTP_END_OK;
 	/* The fields first: they may speak of the request as it came. */

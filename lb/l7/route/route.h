@@ -37,6 +37,7 @@ struct http_policy_chain;
 struct http_rewrite;
 struct http_edits;
 struct http_fixed;
+struct files_root;
 
 struct http_target {
 	uint32_t upstream; /* index in config.upstreams */
@@ -68,6 +69,7 @@ struct http_route {
 	uint64_t max_body; /* 0: no limit; the front counts, http_policies_request() sees lengths */
 	const struct http_policy_chain *policies; /* NULL: none */
 	struct hcache_route *cache;               /* NULL: answers are not kept */
+	struct files_root *files;                 /* HTTP_ROUTE_FILES */
 	/* Private to lb/l7/route. */
 	const struct http_rewrite *rewrite;
 	const struct http_edits *request_edits, *response_edits;

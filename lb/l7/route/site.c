@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lb/l7/cache/hcache.h"
+#include "lb/l7/files/files.h"
 #include "lb/l7/policy/policy_pvt.h"
 #include "lb/l7/route/path.h"
 #include "lb/l7/route/route_pvt.h"
@@ -251,6 +252,22 @@ static int make_fixed(struct builder *b, const struct config_http_route *c, stru
 	return rc;
 }
 
+static void free_files(void *root)
+{
+	files_root_unref(root);
+}
+
+static int make_files(struct builder *b, const struct config_http_route *c, struct route_rule *rule)
+{
+	char why[FILES_WHY];
+	int rc = files_root_create(c->files, b->in->worker_cnt, &rule->r.files, why);
+
+	if (rc != 0)
+		return fail(b, "files: %s", why);
+	rule->r.action = &http_action_files;
+	return own(b->site, rule->r.files, free_files);
+}
+
 static int make_targets(struct builder *b, const struct config_http_route *c, struct http_route *r)
 {
 	r->targets = arena_array(&b->site->arena, c->target_cnt, sizeof(*r->targets));
@@ -265,6 +282,14 @@ static int make_targets(struct builder *b, const struct config_http_route *c, st
 	r->sticky_by = c->sticky.by;
 	r->sticky_name = route_span(&b->site->arena, c->sticky.name);
 	return r->sticky_name.at ? 0 : -ENOMEM;
+}
+
+static int make_action(
+	struct builder *b, const struct config_http_route *c, struct route_rule *rule)
+{
+	if (c->kind == HTTP_ROUTE_UPSTREAM)
+		return make_targets(b, c, &rule->r);
+	return c->kind == HTTP_ROUTE_FILES ? make_files(b, c, rule) : make_fixed(b, c, rule);
 }
 
 static int make_rewrite(
@@ -520,8 +545,7 @@ static int make_route(struct builder *b, uint32_t i, const struct shared *shared
 		.max_body = c->policies.max_body};
 	rc = r->name ? make_match(b, &c->match, &rule->m) : -ENOMEM;
 	if (rc == 0)
-		rc = c->kind == HTTP_ROUTE_UPSTREAM ? make_targets(b, c, r)
-						    : make_fixed(b, c, rule);
+		rc = make_action(b, c, rule);
 	if (rc == 0 && c->rewrite)
 		rc = make_rewrite(b, c->rewrite, rule);
 	if (rc == 0)
