@@ -21,6 +21,8 @@ const struct metric_set *const api_metric_sets[] = {
 	&metrics_tcp,
 	&metrics_store,
 	&metrics_kvs,
+	&metrics_http_cache,
+	&metrics_cache_memory,
 };
 
 const uint32_t api_metric_set_cnt = ARRAY_SIZE(api_metric_sets);

@@ -23,6 +23,8 @@ extern const struct metric_set metrics_http; /* metrics_http.c */
 extern const struct metric_set metrics_http_ends;
 extern const struct metric_set metrics_upstreams;
 extern const struct metric_set metrics_upstream_servers;
+extern const struct metric_set metrics_http_cache; /* metrics_cache.c */
+extern const struct metric_set metrics_cache_memory;
 
 /* "192.0.2.1:80", "[2001:db8::1]:80"; without a port when it is 0. */
 #define API_ENDPOINT_MAX (IP_ADDR_TEXT_MAX + 10)
@@ -59,8 +61,10 @@ int api_post_plan(void *ctx, struct admin_call *c);  /* plan.c */
 int api_get_config(void *ctx, struct admin_call *c); /* config.c */
 int api_get_history(void *ctx, struct admin_call *c);
 int api_post_rollback(void *ctx, struct admin_call *c);
+int api_get_cache(void *ctx, struct admin_call *c); /* cache.c */
+int api_post_purge(void *ctx, struct admin_call *c);
 extern const struct admin_param api_backend_params[], api_weight_params[], api_flow_params[],
 	api_explain_params[], api_plan_params[], api_config_params[], api_rollback_params[],
-	api_capture_params[], api_capture_id_params[];
+	api_capture_params[], api_capture_id_params[], api_purge_params[];
 
 #endif

@@ -12,10 +12,12 @@
 #include "lb/ctl/ctl_pvt.h"
 
 static const char *const stat_words[] = {"process", "workers", "reasons", "ports", "services",
-	"backends", "health", "listeners", "listener_backends", "tcp", NULL};
+	"backends", "health", "listeners", "listener_backends", "tcp", "store", "kvs", "http",
+	"upstreams", "upstream_servers", "http_cache", "cache_memory", NULL};
 static const char *const shell_words[] = {"bash", NULL};
 static const char *const proto_words[] = {"tcp", "udp", NULL};
 static const char *const all_words[] = {"all", NULL};
+static const char *const purge_words[] = {"tag", "prefix", "regex", "all", NULL};
 
 const struct ctl_option ctl_options[] = {
 	{'s', "socket", "PATH", "control socket; $WEIR_SOCKET, or /run/weir.sock"},
@@ -78,6 +80,12 @@ const struct ctl_command ctl_commands[] = {
 		NULL, 2, 2, cmd_disable, NULL},
 	{"enable", "SERVICE BACKEND", "dl", "use a backend as the configuration says again", NULL,
 		2, 2, cmd_enable, NULL},
+	{"cache", "", "", "the HTTP cache: memory and counters", NULL, 0, 0, cmd_cache, NULL},
+	{"purge", "tag|prefix|regex|all [TEXT] [soft]", "", "take responses out of the HTTP cache",
+		"By a word of Surrogate-Key, by how the path begins, by an expression on "
+		"host/path?query, or all. With `soft` they become stale, and serve if the upstream "
+		"fails.",
+		1, 3, cmd_purge, purge_words},
 	{"overrides", "", "", "what drain, weight and disable said", NULL, 0, 0, cmd_overrides,
 		NULL},
 	{"plan", "FILE", "", "what a configuration would change",

@@ -53,6 +53,8 @@ int cmd_weight(struct ctl *c, char **argv, int argc);
 int cmd_enable(struct ctl *c, char **argv, int argc);
 int cmd_disable(struct ctl *c, char **argv, int argc);
 int cmd_reload(struct ctl *c, char **argv, int argc);
+int cmd_cache(struct ctl *c, char **argv, int argc);
+int cmd_purge(struct ctl *c, char **argv, int argc);
 int cmd_stop(struct ctl *c, char **argv, int argc);
 int cmd_plan(struct ctl *c, char **argv, int argc); /* cmd_plan.c */
 int cmd_history(struct ctl *c, char **argv, int argc);

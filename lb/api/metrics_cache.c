@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The HTTP cache: what each worker did, and its memory. */
+#include <stdio.h>
+
+#include "lb/api/api_pvt.h"
+#include "lb/l7/cache/hcache.h"
+#include "lb/l7/http/http.h"
+
+#define COUNTER(type_, name_, text)                                  \
+	{                                                            \
+		.key = #name_, .help = text, .type = METRIC_COUNTER, \
+		.offset = offsetof(type_, name_)                     \
+	}
+
+static const struct metric_row hcache_rows[] = {
+	METRIC_G(struct hcache_stats, fetches, "Requests of the cache to upstreams under way"),
+	METRIC_G(struct hcache_stats, waiting, "Requests that wait for the fetch of another"),
+#define C(name, text) COUNTER(struct hcache_stats, name, text),
+	HCACHE_COUNTERS(C)
+#undef C
+};
+
+static void each_hcache(void *ctx, struct metric_sink *sink)
+{
+	const struct app *app = ctx;
+
+	for (uint32_t i = 0; app->hcache != NULL && i < app->worker_cnt; i++) {
+		char worker[12];
+		const char *labels[] = {worker};
+
+		snprintf(worker, sizeof(worker), "%u", i);
+		metric_add(sink, labels,
+			hcache_worker_stats(http_worker_cache(l7_worker_http(app->l7[i]))));
+	}
+}
+
+const struct metric_set metrics_http_cache = {
+	.name = "http_cache",
+	.prefix = "weir_http_cache_",
+	.labels = {"worker"},
+	.rows = hcache_rows,
+	.row_cnt = ARRAY_SIZE(hcache_rows),
+	.sample_size = sizeof(struct hcache_stats),
+	.each = each_hcache,
+};
+
+struct memory_sample {
+	struct cache_usage u;
+	uint64_t bytes, purges;
+};
+
+#define U(name_, text)                                             \
+	{                                                          \
+		.key = #name_, .help = text, .type = METRIC_GAUGE, \
+		.offset = offsetof(struct memory_sample, u.name_)  \
+	}
+
+static const struct metric_row memory_rows[] = {
+	METRIC_G(struct memory_sample, bytes, "Memory for responses"),
+	U(segments, "Segments of it"),
+	U(free, "Segments that are free"),
+	U(limbo, "Segments that wait until no worker reads them"),
+	U(pinned, "Segments held back by transmissions"),
+	U(items, "Items, extents included"),
+	U(item_bytes, "Bytes of them"),
+	METRIC_C(struct memory_sample, purges, "Purges by tag, part of the URL or of everything"),
+};
+
+static void each_memory(void *ctx, struct metric_sink *sink)
+{
+	const struct app *app = ctx;
+	static const char *const labels[] = {"http"};
+	struct memory_sample s = {0};
+
+	if (app->hcache == NULL)
+		return;
+	cache_usage(hcache_cache(app->hcache), &s.u);
+	s.bytes = s.u.segments * s.u.segment_bytes;
+	s.purges = purge_count(hcache_purge(app->hcache));
+	metric_add(sink, labels, &s);
+}
+
+const struct metric_set metrics_cache_memory = {
+	.name = "cache_memory",
+	.prefix = "weir_cache_",
+	.labels = {"cache"},
+	.rows = memory_rows,
+	.row_cnt = ARRAY_SIZE(memory_rows),
+	.sample_size = sizeof(struct memory_sample),
+	.each = each_memory,
+};

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The HTTP cache. */
+#include <string.h>
+
+#include "lb/ctl/ctl_pvt.h"
+
+static void print_cache(struct ctl *c, const json_t *b)
+{
+	static const struct ctl_column memory[] = {{"bytes", "MEMORY", CTL_SI},
+		{"items", "ITEMS", CTL_SI}, {"item_bytes", "IN ITEMS", CTL_SI},
+		{"segments", "SEGMENTS", CTL_NUMBER}, {"free", "FREE", CTL_NUMBER},
+		{"limbo", "LIMBO", CTL_NUMBER}, {"pinned", "PINNED", CTL_NUMBER},
+		{"purges", "PURGES", CTL_NUMBER}};
+	static const struct ctl_column workers[] = {{"worker", "WORKER", CTL_TEXT},
+		{"hits", "HITS", CTL_SI}, {"stale", "STALE", CTL_SI}, {"misses", "MISSES", CTL_SI},
+		{"collapsed", "COLLAPSED", CTL_SI}, {"revalidated", "CONFIRMED", CTL_SI},
+		{"passes", "PASSED", CTL_SI}, {"bypasses", "BYPASSED", CTL_SI},
+		{"stored", "STORED", CTL_SI}, {"fetch_failures", "FAILED", CTL_SI},
+		{"bytes_hit", "BYTES SENT", CTL_SI}, {"bytes_fetched", "BYTES FETCHED", CTL_SI}};
+
+	if (!json_is_true(json_object_get(b, "enabled"))) {
+		fputs("There is no HTTP cache.\n", c->out);
+		return;
+	}
+	ctl_table(c, json_object_get(b, "memory"), memory, ARRAY_SIZE(memory));
+	fputc('\n', c->out);
+	ctl_table(c, json_object_get(b, "workers"), workers, ARRAY_SIZE(workers));
+}
+
+int cmd_cache(struct ctl *c, char **argv, int argc)
+{
+	(void)argv;
+	(void)argc;
+	return ctl_show(c, "GET", "/v1/cache", NULL, print_cache);
+}
+
+static void print_purge(struct ctl *c, const json_t *b)
+{
+	(void)b;
+	fputs("Done, for all workers.\n", c->out);
+}
+
+int cmd_purge(struct ctl *c, char **argv, int argc)
+{
+	bool all = strcmp(argv[0], "all") == 0;
+	bool soft = argc > 1 && strcmp(argv[argc - 1], "soft") == 0 && argc == (all ? 2 : 3);
+	int texts = argc - 1 - (soft ? 1 : 0);
+	json_t *in;
+
+	if (strcmp(argv[0], "tag") != 0 && strcmp(argv[0], "prefix") != 0 &&
+		strcmp(argv[0], "regex") != 0 && !all)
+		return ctl_usage("purge: '%s' is none of tag, prefix, regex and all", argv[0]);
+	if (texts != (all ? 0 : 1))
+		return ctl_usage("purge: usage: weirctl purge tag|prefix|regex TEXT [soft], or "
+				 "weirctl purge all [soft]");
+	in = json_object();
+	json_object_set_new(in, argv[0], all ? json_true() : json_string(argv[1]));
+	json_object_set_new(in, "soft", json_boolean(soft));
+	return ctl_show(c, "POST", "/v1/cache/purge", in, print_purge);
+}

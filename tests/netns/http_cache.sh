@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The HTTP cache with curl in front and a Python origin behind, on two workers: misses, hits, a burst
+# that is collapsed, validation, failure, purges by PURGE and by weirctl, bodies from memory.
+#
+#   c eth0 ------ p0 [ lb ] p1 ------ sw ------ eth0 b1 b2 b3
+source "$(dirname "$0")/lib.sh"
+topo_two_arm
+export WORKERS=2
+background b1 "$TMP/origin.log" $PYTHON "$HELPERS/cache_origin.py" 8000 "$TMP/fail"
+wait_for 5 port_open b1 8000 || die "origin" "$(cat "$TMP/origin.log")"
+config() {
+	head_two_arm
+	cat <<-CONF
+		cache: 64MiB
+		upstreams:
+		  origin: {backends: ["198.51.100.11:8000"], outliers: {failures: 0}}
+		listeners:
+		  - {name: edge, bind: ["203.0.113.80:80"], action: http, site: edge}
+		sites:
+		  edge: {routes: [{upstream: origin, cache: {purge_token: s3cret}}]}
+	CONF
+}
+config >"$TMP/weir.yaml"
+weir_start
+url=http://203.0.113.80
+fetch() { ns c curl -sS --noproxy '*' --max-time 20 "$@"; }
+said() { fetch -D - -o /dev/null "$@" | tr -d '\r' | sed -n 's/^cache-status: //Ip'; } # Cache-Status
+body() { fetch "$@"; }
+count() { fetch "$url/count$1"; } # requests that the origin saw
+ctl() { "${WEIRCTL:-${WEIR%/*}/weirctl}" -s "$SOCK" "$@"; }
+
+equal "a miss is fetched and stored" "weir; fwd=uri-miss; fwd-status=200; stored" "$(said $url/x/60)"
+check "then it is a hit" grep -q '^weir; hit; ttl=' <(said $url/x/60)
+equal "with the same body" "answer 1" "$(body $url/x/60)"
+equal "the origin was asked once" 1 "$(count /x/60)"
+
+for i in $(seq 30); do fetch "$url/slow/60" -o "$TMP/burst.$i" & burst[i]=$!; done
+for i in $(seq 30); do wait "${burst[i]}"; done
+equal "thirty clients of one cold object" "30 answer 1" "$(cat "$TMP"/burst.* | sort | uniq -c | xargs)"
+equal "one request to the origin" 1 "$(count /slow/60)"
+
+check "stored stale at once" said $url/v/0
+equal "it is confirmed by the origin" "weir; fwd=stale; fwd-status=304" "$(said $url/v/0)"
+
+check "an answer before the failure" said $url/down/0
+touch "$TMP/fail"
+equal "stale serves in the failure" "weir; fwd=stale; fwd-status=503; detail=stale-if-error" "$(said $url/down/0)"
+rm "$TMP/fail"
+
+check "tagged" said $url/t/60/red/blue
+check "tagged too" said $url/u/60/blue
+equal "PURGE without the token" 403 "$(fetch -o /dev/null -w '%{http_code}' -X PURGE $url/t/60/red/blue)"
+equal "PURGE by tag" 200 "$(fetch -o /dev/null -w '%{http_code}' -X PURGE -H 'Purge-Token: s3cret' -H 'Surrogate-Key: red' $url/)"
+equal "what has the tag is gone" "weir; fwd=uri-miss; fwd-status=200; stored" "$(said $url/t/60/red/blue)"
+check "the rest is there" grep -q '^weir; hit' <(said $url/u/60/blue)
+check "weirctl purge prefix" ctl purge prefix /u/
+equal "gone by its prefix" "weir; fwd=uri-miss; fwd-status=200; stored" "$(said $url/u/60/blue)"
+check "the rest is there" grep -q '^weir; hit' <(said $url/t/60/red/blue)
+check "a POST" fetch -d x $url/t/60/red/blue
+equal "invalidates its URL" "weir; fwd=uri-miss; fwd-status=200; stored" "$(said $url/t/60/red/blue)"
+check "weirctl cache" grep -q HITS <(ctl cache)
+check "statistics" grep -q hits <(ctl -o json stats http_cache)
+
+for size in 1000 70000 3000000; do
+	want=$($PYTHON -c "import sys; n = $size; sys.stdout.write(('0123456789abcdef' * (n // 16 + 1))[:n])" | md5sum)
+	equal "$size bytes, fetched" "$want" "$(body $url/blob/$size | md5sum)"
+	equal "$size bytes, from memory" "$want" "$(body $url/blob/$size | md5sum)"
+	equal "asked once" 1 "$(count /blob/$size)"
+done
+equal "a range of it" "cdef0123" "$(body -r 65548-65555 $url/blob/70000)"
+equal "parallel readers" "40 $($PYTHON -c "print('0123456789abcdef' * 4375, end='')" | md5sum)" \
+	"$(seq 40 | ns c xargs -P 8 -I{} sh -c "curl -sS --noproxy '*' $url/blob/70000 | md5sum" | sort | uniq -c | sed 's/^ *//')"
+ledger_check
+finish
