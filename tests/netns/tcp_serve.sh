@@ -39,6 +39,19 @@ check "shut window" tcp slow 192.0.2.80 7 6000000
 check "ping a listener's address, IPv4" ns c ping -c 2 -i 0.2 -W 2 192.0.2.80
 check "ping a listener's address, IPv6" ns c ping -c 2 -i 0.2 -W 2 2001:db8:1::80
 
+refused() { # ADDRESS: a port that nobody serves is answered at once
+	ns c $PYTHON -c '
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], 4711), timeout=5)
+    raise SystemExit("it is open")
+except ConnectionRefusedError:
+    pass' "$1"
+}
+check "closed port of a listener's address, IPv4" refused 192.0.2.80
+check "closed port of a listener's address, IPv6" refused 2001:db8:1::80
+check "closed port of the port's own address" refused 192.0.2.1
+
 for kind in v1 v1-unknown v2 v2-tlv v2-local v1-pieces v2-pieces; do
 	equal "PROXY protocol, $kind" hello "$(tcp named 192.0.2.80 22 $kind 10.0.0.1 10.0.0.2 hello)"
 	equal "PROXY protocol, $kind, IPv6" hello "$(tcp named 192.0.2.80 22 $kind 2001:db8::1 2001:db8::2 hello)"
@@ -77,6 +90,9 @@ equal "tcp: no bad checksum" 0 "$(ask_tcp 'd["counters"]["bad_checksum"]')"
 background c "$TMP/hold.log" $PYTHON "$HELPERS/tcp_client.py" hold 192.0.2.80 7 3
 hold=$!
 sleep 0.5
+before=$(ask listeners listeners.listener=echo.bytes_in)
+more() { [ "$(ask listeners listeners.listener=echo.bytes_in)" -gt "$before" ]; }
+check "listeners: bytes of a connection that lives" wait_for 5 more
 equal "tcp: the held connection" ESTABLISHED "$(ask_tcp 'd["connections"][0]["state"].upper()')"
 config '"192.0.2.81:7", "192.0.2.1:7"' >"$TMP/weir.yaml"
 check "reload" weir_reload
