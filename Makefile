@@ -93,7 +93,7 @@ $(O)/flags: FORCE
 FORCE:
 
 # Programs of tests/support/route_world.h answer streams in place of the fronts.
-ROUTE_BIN := $(filter $(O)/tests/unit/route/% $(O)/tests/model/model_http_%,$(UNIT_BIN)) \
+ROUTE_BIN := $(O)/tests/bench/bench_route $(filter $(O)/tests/unit/route/% $(O)/tests/model/model_http_%,$(UNIT_BIN)) \
 	$(filter $(O)/tests/fuzz/fuzz_http_route%,$(FUZZ_BIN))
 $(ROUTE_BIN): LDFLAGS += -Wl,-z,muldefs
 

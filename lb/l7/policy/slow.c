@@ -61,7 +61,7 @@ static uint32_t serve(struct slow_worker *w)
 	return n;
 }
 
-static void sleep_until_asked(void)
+static COLD void sleep_until_asked(void)
 {
 	struct timespec ts = {.tv_nsec = WAIT_MS * 1000000L};
 	bool idle;
@@ -155,7 +155,7 @@ static int add(struct slow_worker *w)
 	return rc;
 }
 
-static void take_away(struct slow_worker *w)
+static COLD void take_away(struct slow_worker *w)
 {
 	bool last;
 

@@ -133,26 +133,30 @@ void forwarded_client(const struct http_site *site, struct http_stream *s, struc
 
 /* ---- what backends are told ---- */
 
-static bool set_list(struct http_stream *s, enum http_field_id id, const char *more, int len)
+/* One more member at the end of a list. */
+static bool set_list(struct http_stream *s, enum http_field_id id, const char *more, size_t len)
 {
 	uint32_t need = (uint32_t)len;
 	struct http_list_iter it = {0};
+	const struct http_field *f = http_head_get(&s->req, id, NULL);
 	struct span m;
 	char *text, *p;
 
-	while (http_head_list_next(&s->req, id, &it, &m))
+	while (f && http_head_list_next(&s->req, id, &it, &m))
 		need += m.len + 2;
 	text = p = http_arena_alloc(&s->arena, need);
 	if (!text)
 		return false;
 	memset(&it, 0, sizeof(it));
-	while (http_head_list_next(&s->req, id, &it, &m)) {
+	while (f && http_head_list_next(&s->req, id, &it, &m)) {
 		memcpy(p, m.at, m.len);
 		p += m.len;
 		*p++ = ',';
 		*p++ = ' ';
 	}
-	memcpy(p, more, (size_t)len);
+	memcpy(p, more, len);
+	if (!f)
+		return http_head_add(&s->req, id, (struct span){text, need}) == 0;
 	return http_head_set(&s->req, id, (struct span){text, need}) == 0;
 }
 
@@ -165,43 +169,34 @@ static bool set_unless(struct http_stream *s, const struct http_exchange *x, enu
 	return http_head_set(&s->req, id, value) == 0;
 }
 
-static bool copy(struct http_stream *s, const char *text, int len, struct span *out)
-{
-	char *p = http_arena_alloc(&s->arena, (uint32_t)len);
-
-	if (!p)
-		return false;
-	memcpy(p, text, (size_t)len);
-	*out = (struct span){p, (uint32_t)len};
-	return true;
-}
-
 static bool host_and_port(struct http_stream *s, const struct http_exchange *x, struct span *out)
 {
-	char *text = http_arena_alloc(&s->arena, x->original_host.len + 8);
 	uint32_t n = x->original_host.len;
+	char *text;
 
+	*out = x->original_host;
+	if (s->req.port == 0 || n == 0)
+		return true;
+	text = http_arena_alloc(&s->arena, n + 8);
 	if (!text)
 		return false;
 	memcpy(text, x->original_host.at, n);
-	if (s->req.port) {
-		text[n++] = ':';
-		n += text_u32(text + n, s->req.port);
-	}
-	*out = (struct span){text, n};
+	text[n] = ':';
+	*out = (struct span){text, n + 1 + text_u32(text + n + 1, s->req.port)};
 	return true;
 }
 
 static bool x_forwarded(struct http_stream *s, const struct http_exchange *x, struct span host)
 {
-	char text[IP_ADDR_TEXT_MAX], port[TEXT_U32_MAX];
-	struct span p;
+	char text[IP_ADDR_TEXT_MAX];
+	char *port = http_arena_alloc(&s->arena, 8);
 
 	ip_addr_format(&x->hop, text);
-	if (!set_list(s, HTTP_FIELD_X_FORWARDED_FOR, text, (int)strlen(text)) ||
-		!set_unless(s, x, HTTP_FIELD_X_FORWARDED_PROTO, s->req.scheme) ||
-		!copy(s, port, (int)text_u32(port, ntohs(s->local_port)), &p) ||
-		!set_unless(s, x, HTTP_FIELD_X_FORWARDED_PORT, p))
+	if (!port || !set_list(s, HTTP_FIELD_X_FORWARDED_FOR, text, strlen(text)) ||
+		!set_unless(s, x, HTTP_FIELD_X_FORWARDED_PROTO, s->req.scheme))
+		return false;
+	if (!set_unless(s, x, HTTP_FIELD_X_FORWARDED_PORT,
+		    (struct span){port, text_u32(port, ntohs(s->local_port))}))
 		return false;
 	return host.len == 0 || set_unless(s, x, HTTP_FIELD_X_FORWARDED_HOST, host);
 }
@@ -228,7 +223,7 @@ static bool rfc7239(struct http_stream *s, const struct http_exchange *x, struct
 	if (host.len > 0)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, ";host=\"%.*s\"", (int)host.len,
 			host.at);
-	return set_list(s, HTTP_FIELD_FORWARDED, text, n);
+	return set_list(s, HTTP_FIELD_FORWARDED, text, (size_t)n);
 }
 
 enum http_end forwarded_fields(
@@ -236,7 +231,7 @@ enum http_end forwarded_fields(
 {
 	enum http_forward f = site->forward;
 	struct span host = {"", 0};
-	bool ok = x->original_host.len == 0 || host_and_port(s, x, &host);
+	bool ok = f == HTTP_FORWARD_NONE || host_and_port(s, x, &host);
 
 	/* The notation that is not believed is not passed on. */
 	if (f == HTTP_FORWARD_RFC7239)

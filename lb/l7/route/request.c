@@ -350,27 +350,11 @@ static enum http_end rewrite_host(
 
 static enum http_end add_via(const struct http_site *site, struct http_stream *s)
 {
-	uint32_t n = 0;
-	char *text;
+	uint32_t v = s->req.version >= 20 ? 2 : s->req.version == 10 ? 0 : 1;
 
-	if (site->via_name.len == 0)
+	if (site->via_name.len == 0 || http_head_add(&s->req, HTTP_FIELD_VIA, site->via[v]) == 0)
 		return HTTP_END_OK;
-	text = http_arena_alloc(&s->arena, site->via_name.len + 4);
-	if (!text)
-		return HTTP_END_NO_MEMORY;
-	if (s->req.version >= 20) {
-		text[n++] = '2';
-	} else {
-		text[n++] = '1';
-		text[n++] = '.';
-		text[n++] = (char)('0' + s->req.version % 10);
-	}
-	text[n++] = ' ';
-	memcpy(text + n, site->via_name.at, site->via_name.len);
-	n += site->via_name.len;
-	return http_head_add(&s->req, HTTP_FIELD_VIA, (struct span){text, n}) == 0
-		       ? HTTP_END_OK
-		       : HTTP_END_HEAD_TOO_LARGE;
+	return HTTP_END_HEAD_TOO_LARGE;
 }
 
 enum http_end http_request_rewrite(struct http_route_worker *rw, struct http_stream *s)

@@ -130,7 +130,7 @@ struct http_site {
 	enum http_forward forward;
 	enum http_underscores underscores;
 	enum http_server_header server;
-	struct span via_name;
+	struct span via_name, via[3]; /* what is added to a request of HTTP/1.0, 1.1 and 2 */
 	uint32_t via_max;
 	struct error_page *pages;
 	uint32_t page_cnt;

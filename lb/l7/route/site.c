@@ -582,6 +582,21 @@ static int make_pages(struct builder *b)
 	return site->pages ? 0 : -ENOMEM;
 }
 
+static int make_via(struct http_site *site, const char *name)
+{
+	static const char *const versions[] = {"1.0", "1.1", "2"};
+	char text[LIMIT_NAME + 8];
+
+	for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
+		snprintf(text, sizeof(text), "%s %s", versions[i], name);
+		site->via[i] = route_span(&site->arena, text);
+		if (!site->via[i].at)
+			return -ENOMEM;
+	}
+	site->via_name = route_span(&site->arena, name);
+	return site->via_name.at ? 0 : -ENOMEM;
+}
+
 static int make_settings(struct builder *b)
 {
 	const struct config_site *c = b->in->site;
@@ -595,7 +610,6 @@ static int make_settings(struct builder *b)
 	site->forward = c->forwarded.send;
 	site->underscores = c->underscores;
 	site->server = c->server;
-	site->via_name = route_span(&site->arena, c->via.name);
 	site->via_max = c->via.max;
 	site->seed = (struct siphash_key){b->in->cfg->l4.hash_seed[0], b->in->cfg->l4.hash_seed[1]};
 	site->self_fixed = (struct http_fixed){.status = 204};
@@ -605,9 +619,9 @@ static int make_settings(struct builder *b)
 		.action = &http_action_fixed,
 		.mirror = HTTP_NO_UPSTREAM,
 		.fixed = &site->self_fixed};
-	return site->via_name.at ? make_prefixes(b, c->forwarded.trusted, c->forwarded.trusted_cnt,
-					   &site->trusted)
-				 : -ENOMEM;
+	if (make_via(site, c->via.name) != 0)
+		return -ENOMEM;
+	return make_prefixes(b, c->forwarded.trusted, c->forwarded.trusted_cnt, &site->trusted);
 }
 
 static int build(struct builder *b)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/base/text.h"
 #include "lb/config/suggest.h"
 #include "lb/l7/route/route.h"
 
@@ -232,11 +233,9 @@ struct scratch {
 	char text[IP_ADDR_TEXT_MAX];
 };
 
-static struct span number(struct scratch *sc, unsigned v)
+static struct span number(struct scratch *sc, uint32_t v)
 {
-	int n = snprintf(sc->text, sizeof(sc->text), "%u", v);
-
-	return (struct span){sc->text, (uint32_t)n};
+	return (struct span){sc->text, text_u32(sc->text, v)};
 }
 
 static struct span address(struct scratch *sc, const struct ip_addr *a)
