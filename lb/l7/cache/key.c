@@ -233,7 +233,7 @@ uint32_t key_primary(
 	for (uint32_t i = 0; i < conf->header_cnt; i++)
 		put_field(&o, req, conf->headers[i]);
 	for (uint32_t i = 0; i < conf->cookie_cnt; i++) {
-		struct span v;
+		struct span v = {0};
 		bool there = cookie(req, conf->cookies[i], &v);
 
 		put(&o, there ? "+" : "-", 1);
