@@ -22,6 +22,11 @@ for round in first second; do
 	equal "$round: status says up" up "$(value state)"
 	check "$round: a request over IPv4" request "$(value l4_url)"
 	check "$round: a request over IPv6" request "$(value l4_url6)"
+	check "$round: a request over HTTP" request "$(value http_url)"
+	check "$round: a request over HTTPS" ip netns exec "$(value client_netns)" curl -sS --fail --noproxy '*' \
+		--cacert "$(value https_ca)" "$(value https_url)"
+	check "$round: a cached answer" request "$(value cached_url)"
+	equal "$round: the store answers" PONG "$(ip netns exec "$(value client_netns)" redis-cli -h "$(value resp | cut -d: -f1)" ping)"
 	check "$round: the pid is a weir's" grep -q weir "/proc/$(value pid)/comm"
 	check "$round: the control socket answers" "$WEIR" counters -s "$(value admin_socket)"
 	check "$round: down" demo down
