@@ -29,6 +29,12 @@ void check_health(struct check *c, const struct config_service *s, struct config
 
 	if (s->health.type == HEALTH_NONE || schema_value(h, "type")->bad)
 		return;
+	if (s->health.type == HEALTH_HTTP) {
+		diag_error(c->diag, h->mark,
+			"health: backends of layer 4 services are not asked over HTTP; 'tcp' can "
+			"be");
+		return;
+	}
 	check_probe_port(c, s, t, h->mark);
 	if (s->health.timeout_ns > s->health.interval_ns && !schema_value(h, "timeout")->bad &&
 		!schema_value(h, "interval")->bad)

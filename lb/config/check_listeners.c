@@ -105,10 +105,28 @@ void check_local_addresses(
 	}
 }
 
+static bool good_text(const char *s)
+{
+	for (; *s; s++)
+		if (*s <= ' ' || *s >= 0x7f)
+			return false;
+	return true;
+}
+
+static bool good_target(const char *s)
+{
+	return *s == '/' && good_text(s);
+}
+
 void check_tcp_health(struct check *c, const struct config_health *h, struct config_tree *t)
 {
 	if (h->type == HEALTH_UDP && !schema_value(t, "type")->bad)
 		diag_error(c->diag, t->mark, "health: a TCP listener's backends do not speak udp");
+	if (h->type == HEALTH_HTTP && !schema_value(t, "path")->bad && !good_target(h->path))
+		diag_error(
+			c->diag, schema_mark(t, "path"), "path: begins with '/' and has no blanks");
+	if (h->type == HEALTH_HTTP && !schema_value(t, "host")->bad && !good_text(h->host))
+		diag_error(c->diag, schema_mark(t, "host"), "host: has no blanks");
 	if (h->type != HEALTH_NONE && h->timeout_ns > h->interval_ns &&
 		!schema_value(t, "timeout")->bad && !schema_value(t, "interval")->bad)
 		diag_error(

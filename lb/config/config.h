@@ -72,7 +72,7 @@ enum l4_all_down { L4_DOWN_DROP, L4_DOWN_REJECT, L4_DOWN_SPRAY }; /* spray: as i
 enum l4_removal { L4_REMOVE_GENTLE, L4_REMOVE_RESET };
 enum l4_hash { L4_HASH_TUPLE, L4_HASH_SOURCE };
 
-enum health_type { HEALTH_NONE, HEALTH_ICMP, HEALTH_TCP, HEALTH_UDP };
+enum health_type { HEALTH_NONE, HEALTH_ICMP, HEALTH_TCP, HEALTH_UDP, HEALTH_HTTP };
 
 struct config_health {
 	enum health_type type;
@@ -82,8 +82,11 @@ struct config_health {
 	uint32_t jitter_pct; /* 0-50 */
 	uint8_t *send;       /* UDP payload */
 	uint32_t send_len;
-	uint8_t *expect; /* prefix of the reply; empty: any reply */
+	uint8_t *expect; /* prefix of the reply, or part of the body; empty: any reply */
 	uint32_t expect_len;
+	/* Of HTTP. */
+	char method[16], path[256], host[128]; /* host empty: address and port */
+	uint16_t status_lo, status_hi;
 };
 
 struct config_sni {

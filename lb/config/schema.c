@@ -239,16 +239,18 @@ static const struct schema_enum health_words[] = {
 	{"icmp", HEALTH_ICMP, "echo request and reply"},
 	{"tcp", HEALTH_TCP, "SYN answered by SYN-ACK; the connection is never opened"},
 	{"udp", HEALTH_UDP, "payload sent and reply expected"},
+	{"http", HEALTH_HTTP,
+		"a request and its response; only of backends of listeners and upstreams"},
 	{NULL, 0, NULL},
 };
 
-#define PROBED (BIT(HEALTH_ICMP) | BIT(HEALTH_TCP) | BIT(HEALTH_UDP))
+#define PROBED (BIT(HEALTH_ICMP) | BIT(HEALTH_TCP) | BIT(HEALTH_UDP) | BIT(HEALTH_HTTP))
 
 static const struct schema_field health_fields[] = {
 	{"type", SCHEMA_ENUM, 0, SCHEMA_AT(config_health, type), .dflt = "none",
 		.words = health_words, .help = "Kind of probe."},
 	{"port", SCHEMA_UINT, 0, SCHEMA_AT(config_health, port), .min = 0, .max = UINT16_MAX,
-		.dflt = "0", .only = BIT(HEALTH_TCP) | BIT(HEALTH_UDP),
+		.dflt = "0", .only = BIT(HEALTH_TCP) | BIT(HEALTH_UDP) | BIT(HEALTH_HTTP),
 		.help = "Port to probe; 0: the backend's own."},
 	{"interval", SCHEMA_DURATION, 0, SCHEMA_AT(config_health, interval_ns), .min = 10 * MS,
 		.max = H, .dflt = "2s", .only = PROBED, .help = "Time from probe to probe."},
@@ -266,9 +268,19 @@ static const struct schema_field health_fields[] = {
 		.only = BIT(HEALTH_UDP), .help = "Payload: a text, or `hex:` and pairs of digits."},
 	{"expect", SCHEMA_BYTES, 0, SCHEMA_AT(config_health, expect),
 		.cnt_offset = offsetof(struct config_health, expect_len), .max = 1024,
-		.dflt = "\"\"", .only = BIT(HEALTH_UDP),
-		.help = "What the reply begins with, written like `send`; empty: any reply is "
-			"good."},
+		.dflt = "\"\"", .only = BIT(HEALTH_UDP) | BIT(HEALTH_HTTP),
+		.help = "What the reply begins with, or the response's body contains in its first "
+			"16 KiB; written like `send`. Empty: any is good."},
+	{"method", SCHEMA_NAME, 0, SCHEMA_AT(config_health, method), .dflt = "GET",
+		.only = BIT(HEALTH_HTTP), .help = "Method of the request."},
+	{"path", SCHEMA_STRING, 0, SCHEMA_AT(config_health, path), .dflt = "/",
+		.only = BIT(HEALTH_HTTP), .help = "Path and query of the request."},
+	{"host", SCHEMA_STRING, 0, SCHEMA_AT(config_health, host), .dflt = "\"\"",
+		.only = BIT(HEALTH_HTTP),
+		.help = "Host of the request; empty: the backend's address and port."},
+	{"status", SCHEMA_PORTS, 0, .offset = offsetof(struct config_health, status_lo),
+		.width = 2 * sizeof(uint16_t), .dflt = "200-399", .only = BIT(HEALTH_HTTP),
+		.help = "Status of a good response, or a range of them."},
 };
 
 const struct schema_map schema_health = {

@@ -394,6 +394,24 @@ bool health_input(struct health_engine *e, const struct pkt_meta *meta, const st
 	return true;
 }
 
+void health_answer(struct health_engine *e, uint32_t id, uint64_t attempt, enum health_result r,
+	uint64_t now_ns)
+{
+	const struct health_target *t;
+	struct probe *p;
+
+	if (id >= e->id_high)
+		return;
+	p = probe_at(e, id);
+	t = sync_probe(e, p, now_ns);
+	if (t == NULL || t->check.type != HEALTH_HTTP || p->secret != attempt)
+		return;
+	if (p->waiting)
+		finish(e, p, t, r, now_ns);
+	else
+		cnt_add(&p->cnt.late, 1);
+}
+
 void health_stats_read(const struct health_engine *e, uint32_t id, struct health_stats *out)
 {
 	const struct probe_counters *c;

@@ -88,6 +88,9 @@ struct health_conf {
 	/* Takes m: a whole IP packet with checksums, no Ethernet, to be encapsulated as t->mode
 	 * says and delivered to t->backend. Must not call back into the engine. */
 	void (*send)(void *ctx, const struct health_target *t, struct rte_mbuf *m);
+	/* Begin an exchange of type HTTP; its outcome comes by health_answer(), not inside this.
+	 * False: try again soon. NULL: there is nobody to do it. */
+	bool (*ask)(void *ctx, const struct health_target *t, uint64_t attempt);
 	void *ctx;
 };
 
@@ -116,6 +119,10 @@ uint64_t health_next_ns(const struct health_engine *e);
  * answer to a probe? If so it has been used and the caller ends it with REASON_HEALTH_REPLY; the
  * mbuf stays the caller's either way. */
 bool health_input(struct health_engine *e, const struct pkt_meta *meta, const struct rte_mbuf *m,
+	uint64_t now_ns);
+
+/* Worker: how the exchange of target id turned out; what comes late is counted as such. */
+void health_answer(struct health_engine *e, uint32_t id, uint64_t attempt, enum health_result r,
 	uint64_t now_ns);
 
 /* Control: the next event; false if there is none. */

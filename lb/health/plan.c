@@ -69,7 +69,10 @@ static bool same_all(const struct health_target *a, const struct health_target *
 	       x->interval_ns == y->interval_ns && x->timeout_ns == y->timeout_ns &&
 	       x->rise == y->rise && x->fall == y->fall && x->jitter_pct == y->jitter_pct &&
 	       same_bytes(x->send, x->send_len, y->send, y->send_len) &&
-	       same_bytes(x->expect, x->expect_len, y->expect, y->expect_len);
+	       same_bytes(x->expect, x->expect_len, y->expect, y->expect_len) &&
+	       strcmp(x->method, y->method) == 0 && strcmp(x->path, y->path) == 0 &&
+	       strcmp(x->host, y->host) == 0 && x->status_lo == y->status_lo &&
+	       x->status_hi == y->status_hi;
 }
 
 /* The slot of an equal candidate, or the free one where it belongs. */
@@ -110,8 +113,12 @@ static void describe(
 		t->check.port = direct && be->port != 0 ? be->port : s->port_lo;
 	}
 	if (t->check.type != HEALTH_UDP) {
-		t->check.send = t->check.expect = NULL;
-		t->check.send_len = t->check.expect_len = 0;
+		t->check.send = NULL;
+		t->check.send_len = 0;
+	}
+	if (t->check.type != HEALTH_UDP && t->check.type != HEALTH_HTTP) {
+		t->check.expect = NULL;
+		t->check.expect_len = 0;
 	}
 }
 

@@ -254,6 +254,23 @@ static bool draw_port(struct health_engine *e, struct probe *p, const struct hea
 	return false;
 }
 
+/* No packet of ours: somebody who speaks TCP asks. */
+static enum probe_sent ask(
+	struct health_engine *e, struct probe *p, const struct health_target *t, uint64_t now_ns)
+{
+	if (e->conf.ask == NULL)
+		return PROBE_NO_SOURCE;
+	probe_unlink(e, p);
+	p->proto = PROTO_TCP;
+	p->secret = draw(e);
+	if (!e->conf.ask(e->conf.ctx, t, p->secret))
+		return PROBE_NO_MBUF;
+	p->waiting = true;
+	wheel_arm(&e->wheel, &p->timer, now_ns + t->check.timeout_ns);
+	cnt_add(&p->cnt.sent, 1);
+	return PROBE_SENT;
+}
+
 enum probe_sent probe_emit(
 	struct health_engine *e, struct probe *p, const struct health_target *t, uint64_t now_ns)
 {
@@ -261,6 +278,8 @@ enum probe_sent probe_emit(
 	struct rte_mbuf *m;
 	uint8_t *l4;
 
+	if (t->check.type == HEALTH_HTTP)
+		return ask(e, p, t, now_ns);
 	if (!e->conf.source(e->conf.ctx, t, &d.src) || ip_addr_is4(&d.src) != ip_addr_is4(&d.dst))
 		return PROBE_NO_SOURCE;
 	probe_unlink(e, p);

@@ -13,6 +13,7 @@
 #include "dataplane/base/rng.h"
 #include "dataplane/base/time.h"
 #include "lb/l7/http/http.h"
+#include "lb/l7/http_check.h"
 #include "lb/l7/resp/resp.h"
 #include "dataplane/tls/tls_worker.h"
 
@@ -427,7 +428,14 @@ static int create_http(struct l7_worker *w, uint64_t now_ns)
 		.slice_pool = w->conf.ref_pool,
 		.fetches = w->conf.cfg->cache.fetches};
 
-	return http_worker_create(&conf, now_ns, &w->http);
+	int rc = http_worker_create(&conf, now_ns, &w->http);
+	struct http_check_conf checks = {.engine = w->engine};
+
+	/* Worker 0 probes. */
+	if (rc != 0 || w->conf.index != 0)
+		return rc;
+	checks.loop = http_worker_loop(w->http);
+	return http_check_create(&checks, &w->checks);
 }
 
 int l7_worker_create(const struct l7_worker_conf *conf, uint64_t now_ns, struct l7_worker **out)
@@ -478,6 +486,7 @@ void l7_worker_destroy(struct l7_worker *w)
 	if (w->engine != NULL)
 		tcp_engine_destroy(w->engine);
 	http_worker_destroy(w->http);
+	http_check_destroy(w->checks);
 	resp_worker_destroy(w->resp);
 	pool_fini(&w->conns);
 	free(w);
@@ -681,6 +690,11 @@ uint64_t l7_worker_next_ns(const struct l7_worker *w)
 	c = c < d ? c : d;
 	a = a < e ? a : e;
 	return a < c ? a : c;
+}
+
+struct http_checks *l7_worker_checks(const struct l7_worker *w)
+{
+	return w->checks;
 }
 
 struct http_worker *l7_worker_http(const struct l7_worker *w)

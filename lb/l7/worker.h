@@ -17,6 +17,7 @@
 #include "dataplane/tcp/tcp.h"
 #include "lb/l7/table.h"
 
+struct http_checks;
 struct http_worker;
 struct kvs_worker;
 struct hcache;
@@ -87,6 +88,8 @@ void l7_worker_adopt(struct l7_worker *w, const struct l7_table *t, bool drainin
 
 struct tcp_engine *l7_worker_engine(const struct l7_worker *w);
 struct http_worker *l7_worker_http(const struct l7_worker *w);
+/* Of the worker that probes, the first; NULL: it does not. */
+struct http_checks *l7_worker_checks(const struct l7_worker *w);
 /* NULL without TLS. */
 struct tls_worker *l7_worker_tls(const struct l7_worker *w);
 /* Once a loop, after the receive burst: timers, callbacks, output, and a dump that was asked for.

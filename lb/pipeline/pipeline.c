@@ -10,6 +10,7 @@
 #include "dataplane/base/log.h"
 #include "dataplane/base/rng.h"
 #include "dataplane/base/time.h"
+#include "lb/l7/http_check.h"
 #include "lb/pipeline/input.h"
 #include "lb/pipeline/pipeline_pvt.h"
 
@@ -75,12 +76,27 @@ static int create_l4(struct pipeline *p, const struct config *cfg, uint64_t now_
 	return rc;
 }
 
+static bool ask_http(void *ctx, const struct health_target *t, uint64_t attempt)
+{
+	struct pipeline *p = ctx;
+
+	return p->l7 != NULL && http_check_ask(l7_worker_checks(p->l7), t, attempt);
+}
+
+static void http_answer(void *ctx, uint32_t id, uint64_t attempt, enum health_result r)
+{
+	struct pipeline *p = ctx;
+
+	health_answer(p->health, id, attempt, r, p->now_ns);
+}
+
 static int create_health(struct pipeline *p, const struct pipeline_params *params)
 {
 	struct health_conf conf = {.pool = params->pool,
 		.ledger = &p->w->ledger,
 		.source = local_probe_source,
 		.send = local_probe_send,
+		.ask = ask_http,
 		.ctx = p};
 
 	if (p->w->id != LOCAL_WORKER)
@@ -94,6 +110,8 @@ static int create_health(struct pipeline *p, const struct pipeline_params *param
 	p->health = health_engine_create(&conf, params->now_ns);
 	if (p->health == NULL)
 		return -ENOMEM;
+	if (p->l7 != NULL)
+		http_check_on_answer(l7_worker_checks(p->l7), http_answer, p);
 	if (health_engine_reserve(p->health, p->gen->health) != 0)
 		return -ENOMEM;
 	health_engine_apply(p->health, p->gen->health, params->now_ns);

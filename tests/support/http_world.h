@@ -10,7 +10,7 @@
 #include "lb/l7/http/http.h"
 #include "tests/support/tcp_world.h"
 
-#define HW_CONNS   64
+#define HW_CONNS   256
 #define HW_BYTES   (1u << 20) /* kept of each, taken when they come */
 #define HW_REPLIES 16
 #define HW_PORTS   4 /* the server listens at 80, 81, ... if it is told to */

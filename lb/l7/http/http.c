@@ -287,6 +287,11 @@ struct hcache_worker *http_worker_cache(const struct http_worker *w)
 	return w->cache;
 }
 
+struct http_loop *http_worker_loop(struct http_worker *w)
+{
+	return &w->loop;
+}
+
 struct up_worker *http_worker_up(const struct http_worker *w)
 {
 	return w->up;

@@ -84,6 +84,7 @@ void http_worker_set_log(struct http_worker *w, struct http_log_worker *log);
 struct files_worker;
 void http_worker_set_files(struct http_worker *w, struct files_worker *files);
 
+struct http_loop *http_worker_loop(struct http_worker *w);
 struct up_worker *http_worker_up(const struct http_worker *w);
 struct hcache_worker *http_worker_cache(const struct http_worker *w); /* NULL: none */
 const struct http_listener_stats *http_worker_listener(const struct http_worker *w, uint32_t id);

@@ -474,6 +474,41 @@ static void a_drain_lets_requests_end(void **state)
 	assert_true(busy->eof);
 }
 
+/* ---- checks over HTTP ---- */
+
+static void http_checks_decide(void **state)
+{
+	struct hw_conn *c;
+
+	(void)state;
+	open_with("    health: {type: http, path: /health, host: app.example, status: 200-299,\n"
+		  "      expect: fine, interval: 100ms, timeout: 50ms, rise: 1, fall: 2}\n",
+		"");
+	/* 80 says so, 81 says something else, 82 fails. */
+	hw_reply_of(&hw, 80, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nall: fine", HW_KEEP);
+	hw_reply_of(&hw, 81, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nill", HW_KEEP);
+	hw_reply_of(&hw, 82, "HTTP/1.1 503 No\r\nContent-Length: 4\r\n\r\nfine", HW_KEEP);
+	http_world_run(&hw, 400);
+	assert_non_null(strstr(hw.servers[0].buf, "GET /health HTTP/1.1\r\nHost: app.example\r\n"));
+	c = hw_connect(&hw);
+	for (int i = 0; i < 4; i++) {
+		hw_ask(c, get, 3);
+		assert_int_equal(hw_status(c->buf), 200);
+		assert_non_null(strstr(c->buf, "all: fine"));
+	}
+	/* It falls silent, and 82 comes back, in chunks. */
+	hw_reply_of(&hw, 80, NULL, HW_SILENT);
+	hw_reply_of(&hw, 82, "HTTP/1.1 204 OK\r\n\r\n", HW_KEEP);
+	http_world_run(&hw, 400);
+	assert_int_equal(hw_status(hw_ask(c, get, 3)), 503);
+	hw_reply_of(&hw, 82,
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+		"2\r\nfi\r\n2\r\nne\r\n0\r\n\r\n",
+		HW_KEEP);
+	http_world_run(&hw, 400);
+	assert_int_equal(hw_status(hw_ask(c, get, 3)), 200);
+}
+
 #define T(f) cmocka_unit_test_teardown(f, close_world)
 
 int main(void)
@@ -499,6 +534,7 @@ int main(void)
 		T(a_removed_server_finishes),
 		T(kept_connections_outlive_a_reload),
 		T(a_drain_lets_requests_end),
+		T(http_checks_decide),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
