@@ -66,7 +66,7 @@ static void buckets(void)
 	may = (now - start) / INTERVAL + BURST;
 	for (int k = 0; k < KEYS; k++) {
 		printf("bucket %d: %lu of %lu\n", k, (unsigned long)passed[k], (unsigned long)may);
-		/* RL2: each worker may enter a new key once. */
+		/* RB2: each worker may enter a new key once. */
 		require(passed[k] <= may + THREADS, "no more than the rate");
 		/* Several times what may pass was asked for. */
 		require(passed[k] + may / 10 >= may, "no less than the rate");

@@ -12,10 +12,10 @@ void policy_ref(struct http_policy *p)
 	atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
 }
 
-/* Whoever lets go last frees: what others did with it has come before (Q1). */
+/* Whoever lets go last frees: what others did with it has come before (PL2). */
 void policy_unref(struct http_policy *p)
 {
-	if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) == 1) /* Q1 */
+	if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) == 1) /* PL2 */
 		p->ops->free(p);
 }
 

@@ -67,7 +67,7 @@ static COLD void sleep_until_asked(void)
 	bool idle;
 
 	atomic_store_explicit(&slow.sleeping, 1, memory_order_relaxed);
-	atomic_thread_fence(memory_order_seq_cst); /* P1 */
+	atomic_thread_fence(memory_order_seq_cst); /* PL1 */
 	pthread_mutex_lock(&slow.mutex);
 	idle = rings_empty();
 	pthread_mutex_unlock(&slow.mutex);
@@ -172,7 +172,7 @@ static COLD void take_away(struct slow_worker *w)
 	if (!last)
 		return;
 	atomic_store_explicit(&slow.stop, 1, memory_order_release);
-	atomic_thread_fence(memory_order_seq_cst); /* P1 */
+	atomic_thread_fence(memory_order_seq_cst); /* PL1 */
 	ring_the_bell();
 	pthread_join(slow.thread, NULL);
 }
@@ -237,7 +237,7 @@ enum http_verdict slow_submit(struct http_route_worker *rw, struct http_stream *
 	route_exchange(s)->waiting = j->idx + 1;
 	/* There are as many slots as jobs. */
 	(void)spsc_push(rw->slow->in, &job, 1);
-	atomic_thread_fence(memory_order_seq_cst); /* P1 */
+	atomic_thread_fence(memory_order_seq_cst); /* PL1 */
 	ring_the_bell();
 	return HTTP_WAIT;
 }
