@@ -16,6 +16,7 @@
 #include "lb/api/api.h"
 #include "lb/app.h"
 #include "lb/notify.h"
+#include "lb/telemetry.h"
 
 /* What is left after PHASE_DRAIN is reset in PHASE_RESET. */
 enum control_phase { PHASE_RUN, PHASE_DRAIN, PHASE_RESET, PHASE_STOP };
@@ -233,7 +234,6 @@ static int open_admin(struct control *c)
 	c->api = (struct api){.app = c->app,
 		.control = {on_reload, on_stop, on_replace, c},
 		.history = &c->history};
-	c->metrics = (struct metric_list){api_metric_sets, api_metric_set_cnt, c->app};
 	conf.site = (struct admin_site){.routes = api_routes,
 		.route_cnt = api_route_cnt,
 		.ctx = &c->api,
@@ -308,6 +308,7 @@ int control_run(struct app *app, const char *config_path, const sigset_t *signal
 	c.signal_fd = signalfd(-1, signals, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (c.signal_fd < 0)
 		return -errno;
+	c.metrics = (struct metric_list){api_metric_sets, api_metric_set_cnt, app};
 	note(&c, "start");
 	rc = open_admin(&c);
 	if (rc != 0) {
@@ -315,6 +316,8 @@ int control_run(struct app *app, const char *config_path, const sigset_t *signal
 		close(c.signal_fd);
 		return rc;
 	}
+	if (app_config(app)->admin.telemetry && telemetry_start(&c.metrics) != 0)
+		LOG_WRN("DPDK's telemetry takes no commands", "telemetry=%d", 1);
 	notify_init(&c.notify);
 	notify_ready(&c.notify, "running");
 	LOG_INF("ready", "workers=%u ports=%u generation=%llu", app_worker_count(app),
@@ -324,6 +327,7 @@ int control_run(struct app *app, const char *config_path, const sigset_t *signal
 		next_ns = app_control(app, now_ns);
 		reload_if_wanted(&c, now_ns);
 		api_run(&c.api, now_ns);
+		telemetry_run();
 		notify_run(&c.notify, app_turns(app), now_ns);
 		check_drain(&c, now_ns);
 		check_reset(&c, now_ns);
@@ -337,6 +341,7 @@ int control_run(struct app *app, const char *config_path, const sigset_t *signal
 	}
 	if (c.admin != NULL)
 		admin_destroy(c.admin);
+	telemetry_stop();
 	api_fini(&c.api);
 	history_fini(&c.history);
 	notify_fini(&c.notify);

@@ -99,7 +99,12 @@ int eal_start(const struct eal_params *p)
 	arg_add(&a, "weir");
 	arg_lcores(&a, p);
 	arg_memory(&a, p);
-	arg_add(&a, "--no-telemetry");
+	if (!p->telemetry)
+		arg_add(&a, "--no-telemetry");
+	else if (p->hugepages) {
+		arg_add(&a, "--file-prefix");
+		arg_add(&a, "weir");
+	}
 	for (uint32_t i = 0; i < p->pci_cnt; i++) {
 		arg_add(&a, "-a");
 		arg_add(&a, p->pci[i]);

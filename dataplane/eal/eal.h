@@ -20,7 +20,8 @@ struct eal_params {
 	uint32_t worker_cnt;
 	const char *const *pci; /* PCI addresses to attach; no other device is touched */
 	uint32_t pci_cnt;
-	bool verbose; /* let DPDK's own messages through */
+	bool verbose;   /* let DPDK's own messages through */
+	bool telemetry; /* open DPDK's telemetry socket */
 };
 
 int eal_start(const struct eal_params *p) WARN_UNUSED;

@@ -11,6 +11,7 @@ struct config_admin {
 	char socket[108];     /* Unix socket of the control interface; empty: none */
 	char http[64];        /* "127.0.0.1:9180"; empty: none */
 	char token_file[256]; /* empty: none */
+	bool telemetry;       /* DPDK's telemetry socket, with commands of ours */
 };
 
 /* The parts of `http`: 0, -ENOENT when it is empty, -EINVAL. */

@@ -19,6 +19,10 @@ static const struct schema_field admin_fields[] = {
 		.dflt = "\"\"",
 		.help = "File whose first line is the token (16 characters or more) that changes "
 			"over HTTP need; not readable by others. Without it HTTP changes nothing."},
+	{"telemetry", SCHEMA_BOOL, SCHEMA_RESTART, SCHEMA_AT(config_admin, telemetry),
+		.dflt = "false",
+		.help = "Open DPDK's telemetry socket (dpdk-telemetry.py); statistics of weir are "
+			"below `/weir/`."},
 };
 
 const struct schema_map schema_admin_map = {

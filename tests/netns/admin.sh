@@ -14,6 +14,7 @@ config() { # HTTP
 	cat <<-CONF
 		  http: $1
 		  token_file: $TMP/token
+		  telemetry: true
 		services:
 		  - {name: web, vips: [203.0.113.80, "2001:db8:80::80"], port: 80, mode: fullnat, backends: ["198.51.100.11:80", "198.51.100.12:80"], health: {type: tcp, interval: 300ms, timeout: 300ms, rise: 1, fall: 10}}
 		  - {name: forward, vips: [203.0.113.81], port: 53, protocol: udp, mode: ipip, backends: ["198.51.100.11", "198.51.100.12"]}
@@ -66,6 +67,22 @@ at_least "turns in the histogram" 100 "$(value weir_worker_turn_seconds_count .)
 equal "backends that are up" 2 "$(value weir_backend_up 'service="web"')"
 equal "as JSON, of one kind" web "$(http $API/v1/metrics/services | $PYTHON -c 'import json,sys; print(json.load(sys.stdin)["services"][0]["service"])')"
 equal "of an unknown kind" 404 "$(code $API/v1/metrics/nosuch)"
+
+# --- the same in DPDK's telemetry
+cat >"$TMP/telemetry.py" <<'PY'
+import json, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.settimeout(10)
+s.connect(sys.argv[1])
+s.recv(65536)
+for c in sys.argv[2:]:
+    s.send(c.encode())
+    print(json.dumps(json.loads(s.recv(65536))[c.split(",")[0]]))
+PY
+telemetry() { $PYTHON "$TMP/telemetry.py" "/var/run/dpdk/weir-$weir_pid/dpdk_telemetry.v2" "$@"; }
+equal "telemetry: objects" '["service=web protocol=tcp", "service=forward protocol=udp"]' "$(telemetry /weir/services)"
+at_least "telemetry: values" 40 "$(telemetry /weir/services,0 | $PYTHON -c 'import json,sys; print(json.load(sys.stdin)["flows"])')"
+equal "telemetry: there is no third" null "$(telemetry /weir/services,2)"
 
 # --- many requests change nothing for packets
 before=$(reason tcp_segment)
