@@ -103,6 +103,22 @@ static bool line_at(const uint8_t *p, const uint8_t *end, uint32_t *len, uint32_
 	return true;
 }
 
+/* A header as clients write it, of up to eight digits and CR LF: its number; -1: look closer. */
+ALWAYS_INLINE int64_t plain_header(const uint8_t *p, const uint8_t *end, uint32_t *size)
+{
+	int64_t v = 0;
+	uint32_t i = 0;
+
+	if (end - p < 11)
+		return -1;
+	for (; i < 8 && p[i] >= '0' && p[i] <= '9'; i++)
+		v = v * 10 + (p[i] - '0');
+	if (i == 0 || p[i] != '\r' || p[i + 1] != '\n' || (p[0] == '0' && i > 1))
+		return -1;
+	*size = i + 2;
+	return v;
+}
+
 static enum codec_result in_place(
 	struct resp_codec *c, const uint8_t *p, uint32_t n, uint32_t *used, struct resp_args *out)
 {
@@ -111,9 +127,13 @@ static enum codec_result in_place(
 	enum codec_result rc;
 	int64_t v;
 
-	if (!line_at(at, end, &len, &size))
-		return CODEC_MORE;
-	rc = check_count(c, at, len, &v);
+	v = plain_header(at, end, &size);
+	rc = CODEC_OK;
+	if (unlikely(v <= 0 || v > CODEC_ARGS)) {
+		if (!line_at(at, end, &len, &size))
+			return CODEC_MORE;
+		rc = check_count(c, at, len, &v);
+	}
 	at += size;
 	if (rc != CODEC_OK) {
 		*used = (uint32_t)(at - p);
@@ -123,12 +143,17 @@ static enum codec_result in_place(
 		return CODEC_MORE;
 	out->n = (uint32_t)v;
 	for (uint32_t i = 0; i < out->n; i++) {
-		if (!line_at(at, end, &len, &size))
-			return CODEC_MORE;
-		rc = check_bulk(c, at, len, &v);
-		if (rc != CODEC_OK)
-			return rc;
-		at += size;
+		v = at < end && *at == '$' ? plain_header(at + 1, end, &size) : -1;
+		if (likely(v >= 0 && v <= c->bulk_max)) {
+			at += size + 1;
+		} else {
+			if (!line_at(at, end, &len, &size))
+				return CODEC_MORE;
+			rc = check_bulk(c, at, len, &v);
+			if (rc != CODEC_OK)
+				return rc;
+			at += size;
+		}
 		if (end - at < v + 2)
 			return CODEC_MORE;
 		c->direct[i] = (struct resp_arg){at, (uint32_t)v};

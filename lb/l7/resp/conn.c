@@ -192,41 +192,64 @@ static void protocol_error(struct resp_conn *c)
 	j->done = true;
 }
 
-/* Keys of the requests that follow one another in p; returns how many bytes those are. Their memory
- * arrives while the first of them are executed. */
+/* The requests that follow one another in p; returns how many. The memory of their keys arrives
+ * while the first of them are executed. */
 static uint32_t look_ahead(struct resp_conn *c, const uint8_t *p, uint32_t n)
 {
 	struct kvs_ahead keys[KVS_AHEAD];
-	uint32_t at = 0, cnt = 0, size;
+	uint32_t at = 0, cnt = 0, reqs = 0;
 	struct resp_args args;
 
-	while (cnt < KVS_AHEAD && codec_peek(&c->codec, p + at, n - at, &size, &args)) {
-		at += size;
-		if (args.n < 2 || args.v[1].len == 0 || args.v[1].len > 256)
-			continue;
-		keys[cnt++] = (struct kvs_ahead){args.v[1].p, args.v[1].len};
+	while (reqs < KVS_AHEAD) {
+		struct resp_ahead *a = &c->w->ahead[reqs];
+
+		if (!codec_peek(&c->codec, p + at, n - at, &a->size, &args))
+			break;
+		at += a->size;
+		a->n = args.n <= RESP_AHEAD_ARGS ? args.n : 0;
+		memcpy(a->v, args.v, a->n * sizeof(a->v[0]));
+		reqs++;
+		if (args.n >= 2 && args.v[1].len > 0 && args.v[1].len <= 256)
+			keys[cnt++] = (struct kvs_ahead){args.v[1].p, args.v[1].len};
 	}
 	if (cnt > 1)
 		kvs_prefetch(c->w->kvs, c->ns, keys, cnt);
-	return at;
+	return reqs;
+}
+
+static void dispatch(struct resp_conn *c, struct resp_args *args)
+{
+	resp_dispatch(c, args);
+	if (unlikely(c->w->out.len > RESP_OUT))
+		flush_out(c);
 }
 
 /* The bytes of one segment, as far as the connection may go on; returns how many were used. */
 static uint32_t take(struct resp_conn *c, const uint8_t *p, uint32_t n)
 {
-	uint32_t at = 0, ahead = 0;
+	uint32_t at = 0, next = 0, reqs = 0;
 
 	while (at < n && !stopped(c)) {
 		struct resp_args args;
 		uint32_t used;
 
-		if (at >= ahead)
-			ahead = at + look_ahead(c, p + at, n - at);
+		if (next == reqs) {
+			next = 0;
+			reqs = look_ahead(c, p + at, n - at);
+		}
+		if (next < reqs) {
+			struct resp_ahead *a = &c->w->ahead[next++];
+
+			if (likely(a->n > 0)) {
+				args = (struct resp_args){a->v, a->n, NULL};
+				dispatch(c, &args);
+				at += a->size;
+				continue;
+			}
+		}
 		switch (codec_feed(&c->codec, p + at, n - at, &used, &args)) {
 		case CODEC_OK:
-			resp_dispatch(c, &args);
-			if (unlikely(c->w->out.len > RESP_OUT))
-				flush_out(c);
+			dispatch(c, &args);
 			break;
 		case CODEC_BAD:
 			protocol_error(c);

@@ -84,6 +84,13 @@ struct resp_slow {
 	char peer[64], name[RESP_NAME];
 };
 
+/* A request that was looked at ahead: at most so many arguments. */
+#define RESP_AHEAD_ARGS 4
+struct resp_ahead {
+	uint32_t size, n; /* n 0: it has more, and is read once more */
+	struct resp_arg v[RESP_AHEAD_ARGS];
+};
+
 struct resp_worker {
 	struct l7_worker *l7;
 	struct kvs_worker *kvs;
@@ -98,6 +105,7 @@ struct resp_worker {
 	uint64_t slow_next, slow_from;
 	uint64_t start_s, rng;
 	struct resp_arg direct[CODEC_DIRECT];
+	struct resp_ahead ahead[KVS_AHEAD];
 	char run_id[41];
 	/* of the configuration, for CONFIG GET: none of it changes while the program runs */
 	char dir[256];
