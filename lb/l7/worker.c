@@ -675,6 +675,11 @@ void l7_worker_run(struct l7_worker *w, uint64_t now_ns)
 		count_waiting(w);
 }
 
+bool l7_worker_resumable(const struct l7_worker *w)
+{
+	return w->resp != NULL && resp_worker_waiting(w->resp);
+}
+
 bool l7_worker_resume(struct l7_worker *w)
 {
 	return w->resp != NULL && resp_worker_resume(w->resp);

@@ -97,6 +97,7 @@ struct tls_worker *l7_worker_tls(const struct l7_worker *w);
 void l7_worker_run(struct l7_worker *w, uint64_t now_ns);
 /* Connections that answers of the store let go on; true: there is something to run for. */
 bool l7_worker_resume(struct l7_worker *w);
+bool l7_worker_resumable(const struct l7_worker *w);
 uint64_t l7_worker_next_ns(const struct l7_worker *w);
 
 /* ---- for control, while the worker runs: racy, monotonic ---- */

@@ -242,6 +242,8 @@ static bool park(void *ctx)
 
 	if (p->cache != NULL && !hcache_worker_park(p->cache))
 		return false;
+	if (p->l7 != NULL && l7_worker_resumable(p->l7))
+		return false;
 	return p->kvs == NULL || kvs_park(p->kvs);
 }
 

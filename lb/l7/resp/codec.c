@@ -211,7 +211,10 @@ static enum codec_result begin_bulk(struct resp_codec *c, uint32_t len)
 {
 	uint64_t want = c->len + len;
 
-	/* Small arguments share what doubles; a long one is given its room at once. */
+	/* Small arguments share what doubles; a long one is given its room at once, with that of
+	 * the list which finish() puts behind. */
+	if (len >= 4096)
+		want += 8 + (uint64_t)c->argc * sizeof(struct resp_arg);
 	if (want > c->cap && want < 2 * c->cap)
 		want = 2 * c->cap;
 	if (!grow(c->m, &c->buf, &c->cap, c->len, want < 512 ? 512 : want))

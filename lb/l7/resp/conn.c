@@ -334,6 +334,11 @@ static void go_on(struct resp_conn *c)
 		resp_send_later(c);
 }
 
+bool resp_worker_waiting(const struct resp_worker *w)
+{
+	return !list_empty(&w->dirty);
+}
+
 bool resp_worker_resume(struct resp_worker *w)
 {
 	struct list_node now;

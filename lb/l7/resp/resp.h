@@ -23,6 +23,8 @@ void resp_worker_destroy(struct resp_worker *w);
 void resp_worker_adopt(struct resp_worker *w);
 /* After kvs_turn(): what has been answered leaves. True if anything was done. */
 bool resp_worker_resume(struct resp_worker *w);
+/* Has it anything to do? */
+bool resp_worker_waiting(const struct resp_worker *w);
 
 /* Control, once, before any other call of this folder. */
 void resp_init(void);
