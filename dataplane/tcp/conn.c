@@ -67,6 +67,22 @@ bool conn_set_route(struct tcp_engine *e, struct tcp_conn *c, struct ip_addr *sr
 	return true;
 }
 
+uint32_t tcp_reroute(struct tcp_engine *e, uint32_t cursor, uint32_t n)
+{
+	for (; n > 0 && cursor < e->conns.capacity; n--, cursor++) {
+		struct tcp_conn *c = conn_at(e, cursor);
+		uint16_t mtu = c->mtu;
+
+		if (!(c->gen & 1) || c->state == TCP_CLOSED || !conn_set_route(e, c, NULL))
+			continue;
+		if (mtu < c->mtu)
+			c->mtu = mtu;
+		if (c->peer_mss != 0) /* before, the handshake does it */
+			conn_set_mss(c);
+	}
+	return cursor < e->conns.capacity ? cursor : UINT32_MAX;
+}
+
 /* The payload of a full segment (RFC 9293 3.7.1): what the peer offers and the path carries, less
  * the options that every segment has. */
 void conn_set_mss(struct tcp_conn *c)

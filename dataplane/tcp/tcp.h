@@ -79,7 +79,7 @@ struct tcp_ops {
 
 enum tcp_cc { TCP_CC_CUBIC, TCP_CC_NEWRENO };
 
-/* The way to a peer, asked once per connection and again after a reported MTU change. */
+/* The way to a peer, asked once per connection and again by tcp_reroute(). */
 struct tcp_route {
 	struct ip_addr src;  /* for tcp_connect without a local address */
 	uint32_t tso_bytes;  /* largest TCP payload of one frame; 0: no TSO */
@@ -168,6 +168,10 @@ bool tcp_icmp_error(struct tcp_engine *e, const struct pkt_meta *meta, const uin
 bool tcp_owns(const struct tcp_engine *e, const struct pkt_meta *meta);
 void tcp_run_timers(struct tcp_engine *e, uint64_t now_ns);
 void tcp_flush(struct tcp_engine *e, uint64_t now_ns);
+/* Routes or what ports can do have changed: ask again for the ways of `n` places of connections
+ * from `cursor` on. Pass 0 first, then what was returned; UINT32_MAX ends. A path MTU that was
+ * learned stays when the new way's is larger. */
+uint32_t tcp_reroute(struct tcp_engine *e, uint32_t cursor, uint32_t n);
 /* Earliest time at which tcp_run_timers may have work; UINT64_MAX: never. */
 uint64_t tcp_next_timer_ns(const struct tcp_engine *e);
 

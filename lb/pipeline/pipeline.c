@@ -174,6 +174,7 @@ static void adopt(void *ctx, void *msg, uint64_t now_ns)
 {
 	struct pipeline *p = ctx;
 	const struct pipeline_gen *gen = msg;
+	bool rerouted = p->gen->routes != gen->routes;
 
 	p->now_ns = now_ns;
 	if (p->gen->cfg != gen->cfg) {
@@ -187,6 +188,8 @@ static void adopt(void *ctx, void *msg, uint64_t now_ns)
 	memset(p->ways, 0, sizeof(p->ways));
 	if (p->l7 != NULL)
 		l7_worker_adopt(p->l7, gen->l7, gen->draining, now_ns);
+	if (p->l7 != NULL && rerouted)
+		tcp_side_adopt(p);
 	if (p->l7 != NULL && gen->closing)
 		l7_worker_reset(p->l7);
 	if (p->health != NULL && p->plan != gen->health) {

@@ -54,10 +54,11 @@ struct pipeline {
 	struct port *ports;
 	struct rte_mempool *pool;
 
-	struct l7_worker *l7;   /* NULL without a TCP engine */
-	struct kvs_worker *kvs; /* NULL without a store */
+	struct l7_worker *l7;        /* NULL without a TCP engine */
+	struct kvs_worker *kvs;      /* NULL without a store */
 	struct hcache_worker *cache; /* NULL without a cache */
 	struct l4_port_split tcp_ports;
+	uint32_t reroute; /* where tcp_reroute() goes on; UINT32_MAX: nowhere */
 	uint32_t tcp_cnt; /* segments that wait for the engine until the end of the burst */
 	struct rte_mbuf *tcp_pkts[LIMIT_BURST];
 	struct pkt_meta tcp_metas[LIMIT_BURST];
@@ -134,6 +135,8 @@ void tcp_side_input(struct pipeline *p, struct rte_mbuf *m, const struct pkt_met
 /* A packet that may be of a connection that was opened here; false: it is not, and still the
  * caller's. */
 bool tcp_side_take(struct pipeline *p, struct rte_mbuf *m, const struct pkt_meta *pm);
+/* Another generation is in force: connections ask for their ways again, some at each turn. */
+void tcp_side_adopt(struct pipeline *p);
 /* Is a port of full NAT in the engine's hands? */
 bool tcp_side_port_taken(void *ctx, const struct l4_tuple *t);
 /* At the end of a burst that had segments (tcp_cnt). */

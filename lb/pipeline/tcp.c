@@ -16,6 +16,8 @@
  */
 #define TSO_BYTES 64000
 
+#define REROUTE_BATCH 256 /* places of connections that one turn looks at */
+
 static bool route(void *ctx, const struct ip_addr *dst, struct tcp_route *out)
 {
 	struct pipeline *p = ctx;
@@ -38,6 +40,30 @@ static bool route(void *ctx, const struct ip_addr *dst, struct tcp_route *out)
 	return true;
 }
 
+/* The way of a connection has moved to a port that can do less: until the engine has asked again,
+ * sums are made here, and a frame that is to be cut is lost. Its bytes come again in segments. */
+static bool stands_in(struct pipeline *p, struct rte_mbuf *m, const struct net_if *nif)
+{
+	struct cksum_tx t = {.l3_len = (uint16_t)m->l3_len,
+		.l4_len = (uint16_t)(m->pkt_len - m->l3_len),
+		.proto = PROTO_TCP};
+
+	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) {
+		worker_drop(p->w, m, REASON_TX_REFUSED);
+		return false;
+	}
+	cksum_prepare_tx(m, &t, nif);
+	return true;
+}
+
+static bool port_does(const struct net_if *nif, uint64_t flags)
+{
+	uint32_t need = NET_TX_TCP_CKSUM | NET_TX_IP4_CKSUM |
+			(flags & RTE_MBUF_F_TX_TCP_SEG ? NET_TX_TSO : 0u);
+
+	return (nif->offloads & need) == need;
+}
+
 static void emit(void *ctx, struct rte_mbuf **mbufs, uint16_t n)
 {
 	struct pipeline *p = ctx;
@@ -53,8 +79,13 @@ static void emit(void *ctx, struct rte_mbuf **mbufs, uint16_t n)
 			worker_drop(p->w, m, REASON_NO_ROUTE);
 			continue;
 		}
-		if (m->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM)
-			m->l2_len = (uint64_t)build_l2_len(&p->ifs[hop.port]) & 0x7f;
+		if (m->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM) {
+			const struct net_if *nif = &p->ifs[hop.port];
+
+			if (unlikely(!port_does(nif, m->ol_flags)) && !stands_in(p, m, nif))
+				continue;
+			m->l2_len = (uint64_t)build_l2_len(nif) & 0x7f;
+		}
 		output_hop(p, &hop, m, 0);
 	}
 }
@@ -117,6 +148,7 @@ int tcp_side_create(struct pipeline *p, const struct pipeline_params *params)
 		return rc;
 	p->cache = http_worker_cache(l7_worker_http(p->l7));
 	params->l7_all[p->w->id] = p->l7;
+	p->reroute = UINT32_MAX;
 	l7_worker_adopt(p->l7, p->gen->l7, p->gen->draining, params->now_ns);
 	return 0;
 }
@@ -209,12 +241,19 @@ uint32_t tcp_side_turn(struct pipeline *p)
 	return n + woken;
 }
 
+void tcp_side_adopt(struct pipeline *p)
+{
+	p->reroute = 0;
+}
+
 uint64_t tcp_side_run(struct pipeline *p)
 {
 	uint64_t next;
 
+	if (unlikely(p->reroute != UINT32_MAX))
+		p->reroute = tcp_reroute(l7_worker_engine(p->l7), p->reroute, REROUTE_BATCH);
 	tcp_side_flush(p);
-	next = l7_worker_next_ns(p->l7);
+	next = p->reroute == UINT32_MAX ? l7_worker_next_ns(p->l7) : p->now_ns;
 	if (p->kvs != NULL && kvs_next_ns(p->kvs) < next)
 		next = kvs_next_ns(p->kvs);
 	return next;

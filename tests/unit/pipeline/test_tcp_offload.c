@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <rte_ethdev.h>
@@ -20,15 +21,24 @@
 	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | \
 		RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_TSO)
 
+static bool first_alone;      /* other ports than the first claim nothing */
 static uint64_t claimed;      /* RTE_ETH_TX_OFFLOAD_* beyond what a port of rings has */
 static uint16_t claimed_segs; /* 0: no limit */
 static const char *claimed_driver;
+
+static uint64_t claims_of(uint16_t id)
+{
+	char name[RTE_ETH_NAME_MAX_LEN] = "";
+
+	(void)rte_eth_dev_get_name_by_port(id, name);
+	return first_alone && strcmp(name, "net_ring_p0") != 0 ? 0 : claimed;
+}
 
 static int claim_info(uint16_t id, struct rte_eth_dev_info *info)
 {
 	int rc = rte_eth_dev_info_get(id, info);
 
-	info->tx_offload_capa |= claimed;
+	info->tx_offload_capa |= claims_of(id);
 	if (claimed_segs != 0)
 		info->tx_desc_lim.nb_mtu_seg_max = claimed_segs;
 	if (claimed_driver != NULL)
@@ -40,7 +50,7 @@ static int claim_configure(uint16_t id, uint16_t rxq, uint16_t txq, const struct
 {
 	struct rte_eth_conf real = *conf;
 
-	real.txmode.offloads &= ~claimed;
+	real.txmode.offloads &= ~claims_of(id);
 	return rte_eth_dev_configure(id, rxq, txq, &real);
 }
 
@@ -49,7 +59,7 @@ static int claim_txq(
 {
 	struct rte_eth_txconf real = *conf;
 
-	real.offloads &= ~claimed;
+	real.offloads &= ~claims_of(id);
 	return rte_eth_tx_queue_setup(id, q, n, socket, &real);
 }
 
@@ -62,6 +72,7 @@ static int claim_txq(
 #undef rte_eth_tx_queue_setup
 
 #include "dataplane/base/reason.h"
+#include "tests/support/config_text.h"
 #include "tests/support/tcp_world.h"
 
 #define BYTES 3000000u
@@ -83,8 +94,8 @@ static const char config[] =
 
 /* What a host has of a connection. */
 struct reader {
-	uint64_t conn, got, sent;
-	bool up, eof, closed, bad;
+	uint64_t conn, got, held;
+	bool up, eof, closed, bad, hold;
 	enum tcp_end why;
 };
 
@@ -106,7 +117,10 @@ static void on_data(
 		for (uint32_t i = 0; i < m->data_len; i++)
 			r->bad |= rte_pktmbuf_mtod(m, const uint8_t *)[i] != (r->got++ % 251);
 	rte_pktmbuf_free(chain);
-	(void)tcp_consumed(e, conn, len);
+	if (r->hold)
+		r->held += len;
+	else
+		(void)tcp_consumed(e, conn, len);
 }
 
 static void on_eof(struct tcp_engine *e, uint64_t conn, void *user)
@@ -275,6 +289,107 @@ static void capability_needs_what_it_stands_on(void **state)
 	claimed_driver = NULL;
 }
 
+/* ---- a way that moves to a port that can do less ---- */
+
+static const uint8_t mac1[6] = {2, 0, 0, 0, 0, 0xa1};
+
+static void two_ports_text(char *text, size_t len, int via)
+{
+	static const char *const routes[2] = {"[{to: 10.0.0.0/8, via: [192.0.2.10]}]",
+		"[{to: 10.0.0.0/8, via: [198.51.100.10]}]"};
+
+	snprintf(text, len,
+		"ports:\n"
+		"  - {name: front, device: net_ring_p0, mac: '02:00:00:00:00:a0', rx_queue_len: "
+		"64,\n"
+		"     tx_queue_len: 64, addresses: [192.0.2.1/24]%s%s}\n"
+		"  - {name: back, device: net_ring_p1, mac: '02:00:00:00:00:a1', rx_queue_len: "
+		"64,\n"
+		"     tx_queue_len: 64, addresses: [198.51.100.1/24]%s%s}\n"
+		"workers: {count: 1}\n"
+		"memory: {hugepages: false, mbufs: 4096, flows: 1024, nat_flows: 1024}\n"
+		"admin: {socket: ''}\n"
+		"listeners:\n"
+		"  - {name: source, bind: ['192.0.2.80:19'], action: source, bytes: 3MB}\n",
+		via == 0 ? ", routes: " : "", via == 0 ? routes[0] : "",
+		via == 1 ? ", routes: " : "", via == 1 ? routes[1] : "");
+}
+
+/* The host, whose address is behind either port, is reached by the other one from now on. */
+static void move(struct tcp_world *w, int via)
+{
+	char text[2048], *said;
+	struct config *next;
+
+	two_ports_text(text, sizeof(text), via);
+	next = config_text_parse(text, &said);
+	assert_non_null(next);
+	free(said);
+	w->hosts[0].port = (uint32_t)via;
+	memcpy(w->hosts[0].weir_mac, via == 0 ? mac0 : mac1, 6);
+	assert_int_equal(app_reload(w->app, next, stderr, w->now_ns), 0);
+	tcp_world_run(w, 20);
+	assert_true(app_reload_done(w->app));
+}
+
+static void take_window(struct tcp_world *w, struct reader *r)
+{
+	uint64_t before = r->got, held = r->held;
+
+	r->held = 0;
+	assert_int_equal(tcp_consumed(w->hosts[0].e, r->conn, (uint32_t)held), 0);
+	for (int i = 0; i < 5000 && r->got == before && !r->eof; i++)
+		tcp_world_run(w, 1);
+	assert_true(r->got > before || r->eof);
+}
+
+static void way_moves_between_ports(void **state)
+{
+	struct reader r = {0};
+	struct tcp_connect_args a = {.rport = rte_cpu_to_be_16(19), .ops = &ops, .user = &r};
+	struct tcp_world w;
+	char text[2048];
+
+	(void)state;
+	claimed = ALL_TX;
+	claimed_segs = 0;
+	first_alone = true;
+	two_ports_text(text, sizeof(text), 0);
+	tcp_world_start();
+	tcp_world_open(&w, text);
+	(void)tcp_world_host(&w, 0, "10.0.0.10", "2001:db8:1::10", mac0);
+	assert_int_equal(neighbours_add(&w.neighbours, "0 02:00:00:00:00:11 192.0.2.10"), 0);
+	assert_int_equal(neighbours_add(&w.neighbours, "1 02:00:00:00:00:11 198.51.100.10"), 0);
+	assert_int_equal(ip_addr_parse("192.0.2.80", &a.raddr), 0);
+	assert_int_equal(tcp_connect(w.hosts[0].e, &a, &r.conn), 0);
+	/* The reader takes a window at a time, so that some is left to send at each move. */
+	r.hold = true;
+	while (r.got < BYTES / 4)
+		take_window(&w, &r);
+	assert_true(w.tso_frames > 10);
+	move(&w, 1);
+	w.tso_frames = w.summed_frames = 0;
+	w.longest = 0;
+	while (r.got < BYTES / 2)
+		take_window(&w, &r);
+	assert_int_equal(w.tso_frames + w.summed_frames, 0);
+	assert_true(w.longest <= 1514);
+	move(&w, 0);
+	while (!r.eof)
+		take_window(&w, &r);
+	assert_true(w.tso_frames > 10);
+	/* The engine knew in time: nothing was asked of a port that cannot. */
+	assert_int_equal(app_ledger(w.app, 0)->ended[REASON_TX_REFUSED], 0);
+	tcp_world_run(&w, 100);
+	assert_true(r.closed);
+	assert_null(w.wrong);
+	assert_false(r.bad);
+	assert_int_equal(r.got, BYTES);
+	assert_int_equal(r.why, TCP_END_NORMAL);
+	first_alone = false;
+	tcp_world_close(&w);
+}
+
 /* ---- drivers that look at a frame first ---- */
 
 static uint64_t looked_at;
@@ -341,6 +456,7 @@ int main(void)
 		cmocka_unit_test(checksums_alone),
 		cmocka_unit_test(port_that_can_nothing),
 		cmocka_unit_test(capability_needs_what_it_stands_on),
+		cmocka_unit_test(way_moves_between_ports),
 		cmocka_unit_test(driver_sees_each_frame_once),
 		cmocka_unit_test(refused_frame_is_counted_and_gone),
 	};

@@ -899,7 +899,11 @@ static void run_words(struct script *t, char **w, int n, const char *rest)
 		tcp_unlisten(t->h->e, t->listener);
 	else if (strcmp(c, "mtu") == 0 && n > 1)
 		t->h->route_mtu = num(t, w[1]);
-	else if (strcmp(c, "drain") == 0) {
+	else if (strcmp(c, "reroute") == 0) {
+		for (uint32_t at = 0; at != UINT32_MAX;)
+			at = tcp_reroute(t->h->e, at, 7);
+		kick(t);
+	} else if (strcmp(c, "drain") == 0) {
 		t->out_head = t->out_tail;
 		t->ev_head = t->ev_tail;
 	} else if (strcmp(c, "state") == 0 && n > 1)
