@@ -240,28 +240,28 @@ static void check_set(const struct site *s, const struct l7_listener *l, uint32_
 	uint32_t n = 0;
 
 	if (c->action != LISTENER_TCP_PROXY) {
-		ASSERT(l->set == NULL);
+		ASSERT(l->rest.set == NULL);
 		return;
 	}
 	for (uint32_t b = 0; b < c->backend_cnt; b++) {
 		const struct config_backend *be = &c->backends[b];
 		uint32_t hits = 0;
 
-		for (uint32_t k = 0; k < l->set->node_cnt; k++)
-			hits += l->set->nodes[k].port_be == BE16(be->port) &&
-				ip_addr_eq(&l->set->nodes[k].addr, &be->addr) &&
-				l->set->nodes[k].weight == be->weight;
+		for (uint32_t k = 0; k < l->rest.set->node_cnt; k++)
+			hits += l->rest.set->nodes[k].port_be == BE16(be->port) &&
+				ip_addr_eq(&l->rest.set->nodes[k].addr, &be->addr) &&
+				l->rest.set->nodes[k].weight == be->weight;
 		ASSERT(hits == (be->weight > 0 && !be->drain && s->up[i][b]));
 		n += hits;
 	}
-	ASSERT(n == l->set->node_cnt);
+	ASSERT(n == l->rest.set->node_cnt);
 	for (uint32_t k = 0; k < n; k++) {
-		uint32_t id = l->members[k];
+		uint32_t id = l->rest.members[k];
 
 		ASSERT(id < L7_MEMBERS && registry.members[id].used);
 		ASSERT(registry.members[id].listener == l->id);
-		ASSERT(registry.members[id].port == l->set->nodes[k].port_be &&
-			ip_addr_eq(&registry.members[id].addr, &l->set->nodes[k].addr));
+		ASSERT(registry.members[id].port == l->rest.set->nodes[k].port_be &&
+			ip_addr_eq(&registry.members[id].addr, &l->rest.set->nodes[k].addr));
 	}
 }
 
@@ -324,16 +324,16 @@ static void check_epochs(const struct l7_table *t)
 			ASSERT(said[l->id].epoch == l->epoch);
 		}
 		said[l->id].epoch = l->epoch;
-		for (uint32_t n = 0; l->set != NULL && n < l->set->node_cnt; n++) {
-			uint32_t id = l->members[n], epoch = t->member_epoch[id];
-			bool same = member[id].port == l->set->nodes[n].port_be &&
-				    ip_addr_eq(&member[id].addr, &l->set->nodes[n].addr) &&
+		for (uint32_t n = 0; l->rest.set != NULL && n < l->rest.set->node_cnt; n++) {
+			uint32_t id = l->rest.members[n], epoch = t->member_epoch[id];
+			bool same = member[id].port == l->rest.set->nodes[n].port_be &&
+				    ip_addr_eq(&member[id].addr, &l->rest.set->nodes[n].addr) &&
 				    member[id].listener_epoch == (l->epoch << 8 | l->id);
 
 			ASSERT(same == (member[id].epoch == epoch));
 			members_reused += !same && member[id].epoch != 0;
-			member[id].addr = l->set->nodes[n].addr;
-			member[id].port = l->set->nodes[n].port_be;
+			member[id].addr = l->rest.set->nodes[n].addr;
+			member[id].port = l->rest.set->nodes[n].port_be;
 			member[id].epoch = epoch;
 			member[id].listener_epoch = l->epoch << 8 | l->id;
 		}
@@ -367,13 +367,13 @@ static void open_conn(void)
 	*c = (struct conn){.used = true, .listener = l->id, .epoch = l->epoch, .member = L7_NONE};
 	strcpy(c->name, l->cfg->name);
 	opened++;
-	if (l->set == NULL || l->set->node_cnt == 0)
+	if (l->rest.set == NULL || l->rest.set->node_cnt == 0)
 		return;
-	uint32_t n = below(l->set->node_cnt);
+	uint32_t n = below(l->rest.set->node_cnt);
 
-	c->member = l->members[n];
-	c->addr = l->set->nodes[n].addr;
-	c->port = l->set->nodes[n].port_be;
+	c->member = l->rest.members[n];
+	c->addr = l->rest.set->nodes[n].addr;
+	c->port = l->rest.set->nodes[n].port_be;
 	c->member_epoch = table->member_epoch[c->member];
 }
 

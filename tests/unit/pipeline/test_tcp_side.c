@@ -335,7 +335,7 @@ static void bytes_are_counted_while_a_connection_lives(void **state)
 	assert_int_equal(tcp_send_bytes(w.hosts[0].e, front.conn, data, 30000, 0), 30000);
 	tcp_world_run(&w, 100);
 	assert_int_equal(back.got, 30000);
-	member = w.app->cur->l7->listeners[0].members[0];
+	member = w.app->cur->l7->listeners[0].rest.members[0];
 	assert_int_equal(listener(&w, 0)->bytes_in, 30000);
 	assert_int_equal(listener(&w, 0)->bytes_out, 0);
 	assert_int_equal(l7_worker_member(w.app->l7[0], member)->bytes_out, 30000);
