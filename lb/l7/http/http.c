@@ -87,6 +87,7 @@ void http_site_pin(struct http_stream *s)
 	if (l == NULL || l->site == NULL)
 		return;
 	s->site = l->site;
+	s->sites = s->w->table->sites;
 	s->site_ref = l7_sites_pin(s->w->table->sites, s->w->conf.index);
 }
 

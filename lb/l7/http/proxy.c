@@ -16,6 +16,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/time.h"
 #include "lb/l7/http/proxy_pvt.h"
+#include "lb/l7/http/sub.h"
 
 #define FIRST_COPY 1024
 
@@ -41,6 +42,8 @@ static void on_task(struct http_task *t)
 
 	if (p->state == PROXY_PAUSE)
 		proxy_begin_try(p);
+	else if (p->state == PROXY_HEDGED)
+		proxy_give_up(p, HTTP_END_NO_MEMORY);
 }
 
 static struct proxy *proxy_new(struct http_stream *s)
@@ -65,15 +68,16 @@ static struct proxy *proxy_new(struct http_stream *s)
 	up_req_init(&p->up, &up_ops, UP_NONE);
 	http_timer_init(&p->timer, on_timer);
 	http_task_init(&p->task, on_task);
+	proxy_hedge_init(p);
 	s->action_state = p;
 	return p;
 }
 
-/* Nothing of upstream is left to give back. */
-static void proxy_free(struct proxy *p)
+void proxy_free(struct proxy *p)
 {
 	struct http_worker *w = p->s->w;
 
+	proxy_hedge_stop(p);
 	http_timer_stop(&w->loop, &p->timer);
 	http_task_cancel(&p->task);
 	chain_free(&p->out);
@@ -199,6 +203,7 @@ static void send_request(struct proxy *p)
 	p->sent = true;
 	/* The backend's time to answer begins when it has the request. */
 	arm(p, p->req_ended ? head_ns(p) : 0);
+	proxy_hedge_arm(p);
 	flush_out(p);
 }
 
@@ -448,6 +453,7 @@ static void final_head(struct proxy *p)
 
 	s->t.response = s->w->loop.now_ns;
 	up_note_head(&p->up);
+	proxy_hedge_stop(p);
 	if (proxy_retries_status(p)) {
 		up_end(&p->up, UP_FAILURE, UP_ABORT);
 		p->s->retries++;
@@ -676,6 +682,9 @@ static void on_timer(struct http_timer *t)
 	case PROXY_TUNNEL:
 		response_broken(p, HTTP_END_BACKEND_TIMEOUT);
 		break;
+	case PROXY_HEDGED:
+		proxy_give_up(p, HTTP_END_BACKEND_TIMEOUT);
+		break;
 	}
 }
 
@@ -695,6 +704,9 @@ static void proxy_start(struct http_stream *s)
 		proxy_give_up(p, HTTP_END_NO_BACKEND);
 		return;
 	}
+	if (s->avoid != 0)
+		p->up.tried[p->up.tried_cnt++] = s->avoid - 1;
+	proxy_mirror(s);
 	proxy_begin_try(p);
 }
 
@@ -702,6 +714,12 @@ static void proxy_resume(struct http_stream *s)
 {
 	struct proxy *p = proxy_of(s);
 	uint32_t n = p->held;
+
+	if (p->state == PROXY_HEDGED) {
+		if (p->hedge != NULL)
+			http_sub_resume(p->hedge);
+		return;
+	}
 
 	p->held = 0;
 	if (n > 0)

@@ -5,6 +5,7 @@
 
 #include "dataplane/base/hash.h"
 #include "lb/l7/http/proxy_pvt.h"
+#include "lb/l7/sites.h"
 
 /* Keys of consistent hashing are the same on every node. */
 static const struct siphash_key key_seed = {UINT64_C(0x7765697275707374), 1};
@@ -92,17 +93,33 @@ static uint64_t cookie_of(const struct http_stream *s, const struct config_upstr
 	return n;
 }
 
+/* A request whose policies took their time, or a fetch of the cache, may be of a configuration
+ * before: its indexes mean nothing now, but names do. */
+static const struct up_entry *entry_of(const struct http_stream *s, uint32_t idx)
+{
+	const struct l7_table *t = s->w->table;
+	const struct config *was = s->sites->cfg;
+
+	if (likely(s->sites == t->sites))
+		return idx < t->ups->cnt ? &t->ups->entries[idx] : NULL;
+	for (uint32_t i = 0; idx < was->upstream_cnt && i < t->ups->cnt; i++)
+		if (strcmp(t->ups->entries[i].cfg->name, was->upstreams[idx].name) == 0)
+			return &t->ups->entries[i];
+	return NULL;
+}
+
 bool proxy_choose_upstream(struct proxy *p)
 {
 	struct http_stream *s = p->s;
-	const struct up_table *t = s->w->table->ups;
-	uint32_t idx = http_route_target(s->w->route, s->route, s);
+	uint32_t idx = s->upstream != UINT32_MAX ? s->upstream
+						 : http_route_target(s->w->route, s->route, s);
+	const struct up_entry *e = entry_of(s, idx);
 	const struct config_upstream *u;
 
-	if (t == NULL || idx >= t->cnt)
+	if (e == NULL)
 		return false;
-	u = t->entries[idx].cfg;
-	p->up.upstream = t->entries[idx].id;
+	u = e->cfg;
+	p->up.upstream = e->id;
 	if (u->balance == UPSTREAM_MAGLEV || u->balance == UPSTREAM_BOUNDED_HASH)
 		p->up.hash = http_proxy_hash(s, u);
 	if (u->sticky_cookie[0] != '\0')

@@ -11,7 +11,8 @@ enum proxy_state {
 	PROXY_HEAD,       /* for the response's head */
 	PROXY_BODY,
 	PROXY_TUNNEL,
-	PROXY_PAUSE, /* the try has failed; the next one is posted */
+	PROXY_PAUSE,  /* the try has failed; the next one is posted */
+	PROXY_HEDGED, /* the second server is heard, or waited for */
 };
 
 #define REPLAY_MAX (16u << 10) /* of a request's body, kept for a retry */
@@ -39,9 +40,13 @@ struct proxy {
 	bool eof, any; /* the backend has ended; bytes came in this try */
 
 	uint64_t total_ns; /* deadline; 0: none */
-	struct http_timer timer;
+	struct http_timer timer, hedge_timer;
 	struct http_task task;
+	struct http_sub *hedge;  /* NULL: no second server is asked */
+	enum http_end hedge_why; /* of the first one */
 };
+
+struct http_sub;
 
 static inline struct proxy *proxy_of(struct http_stream *s)
 {
@@ -57,6 +62,8 @@ static inline struct http_worker *proxy_worker(const struct proxy *p)
 
 void proxy_begin_try(struct proxy *p);
 void proxy_give_up(struct proxy *p, enum http_end why);
+/* Nothing of upstream is left to give back. */
+void proxy_free(struct proxy *p);
 
 /* ---- proxy_retry.c ---- */
 
@@ -66,6 +73,14 @@ bool proxy_may_repeat(const struct http_stream *s);
 void proxy_try_failed(struct proxy *p, enum http_end why);
 /* A response with this status came: is the request sent again instead? */
 bool proxy_retries_status(struct proxy *p);
+
+/* ---- proxy_twice.c ---- */
+
+void proxy_mirror(struct http_stream *s);
+void proxy_hedge_init(struct proxy *p);
+void proxy_hedge_arm(struct proxy *p);
+void proxy_hedge_stop(struct proxy *p);
+bool proxy_hedge_takes_over(struct proxy *p, enum http_end why);
 
 /* ---- proxy_key.c ---- */
 

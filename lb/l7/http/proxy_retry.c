@@ -71,6 +71,8 @@ void proxy_try_failed(struct proxy *p, enum http_end why)
 {
 	bool stale = why == HTTP_END_BACKEND_CLOSED && p->up.kept && !p->any;
 
+	if (proxy_hedge_takes_over(p, why))
+		return;
 	if (stale && may_send_again(p) && in_time(p) && p->up.tried_cnt < UP_TRIES) {
 		p->up.tried_cnt--; /* the server itself was not heard */
 		again(p);

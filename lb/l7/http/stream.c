@@ -221,6 +221,8 @@ void http_stream_init(struct http_stream *s, struct http_worker *w)
 	s->request_id = (struct span){NULL, 0};
 	s->backend = s->cache = s->detail = NULL;
 	s->retries = 0;
+	s->upstream = UINT32_MAX;
+	s->avoid = 0;
 	s->end = HTTP_END_OK;
 	s->fail_status = 0;
 	s->body_max = UINT64_MAX;

@@ -31,7 +31,8 @@
 struct http_stream;
 struct http_worker; /* what HTTP keeps per worker: pools, upstreams, limits, log */
 struct http_route;  /* lb/l7/route: the compiled route that matched */
-struct http_site;   /* lb/l7/route: compiled routes and policies of a listener */
+struct l7_sites;
+struct http_site; /* lb/l7/route: compiled routes and policies of a listener */
 struct rte_mbuf;
 
 /* What answers requests. Every member but start may be NULL. */
@@ -125,6 +126,7 @@ struct http_stream {
 
 	const struct http_site *site; /* pinned by site_ref until the end */
 	void *site_ref;
+	const struct l7_sites *sites; /* those it belongs to */
 	const struct http_route *route;
 	const struct http_action *action;
 	void *action_state; /* the action's */
@@ -144,6 +146,8 @@ struct http_stream {
 	void *on_head_arg;
 	bool resp_started, resp_finished, req_finished;
 	bool body_ignored; /* http_body_ignore() was called */
+	uint32_t upstream; /* index in place of the route's choice; UINT32_MAX: that */
+	uint32_t avoid;    /* id of a server that is the last choice, plus one; 0: none */
 	bool inner;        /* of weir itself (sub.h): no policies, no counters */
 	bool resp_foreign; /* s->resp is what a backend said */
 	bool held;         /* a policy is not done: the front keeps the request's body back */
@@ -163,8 +167,8 @@ int http_send_bytes(struct http_stream *s, const void *data, uint32_t len) WARN_
 uint32_t http_send_room(const struct http_stream *s);
 /* The response is complete. trailers may be NULL. The stream may be gone afterwards. */
 void http_finish(struct http_stream *s, const struct http_head *trailers);
-/* A whole small response. body is copied; type empty: none. Fields that s->resp has already (Location)
- * are sent too, unless a backend said them. The stream may be gone afterwards. */
+/* A whole small response. body is copied; type empty: none. Fields that s->resp has already
+ * (Location) are sent too, unless a backend said them. The stream may be gone afterwards. */
 void http_respond(struct http_stream *s, uint16_t status, struct span type, struct span body);
 /* The configured error answer for `end` with Proxy-Status, or, if a response was begun, the cut
  * that the protocol has for it. The stream may be gone afterwards. */

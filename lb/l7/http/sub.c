@@ -194,6 +194,7 @@ struct http_sub *http_sub_new(struct http_stream *s, const struct http_sub_ops *
 	sub->s.secure = s->secure;
 	sub->s.site = s->site;
 	sub->s.route = s->route;
+	sub->s.sites = s->sites;
 	sub->s.site_ref = l7_sites_repin(s->site_ref);
 	if (!inherit(&sub->s, s)) {
 		sub_free(sub);

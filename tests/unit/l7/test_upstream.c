@@ -474,6 +474,97 @@ static void a_drain_lets_requests_end(void **state)
 	assert_true(busy->eof);
 }
 
+/* ---- twice ---- */
+
+static void a_slow_request_is_hedged(void **state)
+{
+	struct hw_conn *c;
+
+	(void)state;
+	open_with("    balance: wrr\n    outliers: {failures: 0}\n    retry: {hedge: 50ms}\n", "");
+	hw_reply_of(&hw, 80, NULL, HW_SILENT);
+	c = hw_connect(&hw);
+	/* Whoever is asked first, an answer is there soon. */
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(hw_status(hw_ask(c, get, 60)), 200);
+	assert_int_equal(hw.port_cnt[0], 3);
+	assert_int_equal(hw_pool_stats(&hw)->retries, 3);
+	/* The first answer counts, and the second request is taken back. */
+	hw_reply_of(&hw, 81, NULL, HW_SILENT);
+	hw_reply_of(&hw, 82, NULL, HW_SILENT);
+	hw_ask(c, get, 60);
+	assert_int_equal(c->len, 0);
+	for (uint32_t i = 0; i < hw.server_cnt; i++)
+		if (hw.servers[i].conn != TCP_NONE && !hw.servers[i].eof)
+			hw_send(&hw.servers[i], OK_81);
+	http_world_run(&hw, 5);
+	assert_int_equal(hw_status(c->buf), 200);
+	assert_int_equal(hw_pool_stats(&hw)->active, 0);
+	/* Not what has a body. */
+	hw_ask(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx", 60);
+	assert_int_equal(hw_pool_stats(&hw)->active, 1);
+}
+
+static void a_hedge_outlives_the_first(void **state)
+{
+	struct hw_conn *c;
+
+	(void)state;
+	open_with("    balance: wrr\n    outliers: {failures: 0}\n    retry: {hedge: 50ms}\n",
+		", retries: 0, timeouts: {response: 2s}");
+	for (uint16_t p = 80; p < 83; p++)
+		hw_reply_of(&hw, p, NULL, HW_SILENT);
+	c = hw_connect(&hw);
+	hw_ask(c, get, 60);
+	assert_int_equal(hw.server_cnt, 2);
+	hw_reset(&hw.servers[0]);
+	http_world_run(&hw, 5);
+	assert_int_equal(c->len, 0);
+	hw_send(&hw.servers[1],
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nz\r\n0\r\n\r\n");
+	http_world_run(&hw, 5);
+	assert_int_equal(hw_status(c->buf), 200);
+	/* Both fail: the first one's word is said. */
+	hw_ask(c, get, 60);
+	for (uint32_t i = 0; i < hw.server_cnt; i++)
+		if (hw.servers[i].conn != TCP_NONE)
+			hw_reset(&hw.servers[i]);
+	http_world_run(&hw, 5);
+	assert_int_equal(hw_status(c->buf), 502);
+	assert_int_equal(hw_pool_stats(&hw)->active, 0);
+	/* The client leaves while two are asked. */
+	c = hw_connect(&hw);
+	hw_ask(c, get, 60);
+	hw_reset(c);
+	http_world_run(&hw, 5);
+	assert_int_equal(hw_pool_stats(&hw)->active, 0);
+}
+
+static void a_mirror_is_asked_and_not_heard(void **state)
+{
+	struct hw_conn *c;
+
+	(void)state;
+	http_world_open(&hw, "upstreams:\n  app: {backends: ['198.51.100.11:80']}\n"
+			     "  shadow: {backends: ['198.51.100.11:81']}\n"
+			     "listeners:\n  - {name: web, bind: ['192.0.2.80:80'], action: http, "
+			     "routes: [{upstream: app, mirror: shadow, retries: 0, timeouts: "
+			     "{response: 100ms}}]}\n");
+	http_world_listen(&hw, 81, true);
+	hw_reply_of(&hw, 80, OK_80, HW_KEEP);
+	hw_reply_of(&hw, 81, "HTTP/1.1 500 No\r\nContent-Length: 4\r\n\r\nevil", HW_KEEP);
+	c = hw_connect(&hw);
+	ask_times(c, 5);
+	assert_int_equal(body_of(c), 'a');
+	assert_int_equal(hw.port_cnt[0], 5);
+	assert_int_equal(hw.port_cnt[1], 5);
+	/* It hangs, and nobody waits for it. */
+	hw_reply_of(&hw, 81, NULL, HW_SILENT);
+	ask_times(c, 3);
+	assert_int_equal(hw.port_cnt[1], 8);
+	http_world_run(&hw, 150);
+}
+
 /* ---- checks over HTTP ---- */
 
 static void http_checks_decide(void **state)
@@ -535,6 +626,9 @@ int main(void)
 		T(kept_connections_outlive_a_reload),
 		T(a_drain_lets_requests_end),
 		T(http_checks_decide),
+		T(a_slow_request_is_hedged),
+		T(a_hedge_outlives_the_first),
+		T(a_mirror_is_asked_and_not_heard),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
