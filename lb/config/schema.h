@@ -136,7 +136,7 @@ extern const struct schema_map schema_health, schema_upstream, schema_admin_map;
 extern const struct schema_map schema_tls, schema_tls_server, schema_tls_client;
 extern const struct schema_map schema_site, schema_http_route;
 extern const struct schema_map schema_store, schema_resp, schema_access_log, schema_cache,
-	schema_route_cache, schema_http_files;
+	schema_route_cache, schema_http_files, schema_compress;
 
 /* NULL if the map has no such key. */
 const struct schema_field *schema_find(const struct schema_map *map, const char *key);

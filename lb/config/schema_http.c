@@ -539,11 +539,12 @@ static const struct schema_map security_map = {
 		{"max_body", SCHEMA_SIZE, 0, SCHEMA_AT(config_policies, max_body), .min = 0,   \
 			.max = UINT64_C(1) << 50, .dflt_doc = "`limits.body` of the site",     \
 			.help = "Largest body of a request; 0: no limit. More gets 413."},     \
+		{"security_headers", SCHEMA_MAP, SCHEMA_OPTIONAL,                              \
+			SCHEMA_AT(config_policies, security), .map = &security_map,            \
+			.help = "Response fields that make browsers careful."},                \
 	{                                                                                      \
-		"security_headers", SCHEMA_MAP, SCHEMA_OPTIONAL,                               \
-			SCHEMA_AT(config_policies, security),                                  \
-			.map = &security_map,                                                  \
-			.help = "Response fields that make browsers careful."                  \
+		"compress", SCHEMA_MAP, SCHEMA_OPTIONAL, SCHEMA_AT(config_policies, compress), \
+			.map = &schema_compress, .help = "Responses are compressed."           \
 	}
 
 static const struct schema_field site_policy_fields[] = {POLICY_FIELDS};

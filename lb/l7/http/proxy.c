@@ -449,6 +449,7 @@ static void informational(struct proxy *p)
 
 static void final_head(struct proxy *p)
 {
+	enum http_framing framing;
 	struct http_stream *s = p->s;
 
 	s->t.response = s->w->loop.now_ns;
@@ -472,13 +473,14 @@ static void final_head(struct proxy *p)
 	}
 	p->state = PROXY_BODY;
 	proxy_set_cookie(p);
+	/* As the backend framed it: policies may send the client another body. */
+	framing = s->resp.framing;
+	h1_body_init(&p->body, framing, s->resp.length, &h1_limits_default, &s->arena);
 	http_send_head(s);
-	if (s->resp.framing == HTTP_BODY_NONE) {
+	if (framing == HTTP_BODY_NONE)
 		response_over(p, NULL);
-		return;
-	}
-	h1_body_init(&p->body, s->resp.framing, s->resp.length, &h1_limits_default, &s->arena);
-	read_body(p);
+	else
+		read_body(p);
 }
 
 static struct h1_limits limits_of(const struct proxy *p)

@@ -53,7 +53,7 @@ void http_send_head(struct http_stream *s)
 	s->front->send_head(s);
 }
 
-uint32_t http_send_body(struct http_stream *s, struct rte_mbuf *chain, uint32_t len)
+uint32_t http_send_filtered(struct http_stream *s, struct rte_mbuf *chain, uint32_t len)
 {
 	if (unlikely(len == 0)) {
 		chain_free_list(chain);
@@ -61,6 +61,13 @@ uint32_t http_send_body(struct http_stream *s, struct rte_mbuf *chain, uint32_t 
 	}
 	s->resp_bytes += len;
 	return s->front->send_body(s, chain, len);
+}
+
+uint32_t http_send_body(struct http_stream *s, struct rte_mbuf *chain, uint32_t len)
+{
+	if (s->filter != NULL)
+		return s->filter->body(s->filter, s, chain, len);
+	return http_send_filtered(s, chain, len);
 }
 
 uint32_t http_send_room(const struct http_stream *s)
@@ -82,6 +89,11 @@ void http_finish(struct http_stream *s, const struct http_head *trailers)
 {
 	s->resp_finished = true;
 	s->action = NULL;
+	if (s->filter != NULL && !s->filter->finish(s->filter, s)) {
+		s->end = HTTP_END_NO_MEMORY;
+		s->front->cut(s);
+		return;
+	}
 	s->front->finish(s, trailers);
 }
 
@@ -216,6 +228,7 @@ void http_stream_init(struct http_stream *s, struct http_worker *w)
 	s->route = NULL;
 	s->action = NULL;
 	s->action_state = s->policy_state = NULL;
+	s->filter = NULL;
 	s->t = (struct http_times){0};
 	s->req_bytes = s->resp_bytes = 0;
 	s->request_id = (struct span){NULL, 0};
@@ -324,6 +337,9 @@ void http_stream_cancel(struct http_stream *s, enum http_end end)
 
 void http_stream_end(struct http_stream *s)
 {
+	if (s->filter != NULL)
+		s->filter->free(s->filter, s);
+	s->filter = NULL;
 	s->t.end = s->w->loop.now_ns;
 	http_count_end(s);
 	http_log_end(s);

@@ -108,6 +108,16 @@ struct http_times {
 	uint64_t end;
 };
 
+/* Between what an action sends and the front; made by a policy when the head is sent. */
+struct http_filter {
+	/* Takes the chain; what has become of it goes to http_send_filtered(). Returns the room. */
+	uint32_t (*body)(
+		struct http_filter *f, struct http_stream *s, struct rte_mbuf *chain, uint32_t len);
+	/* All is said: the rest goes out. False: it cannot. */
+	bool (*finish)(struct http_filter *f, struct http_stream *s);
+	void (*free)(struct http_filter *f, struct http_stream *s);
+};
+
 struct http_stream {
 	struct http_worker *w;
 	const struct http_front_ops *front; /* of the front's protocol */
@@ -129,8 +139,9 @@ struct http_stream {
 	const struct l7_sites *sites; /* those it belongs to */
 	const struct http_route *route;
 	const struct http_action *action;
-	void *action_state; /* the action's */
-	void *policy_state; /* the policies' */
+	void *action_state;         /* the action's */
+	void *policy_state;         /* the policies' */
+	struct http_filter *filter; /* of the response; NULL: none */
 
 	struct http_times t;
 	uint64_t req_bytes, resp_bytes; /* of bodies, as received and as sent to the client */
@@ -162,6 +173,8 @@ void http_send_head(struct http_stream *s);
 /* Takes the chain. Returns the room that is left: 0 means wait for resume() (what was given is
  * taken all the same). */
 uint32_t http_send_body(struct http_stream *s, struct rte_mbuf *chain, uint32_t len);
+/* What a filter made of the body. */
+uint32_t http_send_filtered(struct http_stream *s, struct rte_mbuf *chain, uint32_t len);
 /* Bytes copied into buffers of the worker; for small bodies. 0 or -ENOMEM. */
 int http_send_bytes(struct http_stream *s, const void *data, uint32_t len) WARN_UNUSED;
 uint32_t http_send_room(const struct http_stream *s);

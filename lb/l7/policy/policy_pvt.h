@@ -25,6 +25,10 @@ int policy_cors_create(const struct config_policy_cors *c, struct http_policy **
 int policy_security_create(
 	const struct config_policy_security *c, struct http_policy **out) WARN_UNUSED;
 
+struct config_policy_compress;
+int policy_compress_create(const struct config_policy_compress *c, uint32_t workers,
+	struct http_policy **out) WARN_UNUSED;
+
 void policy_ref(struct http_policy *p);
 void policy_unref(struct http_policy *p);
 

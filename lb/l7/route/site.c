@@ -432,7 +432,7 @@ static int add_rates(
 /* Policies of a site that all its routes share are made once. */
 struct shared {
 	struct http_policy_chain access, rates;
-	struct http_policy_chain cors, basic, jwt, security;
+	struct http_policy_chain cors, basic, jwt, security, compress;
 };
 
 static void join(struct http_policy_chain *to, const struct http_policy_chain *from)
@@ -469,6 +469,8 @@ static int make_shared(struct builder *b, const struct config_policies *c, struc
 		OR_ADD(jwt, c->jwt, workers, b->in->err);
 	if (c->security)
 		OR_ADD(security, c->security);
+	if (c->compress)
+		OR_ADD(compress, c->compress, workers);
 	return 0;
 }
 
@@ -487,6 +489,8 @@ static int make_chain(struct builder *b, const struct config_policies *c, const 
 		return rc;
 	if (!c->inherit)
 		site = &none;
+	/* First in, so last out: it sees the response that all others have left. */
+	join(chain, own_ones.compress.cnt ? &own_ones.compress : &site->compress);
 	join(chain, &site->access);
 	join(chain, &own_ones.access);
 	join(chain, &site->rates);
