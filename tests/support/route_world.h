@@ -31,8 +31,9 @@ struct world {
 
 static struct world world;
 
+/* In the order of enum http_end. */
 static const uint16_t end_status[] = {
-#define E(id, word, proxy_status, status) [HTTP_END_##id] = status,
+#define E(id, word, proxy_status, status) status,
 	HTTP_ENDS(E)
 #undef E
 };

@@ -274,6 +274,7 @@ static bool method_refused(struct http_stream *s)
 
 void http_stream_start(struct http_stream *s)
 {
+	uint64_t given_up;
 	enum http_end end;
 
 	http_site_pin(s);
@@ -285,7 +286,11 @@ void http_stream_start(struct http_stream *s)
 		http_fail(s, HTTP_END_METHOD_NOT_ALLOWED);
 		return;
 	}
+	given_up = http_route_given_up(s->w->route);
 	end = http_request_prepare(s->w->route, s);
+	given_up = http_route_given_up(s->w->route) - given_up;
+	if (unlikely(given_up > 0))
+		l7_count(&s->w->listeners[s->listener].regex_limit, given_up);
 	if (unlikely(end != HTTP_END_OK)) {
 		http_fail(s, end);
 		return;

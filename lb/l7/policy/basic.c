@@ -61,10 +61,8 @@ static const struct user *find(const struct basic *b, struct span name)
 
 /* ---- requests ---- */
 
-static COLD enum http_verdict ask(
-	const struct basic *b, struct http_route_worker *rw, struct http_stream *s)
+static COLD enum http_verdict ask(const struct basic *b, struct http_stream *s)
 {
-	rw->unauthorized++;
 	(void)!http_head_set(&s->resp, HTTP_FIELD_WWW_AUTHENTICATE, b->challenge);
 	return policy_refuse(s, HTTP_END_UNAUTHORIZED);
 }
@@ -130,7 +128,7 @@ static enum http_verdict done(
 	uint32_t n;
 
 	if (!j->result)
-		return ask(b, rw, s);
+		return ask(b, s);
 	(void)seen_add(&b->seen[rw->idx], j->hash, http_now_ns(s) + REMEMBER_NS);
 	n = credentials(s, pair);
 	colon = memchr(pair, ':', n);
@@ -147,7 +145,7 @@ static enum http_verdict basic_request(
 	uint64_t hash[2];
 
 	if (n == 0)
-		return ask(b, rw, s);
+		return ask(b, s);
 	seen_hash(b->seed, (struct span){pair, n}, hash);
 	if (seen_find(&b->seen[rw->idx], hash, http_now_ns(s)))
 		return welcome(

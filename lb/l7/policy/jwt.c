@@ -76,10 +76,8 @@ static struct span find_token(const struct jwt *j, const struct http_stream *s, 
 
 /* ---- answers ---- */
 
-static COLD enum http_verdict refuse(
-	struct http_route_worker *rw, struct http_stream *s, bool given)
+static COLD enum http_verdict refuse(struct http_stream *s, bool given)
 {
-	rw->unauthorized++;
 	(void)!http_head_set(&s->resp, HTTP_FIELD_WWW_AUTHENTICATE,
 		given ? SPAN("Bearer error=\"invalid_token\"") : SPAN("Bearer"));
 	return policy_refuse(s, HTTP_END_UNAUTHORIZED);
@@ -156,7 +154,7 @@ static enum http_verdict done(
 				: FOREVER;
 
 	if (job->result != JWT_GOOD)
-		return refuse(rw, s, true);
+		return refuse(s, true);
 	if (job->out_len <= SAID_MAX) {
 		struct said *e = (struct said *)(void *)seen_add(
 			&j->seen[rw->idx], job->hash, http_now_ns(s) + left);
@@ -179,11 +177,11 @@ static enum http_verdict jwt_request(
 
 	remove_spoofed(j, s);
 	if (twice)
-		return refuse(rw, s, true);
+		return refuse(s, true);
 	if (!token.at)
-		return j->conf.optional ? HTTP_GO : refuse(rw, s, false);
+		return j->conf.optional ? HTTP_GO : refuse(s, false);
 	if (token.len > JWT_TOKEN_MAX)
-		return refuse(rw, s, true);
+		return refuse(s, true);
 	seen_hash(j->seed, token, hash);
 	e = seen_find(&j->seen[rw->idx], hash, http_now_ns(s));
 	if (e) {

@@ -64,7 +64,7 @@ static enum http_verdict rate_request(
 
 	if (likely(rate_table_take(r->table, key_of(r, s), http_now_ns(s), &wait_ns)))
 		return HTTP_GO;
-	rw->limited++;
+	(void)rw;
 	return refuse(r, s, wait_ns);
 }
 

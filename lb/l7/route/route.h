@@ -130,6 +130,9 @@ bool http_site_error_page(const struct http_site *site, struct http_stream *s, u
 struct http_route_worker *http_route_worker_create(uint32_t idx, uint64_t seed);
 void http_route_worker_destroy(struct http_route_worker *rw);
 
+/* Regular expressions that took too many steps, so far. */
+uint64_t http_route_given_up(const struct http_route_worker *rw);
+
 /* s->site and s->req as the codec made it (s->client and s->peer from the connection); fills
  * s->client, s->request_id, s->route, s->policy_state. What comes back is HTTP_END_OK, or what to
  * http_fail() with: BAD_REQUEST, NO_ROUTE, LOOP, NO_MEMORY, METHOD_NOT_ALLOWED. */

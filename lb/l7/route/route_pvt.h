@@ -146,7 +146,6 @@ struct http_route_worker {
 	void (*go_on)(struct http_stream *s, enum http_verdict v);
 	struct slow_worker *slow; /* lb/l7/policy/slow.h */
 	bool slow_inline;         /* there is no thread for slow work */
-	uint64_t limited, denied, unauthorized;
 };
 
 extern const struct http_action http_action_fixed;

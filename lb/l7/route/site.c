@@ -758,3 +758,8 @@ void http_route_worker_destroy(struct http_route_worker *rw)
 	regex_scratch_destroy(rw->regex);
 	free(rw);
 }
+
+uint64_t http_route_given_up(const struct http_route_worker *rw)
+{
+	return regex_given_up(rw->regex);
+}
