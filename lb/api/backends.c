@@ -31,24 +31,26 @@ static const char *state_of(const struct config_backend *b, bool disabled, bool 
 	return up ? "up" : "down";
 }
 
-static void add_pool(const struct app *app, enum override_kind kind, const char *pool,
-	const struct config_backend *all, uint32_t cnt, uint32_t health_idx, json_t *out)
+static void add_pool(const struct app *app, enum override_kind kind, uint32_t i, json_t *out)
 {
-	for (uint32_t i = 0; i < cnt; i++) {
-		struct config_backend b = override_apply(&app->overrides, kind, pool, &all[i]);
+	struct pool_info p = pool_info_of(app->cfg, kind, i);
+
+	for (uint32_t k = 0; k < p.cnt; k++) {
+		struct config_backend b =
+			override_apply(&app->overrides, kind, p.name, &p.backends[k]);
 		char where[API_ENDPOINT_MAX];
 		json_t *o = json_object();
 
 		json_object_set_new(o, "kind", json_string(override_kind_name(kind)));
-		json_object_set_new(o, "pool", json_string(pool));
+		json_object_set_new(o, "pool", json_string(p.name));
 		json_object_set_new(
 			o, "backend", json_string(api_endpoint(&b.addr, b.port, where)));
 		json_object_set_new(o, "state",
 			json_string(state_of(&b,
-				override_disabled(&app->overrides, kind, pool, &all[i]),
-				health_view_up(&app->view, health_idx, i))));
+				override_disabled(&app->overrides, kind, p.name, &p.backends[k]),
+				health_view_up(&app->view, p.health_idx, k))));
 		json_object_set_new(o, "weight", json_integer(b.weight));
-		add_said(app, kind, pool, &all[i], o);
+		add_said(app, kind, p.name, &p.backends[k], o);
 		json_array_append_new(out, o);
 	}
 }
@@ -58,7 +60,8 @@ static void add_figures(
 	struct app *app, const struct metric_set *set, const char *kind, json_t *rows)
 {
 	static const char *const keys[] = {"active", "flows", "connects", "packets", "bytes",
-		"back_bytes", "bytes_in", "bytes_out", "port_headroom"};
+		"back_bytes", "bytes_in", "bytes_out", "port_headroom", "requests", "conns",
+		"latency_ns"};
 	json_t *a = json_array(), *m, *row;
 	size_t i, at = 0;
 
@@ -66,7 +69,7 @@ static void add_figures(
 	json_array_foreach(a, i, m)
 	{
 		const char *pool = json_string_value(json_object_get(m, set->labels[0]));
-		const char *backend = json_string_value(json_object_get(m, "backend"));
+		const char *backend = json_string_value(json_object_get(m, set->labels[1]));
 
 		/* Both lists stand in the order of the configuration. */
 		for (; at < json_array_size(rows); at++) {
@@ -89,17 +92,14 @@ static void add_figures(
 int api_get_backends(void *ctx, struct admin_call *c)
 {
 	struct app *app = ((struct api *)ctx)->app;
-	const struct config *cfg = app->cfg;
 	json_t *rows = json_array();
 
-	for (uint32_t i = 0; i < cfg->service_cnt; i++)
-		add_pool(app, OVERRIDE_SERVICE, cfg->services[i].name, cfg->services[i].backends,
-			cfg->services[i].backend_cnt, i, rows);
-	for (uint32_t i = 0; i < cfg->listener_cnt; i++)
-		add_pool(app, OVERRIDE_LISTENER, cfg->listeners[i].name, cfg->listeners[i].backends,
-			cfg->listeners[i].backend_cnt, cfg->service_cnt + i, rows);
+	for (int kind = 0; kind < OVERRIDE_KINDS; kind++)
+		for (uint32_t i = 0; i < pool_count(app->cfg, (enum override_kind)kind); i++)
+			add_pool(app, (enum override_kind)kind, i, rows);
 	add_figures(app, &metrics_backends, "service", rows);
 	add_figures(app, &metrics_listener_backends, "listener", rows);
+	add_figures(app, &metrics_upstream_servers, "upstream", rows);
 	return json_object_set_new(c->out, "backends", rows) == 0 ? 0 : -ENOMEM;
 }
 
@@ -129,43 +129,42 @@ static const struct config_backend *find_backend(const struct config_backend *al
 	return found;
 }
 
-static bool find_pool(const struct config *cfg, struct target *t,
-	const struct config_backend **backends, uint32_t *cnt)
+/* The one pool that a request names. */
+static int named_pool(const struct admin_call *c, struct target *t)
 {
-	for (t->idx = 0; t->kind == OVERRIDE_SERVICE && t->idx < cfg->service_cnt; t->idx++)
-		if (strcmp(cfg->services[t->idx].name, t->pool) == 0) {
-			*backends = cfg->services[t->idx].backends;
-			*cnt = cfg->services[t->idx].backend_cnt;
-			return true;
-		}
-	for (t->idx = 0; t->kind == OVERRIDE_LISTENER && t->idx < cfg->listener_cnt; t->idx++)
-		if (strcmp(cfg->listeners[t->idx].name, t->pool) == 0) {
-			*backends = cfg->listeners[t->idx].backends;
-			*cnt = cfg->listeners[t->idx].backend_cnt;
-			return true;
-		}
-	return false;
+	int cnt = 0;
+
+	for (int kind = 0; kind < OVERRIDE_KINDS; kind++) {
+		const char *name = admin_text(c, override_kind_name((enum override_kind)kind));
+
+		if (name == NULL)
+			continue;
+		t->kind = (enum override_kind)kind;
+		t->pool = name;
+		cnt++;
+	}
+	return cnt == 1 ? 0
+			: admin_fail(c, -EINVAL, "one of service, listener and upstream is needed");
 }
 
 static int find_target(const struct app *app, const struct admin_call *c, struct target *t)
 {
-	const char *service = admin_text(c, "service"), *listener = admin_text(c, "listener");
 	const char *where = admin_text(c, "backend"), *port = NULL;
-	const struct config_backend *backends = NULL;
+	struct pool_info p;
 	char why[VALUE_WHY];
 	struct ip_addr addr;
-	uint32_t cnt = 0;
+	int rc = named_pool(c, t);
 
-	if ((service != NULL) == (listener != NULL))
-		return admin_fail(c, -EINVAL, "one of service and listener is needed");
-	t->kind = service != NULL ? OVERRIDE_SERVICE : OVERRIDE_LISTENER;
-	t->pool = service != NULL ? service : listener;
-	if (!find_pool(app->cfg, t, &backends, &cnt))
+	if (rc != 0)
+		return rc;
+	t->idx = pool_find(app->cfg, t->kind, t->pool);
+	if (t->idx == UINT32_MAX)
 		return admin_fail(
 			c, -ENOENT, "no %s '%.60s'", override_kind_name(t->kind), t->pool);
+	p = pool_info_of(app->cfg, t->kind, t->idx);
 	if (value_endpoint(where, &addr, &port, why) != 0)
 		return admin_fail(c, -EINVAL, "backend: %s", why);
-	t->backend = find_backend(backends, cnt, &addr, port);
+	t->backend = find_backend(p.backends, p.cnt, &addr, port);
 	if (t->backend == NULL)
 		return admin_fail(c, -ENOENT,
 			"no backend '%.60s', or several of that address: name its port", where);
@@ -309,6 +308,7 @@ int api_get_overrides(void *ctx, struct admin_call *c)
 const struct admin_param api_backend_params[] = {
 	{"service", "body", "string", "name of a layer 4 service", false},
 	{"listener", "body", "string", "name of a listener", false},
+	{"upstream", "body", "string", "name of a pool of HTTP servers", false},
 	{"backend", "body", "string", "address, or address and port, of the backend", true},
 	{NULL, NULL, NULL, NULL, false},
 };
@@ -316,6 +316,7 @@ const struct admin_param api_backend_params[] = {
 const struct admin_param api_weight_params[] = {
 	{"service", "body", "string", "name of a layer 4 service", false},
 	{"listener", "body", "string", "name of a listener", false},
+	{"upstream", "body", "string", "name of a pool of HTTP servers", false},
 	{"backend", "body", "string", "address, or address and port, of the backend", true},
 	{"weight", "body", "integer", "share of new flows; 0: drain", true},
 	{NULL, NULL, NULL, NULL, false},

@@ -85,20 +85,14 @@ struct pool_ref {
 
 static const char *pool_name(const struct pool_ref *p)
 {
-	return p->kind == OVERRIDE_LISTENER ? p->cfg->listeners[p->i].name
-					    : p->cfg->services[p->i].name;
+	return pool_info_of(p->cfg, p->kind, p->i).name;
 }
 
-static bool pool_find(
+static bool pool_ref_find(
 	const struct config *cfg, enum override_kind kind, const char *name, struct pool_ref *out)
 {
-	uint32_t cnt = kind == OVERRIDE_LISTENER ? cfg->listener_cnt : cfg->service_cnt;
-
-	*out = (struct pool_ref){kind, cfg, 0};
-	for (; out->i < cnt; out->i++)
-		if (strcmp(pool_name(out), name) == 0)
-			return true;
-	return false;
+	*out = (struct pool_ref){kind, cfg, pool_find(cfg, kind, name)};
+	return out->i != UINT32_MAX;
 }
 
 /* Differences below "services[NAME]" or "listeners[NAME]". */
@@ -108,8 +102,7 @@ static bool touched(const struct differences *d, enum override_kind kind, const 
 	json_t *o;
 	size_t i, len;
 
-	len = (size_t)snprintf(prefix, sizeof(prefix), "%s[%s]",
-		kind == OVERRIDE_LISTENER ? "listeners" : "services", name);
+	len = (size_t)snprintf(prefix, sizeof(prefix), "%ss[%s]", override_kind_name(kind), name);
 	json_array_foreach(d->list, i, o)
 	{
 		if (strncmp(json_string_value(json_object_get(o, "path")), prefix, len) == 0)
@@ -173,13 +166,13 @@ static int plan_pools(struct app *app, const struct config *next, enum override_
 	const struct differences *d, json_t *out, uint64_t *bytes)
 {
 	const struct config *cur = app->cfg;
-	uint32_t cnt = kind == OVERRIDE_LISTENER ? next->listener_cnt : next->service_cnt;
+	uint32_t cnt = pool_count(next, kind);
 	struct pool_ref a, b;
 	int rc = 0;
 
 	for (b = (struct pool_ref){kind, next, 0}; rc == 0 && b.i < cnt; b.i++) {
 		const char *name = pool_name(&b);
-		bool old = pool_find(cur, kind, name, &a);
+		bool old = pool_ref_find(cur, kind, name, &a);
 		json_t *o = json_object();
 
 		json_object_set_new(o, "name", json_string(name));
@@ -195,11 +188,11 @@ static int plan_pools(struct app *app, const struct config *next, enum override_
 		}
 		json_array_append_new(out, o);
 	}
-	cnt = kind == OVERRIDE_LISTENER ? cur->listener_cnt : cur->service_cnt;
+	cnt = pool_count(cur, kind);
 	for (a = (struct pool_ref){kind, cur, 0}; rc == 0 && a.i < cnt; a.i++) {
 		json_t *o;
 
-		if (pool_find(next, kind, pool_name(&a), &b))
+		if (pool_ref_find(next, kind, pool_name(&a), &b))
 			continue;
 		o = json_pack("{s:s, s:s}", "name", pool_name(&a), "change", "removed");
 		if (kind == OVERRIDE_SERVICE)
@@ -233,20 +226,22 @@ static void add_memory(
 static int plan(struct app *app, const struct config *next, json_t *out)
 {
 	struct differences d = {.list = json_array()};
-	json_t *services = json_array(), *listeners = json_array();
+	json_t *pools[OVERRIDE_KINDS];
 	uint64_t bytes = 0;
-	int rc;
+	int rc = 0;
 
 	config_diff(app->cfg, next, add_difference, &d);
-	rc = plan_pools(app, next, OVERRIDE_SERVICE, &d, services, &bytes);
-	if (rc == 0)
-		rc = plan_pools(app, next, OVERRIDE_LISTENER, &d, listeners, &bytes);
+	for (int k = 0; k < OVERRIDE_KINDS; k++)
+		pools[k] = json_array();
+	for (int k = 0; rc == 0 && k < OVERRIDE_KINDS; k++)
+		rc = plan_pools(app, next, (enum override_kind)k, &d, pools[k], &bytes);
 	json_object_set_new(out, "changes", json_boolean(d.cnt > 0));
 	json_object_set_new(out, "needs_restart", json_boolean(d.restarts > 0));
 	json_object_set_new(out, "overrides_lost", json_integer((json_int_t)app->overrides.cnt));
 	json_object_set_new(out, "differences", d.list);
-	json_object_set_new(out, "services", services);
-	json_object_set_new(out, "listeners", listeners);
+	json_object_set_new(out, "services", pools[OVERRIDE_SERVICE]);
+	json_object_set_new(out, "listeners", pools[OVERRIDE_LISTENER]);
+	json_object_set_new(out, "upstreams", pools[OVERRIDE_UPSTREAM]);
 	add_memory(app, next, bytes, out);
 	return rc;
 }

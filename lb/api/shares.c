@@ -7,52 +7,71 @@
 
 #include "dataplane/net/hdr.h"
 #include "lb/api/api_pvt.h"
+#include "lb/config/config_upstream.h"
 
-struct pool {
-	const char *name;
-	const struct config_backend *backends;
-	uint32_t cnt, maglev_size; /* 0: not by the hash */
-};
+uint32_t pool_count(const struct config *cfg, enum override_kind kind)
+{
+	switch (kind) {
+	case OVERRIDE_SERVICE:
+		return cfg->service_cnt;
+	case OVERRIDE_LISTENER:
+		return cfg->listener_cnt;
+	case OVERRIDE_UPSTREAM:
+		return cfg->upstream_cnt;
+	default:
+		return 0;
+	}
+}
 
-static struct pool pool_of(const struct config *cfg, enum override_kind kind, uint32_t i)
+static struct pool_info upstream_info(const struct config *cfg, uint32_t i)
+{
+	const struct config_upstream *u = &cfg->upstreams[i];
+	bool hashed = u->balance == UPSTREAM_MAGLEV || u->balance == UPSTREAM_BOUNDED_HASH;
+
+	return (struct pool_info){u->name, u->backends, u->backend_cnt, hashed ? L7_MAGLEV_SIZE : 0,
+		cfg->service_cnt + cfg->listener_cnt + i};
+}
+
+struct pool_info pool_info_of(const struct config *cfg, enum override_kind kind, uint32_t i)
 {
 	const struct config_listener *l = &cfg->listeners[i];
 	const struct config_service *s = &cfg->services[i];
 
+	if (kind == OVERRIDE_UPSTREAM)
+		return upstream_info(cfg, i);
 	if (kind == OVERRIDE_LISTENER)
-		return (struct pool){l->name, l->backends, l->backend_cnt,
-			l->scheduler == LISTENER_MAGLEV ? L7_MAGLEV_SIZE : 0};
-	return (struct pool){s->name, s->backends, s->backend_cnt,
-		s->scheduler == L4_MAGLEV || s->scheduler == L4_SOURCE_HASH ? s->maglev_size : 0};
+		return (struct pool_info){l->name, l->backends, l->backend_cnt,
+			l->scheduler == LISTENER_MAGLEV ? L7_MAGLEV_SIZE : 0, cfg->service_cnt + i};
+	return (struct pool_info){s->name, s->backends, s->backend_cnt,
+		s->scheduler == L4_MAGLEV || s->scheduler == L4_SOURCE_HASH ? s->maglev_size : 0,
+		i};
 }
 
-static uint32_t pool_cnt(const struct config *cfg, enum override_kind kind)
+uint32_t pool_find(const struct config *cfg, enum override_kind kind, const char *name)
 {
-	return kind == OVERRIDE_LISTENER ? cfg->listener_cnt : cfg->service_cnt;
+	for (uint32_t i = 0; i < pool_count(cfg, kind); i++)
+		if (strcmp(pool_info_of(cfg, kind, i).name, name) == 0)
+			return i;
+	return UINT32_MAX;
 }
 
 /* What is known now about a backend, wherever it stands in the running configuration. */
 static bool known_up(const struct app *app, enum override_kind kind, const char *name,
 	const struct config_backend *b, bool *assumed)
 {
-	const struct config *cur = app->cfg;
+	uint32_t i = pool_find(app->cfg, kind, name);
+	struct pool_info p = {0};
 
-	for (uint32_t i = 0; i < pool_cnt(cur, kind); i++) {
-		struct pool p = pool_of(cur, kind, i);
-
-		if (strcmp(p.name, name) != 0)
-			continue;
-		for (uint32_t k = 0; k < p.cnt; k++)
-			if (p.backends[k].port == b->port &&
-				ip_addr_eq(&p.backends[k].addr, &b->addr))
-				return health_view_up(&app->view,
-					kind == OVERRIDE_LISTENER ? cur->service_cnt + i : i, k);
-	}
+	if (i != UINT32_MAX)
+		p = pool_info_of(app->cfg, kind, i);
+	for (uint32_t k = 0; k < p.cnt; k++)
+		if (p.backends[k].port == b->port && ip_addr_eq(&p.backends[k].addr, &b->addr))
+			return health_view_up(&app->view, p.health_idx, k);
 	*assumed = true;
 	return true;
 }
 
-static void fill_row(const struct app *app, enum override_kind kind, const struct pool *p,
+static void fill_row(const struct app *app, enum override_kind kind, const struct pool_info *p,
 	uint32_t i, const struct overrides *o, struct share *row)
 {
 	struct config_backend b = override_apply(o, kind, p->name, &p->backends[i]);
@@ -74,7 +93,7 @@ static int by_node(const void *a, const void *b)
 		&((const struct picked *)a)->node, &((const struct picked *)b)->node);
 }
 
-static int build_set(const struct config *cfg, const struct pool *p, struct shares *s)
+static int build_set(const struct config *cfg, const struct pool_info *p, struct shares *s)
 {
 	struct siphash_key key = {cfg->l4.hash_seed[0], cfg->l4.hash_seed[1]};
 	struct picked *picks = calloc(p->cnt + 1, sizeof(*picks));
@@ -125,7 +144,7 @@ static void fill_shares(struct shares *s)
 int shares_make(const struct app *app, const struct config *cfg, enum override_kind kind,
 	uint32_t i, const struct overrides *o, struct shares *out)
 {
-	struct pool p = pool_of(cfg, kind, i);
+	struct pool_info p = pool_info_of(cfg, kind, i);
 	int rc;
 
 	*out = (struct shares){.cnt = p.cnt};

@@ -11,6 +11,20 @@
 #include "lb/app_pvt.h"
 #include "lb/l4/sched_set.h"
 
+/* A pool of backends, whatever it is part of. */
+struct pool_info {
+	const char *name;
+	const struct config_backend *backends;
+	uint32_t cnt;
+	uint32_t maglev_size; /* 0: not chosen by the hash */
+	uint32_t health_idx;  /* for health_view_up() */
+};
+
+uint32_t pool_count(const struct config *cfg, enum override_kind kind);
+struct pool_info pool_info_of(const struct config *cfg, enum override_kind kind, uint32_t i);
+/* Its index, or UINT32_MAX. */
+uint32_t pool_find(const struct config *cfg, enum override_kind kind, const char *name);
+
 struct share {
 	struct ip_addr addr;
 	uint16_t port, weight;

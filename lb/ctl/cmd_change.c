@@ -32,7 +32,11 @@ static int change(struct ctl *c, const char *what, char **argv, json_t *in)
 {
 	char path[64];
 
-	json_object_set_new(in, c->listener ? "listener" : "service", json_string(argv[0]));
+	json_object_set_new(in,
+		c->upstream   ? "upstream"
+		: c->listener ? "listener"
+			      : "service",
+		json_string(argv[0]));
 	json_object_set_new(in, "backend", json_string(argv[1]));
 	snprintf(path, sizeof(path), "/v1/backends/%s%s", what, c->dry_run ? "?dry_run=true" : "");
 	return ctl_show(c, "POST", path, in, print_backend_change);

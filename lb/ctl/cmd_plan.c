@@ -111,6 +111,7 @@ static void print_plan(struct ctl *c, const json_t *b)
 	print_differences(c, json_object_get(b, "differences"));
 	json_array_foreach(json_object_get(b, "services"), i, p) print_pool(c, p, "service");
 	json_array_foreach(json_object_get(b, "listeners"), i, p) print_pool(c, p, "listener");
+	json_array_foreach(json_object_get(b, "upstreams"), i, p) print_pool(c, p, "upstream");
 	fprintf(c->out,
 		"\nmemory: packets %.0f MiB (now %.0f), flow tables %.0f MiB (now %.0f), "
 		"scheduler tables %.1f MiB\n",

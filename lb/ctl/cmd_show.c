@@ -108,6 +108,7 @@ static void print_backends(struct ctl *c, const json_t *b)
 		{"state", "STATE", CTL_STATE}, {"weight", "WEIGHT", CTL_NUMBER},
 		{"override", "OVERRIDE", CTL_TEXT}, {"active", "ACTIVE", CTL_NUMBER},
 		{"flows", "FLOWS", CTL_SI}, {"connects", "CONNECTS", CTL_SI},
+		{"requests", "REQUESTS", CTL_SI}, {"conns", "CONNS", CTL_NUMBER},
 		{"packets", "PACKETS", CTL_SI}, {"bytes", "BYTES", CTL_SI},
 		{"back_bytes", "BACK BYTES", CTL_SI}, {"port_headroom", "PORTS LEFT", CTL_SI}};
 
@@ -262,6 +263,33 @@ int cmd_stats(struct ctl *c, char **argv, int argc)
 	snprintf(path, sizeof(path), "/v1/metrics%s%.80s", argc > 0 ? "/" : "",
 		argc > 0 ? argv[0] : "");
 	return ctl_show(c, "GET", path, NULL, print_any);
+}
+
+static void print_store(struct ctl *c, const json_t *b)
+{
+	static const struct ctl_column cols[] = {{"shard", "SHARD", CTL_NUMBER},
+		{"state", "STATE", CTL_STATE}, {"degraded", "DEGRADED", CTL_TEXT},
+		{"stall", "STALL", CTL_TEXT}, {"keys_estimate", "KEYS", CTL_SI},
+		{"live_bytes", "LIVE BYTES", CTL_SI}, {"blob_bytes", "BLOB BYTES", CTL_SI},
+		{"memtable_bytes", "MEMTABLE", CTL_SI}, {"snapshots", "SNAPSHOTS", CTL_NUMBER}};
+	char clean[256];
+
+	if (!json_is_true(json_object_get(b, "open"))) {
+		fputs("there is no store\n", c->out);
+		return;
+	}
+	fprintf(c->out, "%s: %lld bytes free%s\n",
+		ctl_clean(json_string_value(json_object_get(b, "dir")), clean, sizeof(clean)),
+		whole(b, "disk_free_bytes"),
+		json_is_true(json_object_get(b, "disk_full")) ? ", DISK FULL" : "");
+	TABLE(c, json_object_get(b, "shards"), cols);
+}
+
+int cmd_store(struct ctl *c, char **argv, int argc)
+{
+	(void)argv;
+	(void)argc;
+	return ctl_show(c, "GET", "/v1/store", NULL, print_store);
 }
 
 static void print_overrides(struct ctl *c, const json_t *b)

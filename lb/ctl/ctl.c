@@ -26,6 +26,7 @@ const struct ctl_option ctl_options[] = {
 	{'C', "color", "auto|always|never", "colours; auto: on a terminal"},
 	{'d', "dry-run", NULL, "say what would change, and change nothing"},
 	{'l', "listener", NULL, "the pool is a listener, not a layer 4 service"},
+	{'u', "upstream", NULL, "the pool is one of HTTP servers"},
 	{'a', "ack", NULL, "explain a packet within a connection, not a new one"},
 	{'c', "client", "ADDRESS[:PORT]", "flows of this client"},
 	{'v', "vip", "ADDRESS[:PORT]", "flows to this virtual address"},
@@ -70,15 +71,15 @@ const struct ctl_command ctl_commands[] = {
 		0, 1, cmd_capture, NULL},
 	{"trace", "[FILTER]", "ntD", "follow packets: worker, flow, backend, where each ended",
 		"As capture, one line for each packet.", 0, 1, cmd_trace, NULL},
-	{"drain", "SERVICE BACKEND", "dl", "give a backend no new flows",
+	{"drain", "SERVICE BACKEND", "dlu", "give a backend no new flows",
 		"Tracked flows go on until drain_timeout. Holds until the next reload, as weight, "
 		"disable and enable do.",
 		2, 2, cmd_drain, NULL},
-	{"weight", "SERVICE BACKEND WEIGHT", "dl", "give a backend another weight", NULL, 3, 3,
+	{"weight", "SERVICE BACKEND WEIGHT", "dlu", "give a backend another weight", NULL, 3, 3,
 		cmd_weight, NULL},
-	{"disable", "SERVICE BACKEND", "dl", "take a backend out of service, as if it were down",
+	{"disable", "SERVICE BACKEND", "dlu", "take a backend out of service, as if it were down",
 		NULL, 2, 2, cmd_disable, NULL},
-	{"enable", "SERVICE BACKEND", "dl", "use a backend as the configuration says again", NULL,
+	{"enable", "SERVICE BACKEND", "dlu", "use a backend as the configuration says again", NULL,
 		2, 2, cmd_enable, NULL},
 	{"cache", "", "", "the HTTP cache: memory and counters", NULL, 0, 0, cmd_cache, NULL},
 	{"purge", "tag|prefix|regex|all [TEXT] [soft]", "", "take responses out of the HTTP cache",
@@ -86,6 +87,7 @@ const struct ctl_command ctl_commands[] = {
 		"host/path?query, or all. With `soft` they become stale, and serve if the upstream "
 		"fails.",
 		1, 3, cmd_purge, purge_words},
+	{"store", "", "", "the store: shards and their state", NULL, 0, 0, cmd_store, NULL},
 	{"overrides", "", "", "what drain, weight and disable said", NULL, 0, 0, cmd_overrides,
 		NULL},
 	{"plan", "FILE", "", "what a configuration would change",
@@ -197,6 +199,9 @@ static int set_option(struct ctl *c, char letter, const char *arg)
 		break;
 	case 'l':
 		c->listener = true;
+		break;
+	case 'u':
+		c->upstream = true;
 		break;
 	case 'a':
 		c->ack = true;

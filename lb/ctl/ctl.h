@@ -26,7 +26,7 @@ enum ctl_exit {
 
 struct ctl {
 	const char *socket;
-	bool json, color, dry_run, listener, ack, force;
+	bool json, color, dry_run, listener, upstream, ack;
 	double watch_s; /* 0: once */
 	const char *client, *vip, *service, *protocol, *filter, *output;
 	const char *count, *seconds, *snap, *direction;

@@ -48,6 +48,7 @@ int cmd_health(struct ctl *c, char **argv, int argc);
 int cmd_listeners(struct ctl *c, char **argv, int argc);
 int cmd_stats(struct ctl *c, char **argv, int argc);
 int cmd_overrides(struct ctl *c, char **argv, int argc);
+int cmd_store(struct ctl *c, char **argv, int argc);
 int cmd_drain(struct ctl *c, char **argv, int argc); /* cmd_change.c */
 int cmd_weight(struct ctl *c, char **argv, int argc);
 int cmd_enable(struct ctl *c, char **argv, int argc);

@@ -18,6 +18,9 @@ config() {
 		listeners:
 		  - {name: proxy, bind: ["203.0.113.82:80"], action: tcp_proxy, backends: ["198.51.100.11:80", "198.51.100.12:80"]}
 		  - {name: echo, bind: ["203.0.113.82:7"], action: echo}
+		  - {name: www, bind: ["203.0.113.84:80"], action: http, site: main}
+		upstreams: {pool: {backends: ["198.51.100.11:80", "198.51.100.12:80"]}}
+		sites: {main: {routes: [{name: all, upstream: pool}]}}
 	CONF
 }
 config >"$TMP/weir.yaml"
@@ -141,6 +144,12 @@ check "weight 0 drains" wait_for 5 only b1
 exits 0 ctl --listener disable proxy 198.51.100.11:80
 only_proxy() { [ "$(gets 12 http://203.0.113.82/ | awk '{print $1}' | xargs)" = "$1" ]; }
 check "of a listener" wait_for 5 only_proxy b2
+only_http() { [ "$(gets 12 http://203.0.113.84/ | awk '{print $1}' | xargs)" = "$1" ]; }
+check "HTTP goes to both servers of the pool" wait_for 10 only_http "b1 b2"
+exits 0 ctl -u drain pool 198.51.100.12:80
+check "of a pool of HTTP servers" wait_for 5 only_http b1
+exits 0 ctl backends
+says '^upstream +pool +198.51.100.12:80 +drain'
 exits 1 ctl drain web 198.51.100.77:80
 says 'no backend' err
 exits 1 ctl drain nosuch 198.51.100.11:80
@@ -148,7 +157,14 @@ says "no service 'nosuch'" err
 exits 0 ctl reload
 says 'reloaded: generation'
 check "a reload forgets them" wait_for 5 only "b1 b2"
+check "those of HTTP servers too" wait_for 5 only_http "b1 b2"
 equal "all of them" "(none)" "$(ctl overrides)"
+
+exits 0 ctl cache
+exits 0 ctl store
+says 'no store'
+exits 1 ctl purge all
+exits 2 ctl purge nosuch
 
 # --- the command line
 exits 2 ctl
