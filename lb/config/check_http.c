@@ -7,6 +7,7 @@
 
 #include "lb/config/check.h"
 #include "lb/config/config_http.h"
+#include "lb/config/config_kv.h"
 #include "lb/config/config_upstream.h"
 #include "lb/config/suggest.h"
 
@@ -179,6 +180,7 @@ static void check_actions(struct check *c, const struct config_http_route *r, st
 		{"redirect", r->redirect != NULL},
 		{"respond", r->respond != NULL},
 		{"files", r->files != NULL},
+		{"kv", r->kv != NULL},
 	};
 	const char *first = NULL;
 	bool bad = false;
@@ -193,7 +195,8 @@ static void check_actions(struct check *c, const struct config_http_route *r, st
 	}
 	if (!first && !bad)
 		diag_error(c->diag, t->mark,
-			"route without an action: upstream, split, redirect, respond or files");
+			"route without an action: upstream, split, redirect, respond, files or "
+			"kv");
 	for (uint32_t i = 0; i < r->target_cnt && !bad; i++)
 		check_upstream_name(c, "upstream", r->targets[i].upstream,
 			r->targets[i].upstream_idx,
@@ -205,12 +208,24 @@ static void check_actions(struct check *c, const struct config_http_route *r, st
 	if (r->mirror && r->mirror->upstream[0])
 		check_upstream_name(
 			c, "mirror", r->mirror->upstream, r->mirror->upstream_idx, r->mirror->mark);
+	if (r->kv && c->cfg->store.dir[0] == '\0')
+		diag_error(c->diag, r->kv->mark, "kv: there is no store; give 'store: {dir: ...}'");
+	for (uint32_t i = 0; r->kv && i < r->kv->namespace_cnt; i++) {
+		bool there = false;
+
+		for (uint32_t k = 0; k < c->cfg->store.ns_cnt; k++)
+			there |=
+				strcmp(c->cfg->store.namespaces[k].name, r->kv->namespaces[i]) == 0;
+		if (!there)
+			diag_error(c->diag, r->kv->mark, "namespaces: the store has no '%s'",
+				r->kv->namespaces[i]);
+	}
 	if (r->cache && r->kind != HTTP_ROUTE_UPSTREAM)
 		diag_error(c->diag, r->cache->mark, "cache: nothing is asked of an upstream");
 	if (r->cache && c->cfg->cache.memory_bytes == 0)
 		diag_error(c->diag, r->cache->mark,
 			"cache: there is no memory for it; give 'cache: {memory: ...}'");
-	if (r->mirror && (r->redirect || r->respond || r->files))
+	if (r->mirror && (r->redirect || r->respond || r->files || r->kv))
 		diag_error(c->diag, r->mirror->mark, "mirror: nothing is sent to an upstream");
 }
 

@@ -68,6 +68,7 @@ enum http_route_kind {
 	HTTP_ROUTE_REDIRECT,
 	HTTP_ROUTE_RESPOND,
 	HTTP_ROUTE_FILES,
+	HTTP_ROUTE_KV,
 	HTTP_ROUTE_KIND_CNT
 };
 /* clang-format on */
@@ -270,6 +271,7 @@ struct config_http_route {
 	struct config_http_redirect *redirect;
 	struct config_http_respond *respond;
 	struct config_http_files *files; /* config_files.h */
+	struct config_http_kv *kv;       /* config_kv.h */
 	struct config_http_rewrite *rewrite;
 	struct config_http_edits request_headers, response_headers;
 	struct config_http_timeouts timeouts;

@@ -81,6 +81,8 @@ static enum http_route_kind route_kind(const struct config_http_route *rt)
 		return HTTP_ROUTE_RESPOND;
 	if (rt->files)
 		return HTTP_ROUTE_FILES;
+	if (rt->kv)
+		return HTTP_ROUTE_KV;
 	return HTTP_ROUTE_UPSTREAM;
 }
 

@@ -589,6 +589,8 @@ static const struct schema_field route_fields[] = {
 		.map = &respond_map, .help = "Action: a fixed answer."},
 	{"files", SCHEMA_MAP, SCHEMA_OPTIONAL, SCHEMA_AT(config_http_route, files),
 		.map = &schema_http_files, .help = "Action: files of a folder."},
+	{"kv", SCHEMA_MAP, SCHEMA_OPTIONAL, SCHEMA_AT(config_http_route, kv),
+		.map = &schema_http_kv, .help = "Action: keys of the store."},
 	{"rewrite", SCHEMA_MAP, SCHEMA_OPTIONAL, SCHEMA_AT(config_http_route, rewrite),
 		.map = &rewrite_map, .help = "What the backend is asked for instead."},
 	{"request_headers", SCHEMA_MAP, 0, SCHEMA_AT(config_http_route, request_headers),

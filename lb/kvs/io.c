@@ -476,6 +476,8 @@ static void answer_commit(struct kvs_tx *tx, const struct kvs_io *io, int status
 	if (status == 0 || status == -ENOTRECOVERABLE)
 		for (uint32_t i = 0; i < io->n; i++)
 			settle_item(tx->w, &io->items[i], io->gen, status);
+	if (status == 0 && io->n > 0)
+		tx->written = io->items[0].version;
 	if (status != 0 && tx->err == 0)
 		tx->err = status;
 }

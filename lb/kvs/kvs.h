@@ -138,6 +138,7 @@ struct kvs_tx {
 	struct kvs_io *ios;
 	uint32_t claim; /* index + 1; 0: none */
 	struct mem_mark mark;
+	uint64_t written; /* in done: version of what was committed; 0: nothing */
 	struct list_node live, ready;
 };
 

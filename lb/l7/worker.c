@@ -424,6 +424,7 @@ static int create_http(struct l7_worker *w, uint64_t now_ns)
 		.index = w->conf.index,
 		.worker_cnt = w->conf.worker_cnt,
 		.max_conns = w->conf.cfg->tcp.max_conns,
+		.kvs = w->conf.kvs,
 		.hcache = w->conf.hcache,
 		.slice_pool = w->conf.ref_pool,
 		.fetches = w->conf.cfg->cache.fetches};

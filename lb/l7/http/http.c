@@ -194,6 +194,7 @@ int http_worker_create(
 	if (w == NULL)
 		return -ENOMEM;
 	w->conf = *conf;
+	w->kvs = conf->kvs;
 	http_loop_init(&w->loop, now_ns);
 	up.loop = &w->loop;
 	rng_secret(&seed, sizeof(seed));

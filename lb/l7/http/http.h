@@ -14,6 +14,7 @@ struct http_route_worker;
 struct l7_table;
 struct l7_worker;
 struct hcache;
+struct kvs_worker;
 struct hcache_worker;
 
 struct http_worker_conf {
@@ -21,6 +22,7 @@ struct http_worker_conf {
 	struct tcp_engine *engine;
 	struct tls_worker *tls; /* NULL: there is no TLS */
 	struct rte_mempool *data_pool;
+	struct kvs_worker *kvs;         /* NULL: no store */
 	struct hcache *hcache;          /* NULL: none */
 	struct rte_mempool *slice_pool; /* of mbufs without data room, for it */
 	uint32_t fetches;               /* of the cache, under way */

@@ -51,6 +51,7 @@ struct http_worker {
 	struct http_route_worker *route;
 	struct http_log_worker *log; /* NULL: none */
 	struct hcache_worker *cache; /* NULL: there is none */
+	struct kvs_worker *kvs;      /* NULL: no store */
 	struct files_worker *files;  /* NULL: no threads for files */
 	struct pool streams, slabs, chunks, proxies, subs;
 	bool draining;

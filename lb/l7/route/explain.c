@@ -489,7 +489,8 @@ static void explain_route(struct explain *e)
 	static const char *const actions[] = {[HTTP_ROUTE_UPSTREAM] = "upstream",
 		[HTTP_ROUTE_REDIRECT] = "redirect",
 		[HTTP_ROUTE_RESPOND] = "respond",
-		[HTTP_ROUTE_FILES] = "files"};
+		[HTTP_ROUTE_FILES] = "files",
+		[HTTP_ROUTE_KV] = "kv"};
 	const struct http_route *r = e->s.route;
 	json_t *adds = json_array();
 	enum http_end end;

@@ -38,6 +38,7 @@ struct http_rewrite;
 struct http_edits;
 struct http_fixed;
 struct files_root;
+struct kv_route;
 
 struct http_target {
 	uint32_t upstream; /* index in config.upstreams */
@@ -70,6 +71,7 @@ struct http_route {
 	const struct http_policy_chain *policies; /* NULL: none */
 	struct hcache_route *cache;               /* NULL: answers are not kept */
 	struct files_root *files;                 /* HTTP_ROUTE_FILES */
+	struct kv_route *kv;                      /* HTTP_ROUTE_KV */
 	/* Private to lb/l7/route. */
 	const struct http_rewrite *rewrite;
 	const struct http_edits *request_edits, *response_edits;

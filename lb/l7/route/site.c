@@ -8,6 +8,7 @@
 
 #include "lb/l7/cache/hcache.h"
 #include "lb/l7/files/files.h"
+#include "lb/l7/kv/kv.h"
 #include "lb/l7/policy/policy_pvt.h"
 #include "lb/l7/route/path.h"
 #include "lb/l7/route/route_pvt.h"
@@ -257,6 +258,19 @@ static void free_files(void *root)
 	files_root_unref(root);
 }
 
+static void free_kv(void *kv)
+{
+	kv_route_free(kv);
+}
+
+static int make_kv(struct builder *b, const struct config_http_route *c, struct route_rule *rule)
+{
+	int rc = kv_route_create(b->in->cfg, c, &rule->r.kv);
+
+	rule->r.action = &http_action_kv;
+	return rc == 0 ? own(b->site, rule->r.kv, free_kv) : rc;
+}
+
 static int make_files(struct builder *b, const struct config_http_route *c, struct route_rule *rule)
 {
 	char why[FILES_WHY];
@@ -289,7 +303,9 @@ static int make_action(
 {
 	if (c->kind == HTTP_ROUTE_UPSTREAM)
 		return make_targets(b, c, &rule->r);
-	return c->kind == HTTP_ROUTE_FILES ? make_files(b, c, rule) : make_fixed(b, c, rule);
+	if (c->kind == HTTP_ROUTE_FILES)
+		return make_files(b, c, rule);
+	return c->kind == HTTP_ROUTE_KV ? make_kv(b, c, rule) : make_fixed(b, c, rule);
 }
 
 static int make_rewrite(
