@@ -1,0 +1,646 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * TLS in process, one core: weir's TCP and TLS as the server on one engine, a plain OpenSSL as the
+ * client on another, a wire that copies frames, a clock that is counted up.
+ *
+ * Cycles are those spent in the server: its engine (input, timers, callbacks, output) and its TLS.
+ * They are set against what the cryptography alone costs in this very run, by the same library and
+ * with everything fetched before: for a handshake a signature (none if resumed), a new key of
+ *X25519 and the agreement on it; for bytes AES-128-GCM over 16 KiB in place.
+ *
+ *	bench_tls [--quick] [--json PATH] */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <openssl/err.h>
+
+#include <rte_cycles.h>
+
+#include "dataplane/base/assert.h"
+#include "dataplane/base/time.h"
+#include "dataplane/net/hdr.h"
+#include "dataplane/net/pkt.h"
+#include "dataplane/tls/tls_pvt.h"
+#include "tests/support/bench.h"
+#include "tests/support/certs.h"
+#include "tests/support/eal.h"
+#include "tests/support/tmpdir.h"
+
+#define WIRE_MAX 2048
+#define ROUNDS   5
+#define PORT     BE16(443)
+
+int mallctl(const char *name, void *old, size_t *len, void *new_value, size_t new_len)
+	__attribute__((weak));
+
+struct node {
+	struct tcp_engine *e;
+	struct rte_mempool *hdr, *ref, *data, *rx;
+	struct ip_addr addr;
+	struct rte_mbuf *out[WIRE_MAX];
+	uint32_t out_n;
+};
+
+static struct node cli, srv;
+static struct tls_libs *libs;
+static struct tls_tickets *tickets;
+static struct tls_worker *worker;
+static struct tls_server *serving;
+static struct rte_mempool *pool_app;
+static struct cert ecdsa, rsa;
+static char folder[TMPDIR_MAX];
+static bool quick;
+static uint64_t now_ns = UINT64_C(1000000000);
+static uint64_t server_cycles;
+
+/* ---- the wire ---- */
+
+static void emit(void *ctx, struct rte_mbuf **m, uint16_t n)
+{
+	struct node *nd = ctx;
+
+	ASSERT(nd->out_n + n <= WIRE_MAX);
+	memcpy(nd->out + nd->out_n, m, n * sizeof(m[0]));
+	nd->out_n += n;
+}
+
+static bool route(void *ctx, const struct ip_addr *dst, struct tcp_route *out)
+{
+	struct node *nd = ctx;
+
+	(void)dst;
+	out->src = nd->addr;
+	out->mtu = 1500;
+	out->csum_offload = true;
+	return true;
+}
+
+static struct rte_mbuf *copy(struct node *to, struct rte_mbuf *m, struct pkt_meta *p)
+{
+	struct rte_mbuf *c = rte_pktmbuf_alloc(to->rx);
+	const struct ip4_hdr *h;
+	uint8_t *d;
+
+	ASSERT(c != NULL && m->pkt_len <= rte_pktmbuf_tailroom(c));
+	d = rte_pktmbuf_mtod(c, uint8_t *);
+	h = (const struct ip4_hdr *)(void *)d;
+	for (const struct rte_mbuf *s = m; s != NULL; s = s->next) {
+		memcpy(d, rte_pktmbuf_mtod(s, const uint8_t *), s->data_len);
+		d += s->data_len;
+	}
+	c->data_len = (uint16_t)m->pkt_len;
+	c->pkt_len = m->pkt_len;
+	c->ol_flags = RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	rte_pktmbuf_free(m);
+	*p = (struct pkt_meta){.src = ip_addr_from4(h->src_be),
+		.dst = ip_addr_from4(h->dst_be),
+		.sport = load16(h + 1),
+		.dport = load16((const uint8_t *)(h + 1) + 2),
+		.l4_off = IP4_HDR_LEN,
+		.l3_len = BE16(h->total_len_be),
+		.proto = PROTO_TCP,
+		.ip_ver = 4,
+		.tos = h->tos,
+		.tcp_flags = ((const uint8_t *)(h + 1))[13]};
+	return c;
+}
+
+static void deliver(struct node *from, struct node *to)
+{
+	static struct rte_mbuf *mine[WIRE_MAX];
+	static struct pkt_meta metas[WIRE_MAX];
+	uint32_t n = from->out_n;
+
+	from->out_n = 0;
+	for (uint32_t i = 0; i < n; i++)
+		mine[i] = copy(to, from->out[i], &metas[i]);
+	for (uint32_t at = 0; at < n; at += LIMIT_BURST)
+		tcp_input(to->e, mine + at, metas + at,
+			(uint16_t)(n - at < LIMIT_BURST ? n - at : LIMIT_BURST), now_ns);
+}
+
+/* A round: what each side sent reaches the other. The server's part is timed. */
+static void turn(void)
+{
+	uint64_t t;
+
+	now_ns += 10 * NS_PER_US;
+	deliver(&srv, &cli);
+	tcp_run_timers(cli.e, now_ns);
+	tcp_flush(cli.e, now_ns);
+	t = rte_rdtsc();
+	deliver(&cli, &srv);
+	tcp_run_timers(srv.e, now_ns);
+	(void)tls_worker_run(worker, now_ns);
+	tcp_flush(srv.e, now_ns);
+	while (tls_worker_run(worker, now_ns) > 0)
+		tcp_flush(srv.e, now_ns);
+	server_cycles += rte_rdtsc() - t;
+}
+
+/* ---- the server's application: takes everything ---- */
+
+static struct tls_conn *accepted;
+static uint64_t accepted_tcp, received;
+static bool is_open;
+
+static void srv_connect(struct tcp_engine *e, uint64_t conn, void *user)
+{
+	(void)e;
+	(void)conn;
+	(void)user;
+	is_open = true;
+}
+
+static void srv_data(
+	struct tcp_engine *e, uint64_t conn, void *user, struct rte_mbuf *chain, uint32_t len)
+{
+	(void)e;
+	(void)conn;
+	(void)user;
+	received += len;
+	tls_mbufs_free(chain);
+	ASSERT(tls_consumed(accepted, len) == 0);
+}
+
+static void srv_closed(struct tcp_engine *e, uint64_t conn, void *user, enum tcp_end end)
+{
+	(void)e;
+	(void)conn;
+	(void)user;
+	(void)end;
+	accepted = NULL;
+}
+
+static const struct tcp_ops srv_ops = {
+	.on_connect = srv_connect, .on_data = srv_data, .on_closed = srv_closed};
+
+static void srv_accept(struct tcp_engine *e, uint64_t conn, void *arg)
+{
+	struct tls_accept_args a = {.server = serving, .engine = e, .conn = conn, .ops = &srv_ops};
+
+	(void)arg;
+	accepted_tcp = conn;
+	is_open = false;
+	ASSERT(tls_accept(worker, &a, &accepted) == 0);
+}
+
+static const struct tcp_ops listen_ops = {.on_accept = srv_accept};
+
+/* ---- the client: OpenSSL over memory ---- */
+
+static SSL *ssl;
+static BIO *in, *out;
+static uint64_t cli_tcp;
+static bool deaf; /* what comes is dropped */
+
+static void cli_send(void)
+{
+	uint8_t buf[1400];
+
+	while (tcp_send_room(cli.e, cli_tcp) > sizeof(buf)) {
+		int n = BIO_read(out, buf, sizeof(buf));
+
+		if (n <= 0)
+			return;
+		ASSERT(tcp_send_bytes(cli.e, cli_tcp, buf, (uint32_t)n, 0) == n);
+	}
+}
+
+static void cli_step(void)
+{
+	char byte;
+
+	if (!SSL_is_init_finished(ssl))
+		(void)SSL_do_handshake(ssl);
+	if (SSL_is_init_finished(ssl))
+		(void)SSL_read(ssl, &byte, 1);
+	cli_send();
+}
+
+static void cli_connect(struct tcp_engine *e, uint64_t conn, void *user)
+{
+	(void)e;
+	(void)conn;
+	(void)user;
+	cli_step();
+}
+
+static void cli_data(
+	struct tcp_engine *e, uint64_t conn, void *user, struct rte_mbuf *chain, uint32_t len)
+{
+	(void)user;
+	for (struct rte_mbuf *m = chain; m != NULL && !deaf; m = m->next)
+		ASSERT(BIO_write(in, rte_pktmbuf_mtod(m, void *), m->data_len) == m->data_len);
+	tls_mbufs_free(chain);
+	(void)tcp_consumed(e, conn, len);
+	if (!deaf)
+		cli_step();
+}
+
+static const struct tcp_ops cli_ops = {.on_connect = cli_connect, .on_data = cli_data};
+
+static void dial(SSL_CTX *ctx, SSL_SESSION *session)
+{
+	struct tcp_connect_args a = {.raddr = srv.addr, .rport = PORT, .ops = &cli_ops};
+
+	ssl = SSL_new(ctx);
+	in = BIO_new(BIO_s_mem());
+	out = BIO_new(BIO_s_mem());
+	BIO_set_mem_eof_return(in, -1);
+	BIO_set_mem_eof_return(out, -1);
+	SSL_set_bio(ssl, in, out);
+	SSL_set_connect_state(ssl);
+	SSL_set_tlsext_host_name(ssl, "a.test");
+	if (session != NULL)
+		SSL_set_session(ssl, session);
+	ASSERT(tcp_connect(cli.e, &a, &cli_tcp) == 0);
+	for (int i = 0; i < 12 && !(is_open && SSL_is_init_finished(ssl)); i++)
+		turn();
+	ASSERT(is_open && SSL_is_init_finished(ssl));
+	turn();
+}
+
+static void hang_up(void)
+{
+	SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+	SSL_free(ssl);
+	(void)tcp_abort(cli.e, cli_tcp);
+	deaf = false;
+	for (int i = 0; i < 3; i++)
+		turn();
+}
+
+/* ---- setup ---- */
+
+static struct rte_mempool *pool(const char *what, int id, unsigned n, uint16_t room)
+{
+	char name[32];
+	struct rte_mempool *p;
+
+	snprintf(name, sizeof(name), "b_%s%d", what, id);
+	p = rte_pktmbuf_pool_create(name, n, 256, 0, room, SOCKET_ID_ANY);
+	ASSERT(p != NULL);
+	return p;
+}
+
+static void node_init(struct node *n, int id)
+{
+	struct tcp_config c = {0};
+
+	n->addr = ip_addr_from4(BE32(0x0a000001u + (uint32_t)id));
+	n->hdr = pool("h", id, 4095, RTE_PKTMBUF_HEADROOM + 384);
+	n->ref = pool("r", id, 4095, 0);
+	n->data = pool("d", id, 2047, RTE_PKTMBUF_HEADROOM + 2048);
+	n->rx = pool("x", id, 2047, RTE_PKTMBUF_HEADROOM + 1600);
+	c.max_conns = 16384;
+	c.header_pool = n->hdr;
+	c.ref_pool = n->ref;
+	c.data_pool = n->data;
+	c.time_wait_ms = 1000;
+	c.delack_ms = 1;
+	c.port_lo = 1024;
+	c.port_hi = 65535;
+	c.cb = (struct tcp_callbacks){.ctx = n, .route = route, .emit = emit};
+	for (size_t i = 0; i < sizeof(c.secret); i++)
+		c.secret[i] = (uint8_t)(i * 7 + (size_t)id);
+	n->e = tcp_engine_create(&c, now_ns);
+	ASSERT(n->e != NULL);
+}
+
+static void serve(const struct cert *c)
+{
+	struct tls_cert_files f = {c->cert_file, c->key_file};
+	struct tls_server_conf conf = {.name = "bench", .certs = &f, .cert_cnt = 1};
+
+	tls_server_unref(serving);
+	ASSERT(tls_server_create(libs, &conf, (int64_t)time(NULL), NULL, NULL, &serving) == 0);
+}
+
+static void setup(void)
+{
+	struct tls_worker_conf conf = {.max_conns = 16384};
+	struct ip_addr any = {0};
+
+	test_eal_init();
+	tmpdir_make(folder);
+	cert_make(folder, &(struct cert_ask){.file = "e", .cn = "a.test", .san = "DNS:a.test"},
+		&ecdsa);
+	cert_make(folder,
+		&(struct cert_ask){
+			.file = "r", .cn = "a.test", .san = "DNS:a.test", .kind = CERT_RSA},
+		&rsa);
+	ASSERT(tls_libs_create(1, &libs) == 0);
+	ASSERT(tls_tickets_create(&tickets) == 0);
+	node_init(&cli, 0);
+	node_init(&srv, 1);
+	pool_app = pool("app", 2, 1023, RTE_PKTMBUF_HEADROOM + 2048);
+	conf.libs = libs;
+	conf.tickets = tickets;
+	conf.pool = srv.data;
+	ASSERT(tls_worker_create(&conf, now_ns, &worker) == 0);
+	ASSERT(tcp_listen(srv.e, &any, PORT, &listen_ops, NULL) >= 0);
+}
+
+/* ---- the cryptography alone ---- */
+
+static double sign_cycles(EVP_PKEY *key, uint32_t n)
+{
+	uint8_t msg[32] = {1}, sig[512];
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
+	uint64_t t;
+
+	ASSERT(EVP_PKEY_sign_init(ctx) == 1);
+	if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA)
+		EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING);
+	EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256());
+	t = rte_rdtsc();
+	for (uint32_t i = 0; i < n; i++) {
+		size_t len = sizeof(sig);
+
+		ASSERT(EVP_PKEY_sign(ctx, sig, &len, msg, sizeof(msg)) == 1);
+	}
+	t = rte_rdtsc() - t;
+	EVP_PKEY_CTX_free(ctx);
+	return (double)t / n;
+}
+
+static double agree_cycles(uint32_t n)
+{
+	EVP_PKEY *peer = EVP_PKEY_Q_keygen(NULL, NULL, "X25519"), *own;
+	EVP_PKEY_CTX *gen = EVP_PKEY_CTX_new_from_name(NULL, "X25519", NULL);
+	uint64_t t;
+
+	ASSERT(EVP_PKEY_keygen_init(gen) == 1);
+	t = rte_rdtsc();
+	for (uint32_t i = 0; i < n; i++) {
+		EVP_PKEY_CTX *ctx;
+		uint8_t secret[32];
+		size_t len = sizeof(secret);
+
+		own = NULL;
+		ASSERT(EVP_PKEY_keygen(gen, &own) == 1);
+		ctx = EVP_PKEY_CTX_new_from_pkey(NULL, own, NULL);
+		ASSERT(EVP_PKEY_derive_init(ctx) == 1 && EVP_PKEY_derive_set_peer(ctx, peer) == 1 &&
+			EVP_PKEY_derive(ctx, secret, &len) == 1);
+		EVP_PKEY_CTX_free(ctx);
+		EVP_PKEY_free(own);
+	}
+	t = rte_rdtsc() - t;
+	EVP_PKEY_CTX_free(gen);
+	EVP_PKEY_free(peer);
+	return (double)t / n;
+}
+
+static double gcm_gbytes(uint32_t n)
+{
+	static uint8_t buf[16384];
+	uint8_t key[16] = {1}, iv[12] = {2}, aad[5] = {0}, tag[16];
+	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+	uint64_t t;
+	int got;
+
+	ASSERT(EVP_CipherInit_ex2(c, libs->lib[0].ciphers[AEAD_AES_128_GCM], key, iv, 1, NULL) ==
+		1);
+	t = rte_rdtsc();
+	for (uint32_t i = 0; i < n; i++) {
+		ASSERT(EVP_CipherInit_ex2(c, NULL, NULL, iv, -1, NULL) == 1);
+		ASSERT(EVP_CipherUpdate(c, NULL, &got, aad, sizeof(aad)) == 1);
+		ASSERT(EVP_CipherUpdate(c, buf, &got, buf, sizeof(buf)) == 1);
+		ASSERT(EVP_CipherFinal_ex(c, tag, &got) == 1);
+		ASSERT(EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, 16, tag) == 1);
+	}
+	t = rte_rdtsc() - t;
+	EVP_CIPHER_CTX_free(c);
+	return 16384.0 * n * (double)clock_scale.tsc_hz / (double)t / 1e9;
+}
+
+/* ---- handshakes ---- */
+
+static SSL_SESSION *kept;
+
+static int keep(SSL *s, SSL_SESSION *session)
+{
+	(void)s;
+	SSL_SESSION_free(kept);
+	kept = session;
+	return 1;
+}
+
+static double handshake_cycles(SSL_CTX *ctx, bool resumed, uint32_t n)
+{
+	uint64_t before = tls_worker_counters(worker)->resumed;
+
+	server_cycles = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		dial(ctx, resumed ? kept : NULL);
+		hang_up();
+	}
+	if (resumed)
+		ASSERT(tls_worker_counters(worker)->resumed - before == n);
+	return (double)server_cycles / n;
+}
+
+static void bench_handshakes(const char *name, const struct cert *c, int version, bool resumed)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	uint32_t n = quick ? 100 : 400;
+	double weir[ROUNDS], raw[ROUNDS], hz = (double)clock_scale.tsc_hz, a, b;
+	char label[64];
+
+	SSL_CTX_set_max_proto_version(ctx, version);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT);
+	SSL_CTX_sess_set_new_cb(ctx, keep);
+	serve(c);
+	(void)handshake_cycles(ctx, false, 20);
+	for (int r = 0; r < ROUNDS; r++) {
+		raw[r] = agree_cycles(n) + (resumed ? 0 : sign_cycles(c->key, n));
+		weir[r] = handshake_cycles(ctx, resumed, n);
+	}
+	a = bench_median(weir, ROUNDS);
+	b = bench_median(raw, ROUNDS);
+	snprintf(label, sizeof(label), "%s, TLS 1.%d", name, version == TLS1_3_VERSION ? 3 : 2);
+	bench_row(&(struct bench_row){.name = label,
+		.metric = "handshakes_per_second",
+		.unit = "1/s",
+		.value = hz / a,
+		.peer = "crypto alone",
+		.peer_value = hz / b});
+	SSL_SESSION_free(kept);
+	kept = NULL;
+	SSL_CTX_free(ctx);
+}
+
+/* ---- bytes ---- */
+
+static struct rte_mbuf *chain_of(uint32_t bytes)
+{
+	struct rte_mbuf *head = NULL, **link = &head;
+
+	for (uint32_t at = 0; at < bytes; at += 2048) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(pool_app);
+
+		ASSERT(m != NULL && rte_pktmbuf_append(m, 2048) != NULL);
+		*link = m;
+		link = &m->next;
+	}
+	return head;
+}
+
+static double send_gbytes(uint64_t bytes)
+{
+	uint64_t cycles = 0, sent = 0;
+
+	deaf = true;
+	while (sent < bytes) {
+		while (tls_send_room(accepted) > 20000) {
+			struct rte_mbuf *m = chain_of(65536);
+			uint64_t t = rte_rdtsc();
+			int64_t n = tls_send(accepted, &m, 0);
+
+			cycles += rte_rdtsc() - t;
+			ASSERT(n >= 0);
+			tls_mbufs_free(m);
+			sent += (uint64_t)n;
+		}
+		turn();
+	}
+	for (int i = 0; i < 20; i++)
+		turn();
+	return (double)sent * (double)clock_scale.tsc_hz / (double)cycles / 1e9;
+}
+
+static uint64_t recv_cycles;
+
+/* What TCP would call, with a clock around it. */
+static void timed_data(
+	struct tcp_engine *e, uint64_t conn, void *user, struct rte_mbuf *chain, uint32_t len)
+{
+	uint64_t t = rte_rdtsc();
+
+	tls_tcp_ops.on_data(e, conn, user, chain, len);
+	recv_cycles += rte_rdtsc() - t;
+}
+
+static double recv_gbytes(uint64_t bytes)
+{
+	static uint8_t buf[16384];
+	struct tcp_ops timed = tls_tcp_ops;
+	uint64_t sent = 0;
+
+	timed.on_data = timed_data;
+	ASSERT(tcp_set_ops(srv.e, accepted_tcp, &timed) == 0);
+	recv_cycles = received = 0;
+	while (sent < bytes) {
+		while (BIO_ctrl_pending(out) < 65536) {
+			ASSERT(SSL_write(ssl, buf, sizeof(buf)) == (int)sizeof(buf));
+			sent += sizeof(buf);
+		}
+		cli_send();
+		turn();
+	}
+	for (int i = 0; i < 40 && received < sent; i++) {
+		cli_send();
+		turn();
+	}
+	ASSERT(received == sent);
+	ASSERT(tcp_set_ops(srv.e, accepted_tcp, &tls_tcp_ops) == 0);
+	return (double)received * (double)clock_scale.tsc_hz / (double)recv_cycles / 1e9;
+}
+
+static void bench_bytes(void)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	double raw[ROUNDS], tx[ROUNDS], rx[ROUNDS], r;
+	uint64_t bytes = quick ? 50000000 : 400000000;
+
+	SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256");
+	serve(&ecdsa);
+	for (int i = 0; i < ROUNDS; i++) {
+		raw[i] = gcm_gbytes((uint32_t)(bytes / 16384));
+		dial(ctx, NULL);
+		rx[i] = recv_gbytes(bytes);
+		tx[i] = send_gbytes(bytes);
+		hang_up();
+	}
+	r = bench_median(raw, ROUNDS);
+	bench_row(&(struct bench_row){.name = "send, full records",
+		.metric = "throughput",
+		.unit = "GB/s",
+		.value = bench_median(tx, ROUNDS),
+		.peer = "AES-GCM alone",
+		.peer_value = r});
+	bench_row(&(struct bench_row){.name = "receive, full records",
+		.metric = "throughput",
+		.unit = "GB/s",
+		.value = bench_median(rx, ROUNDS),
+		.peer = "AES-GCM alone",
+		.peer_value = r});
+	SSL_CTX_free(ctx);
+}
+
+/* ---- memory ---- */
+
+static size_t allocated(void)
+{
+	uint64_t epoch = 1;
+	size_t n = 0, len = sizeof(n);
+
+	if (mallctl == NULL)
+		return 0;
+	(void)mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
+	return mallctl("stats.allocated", &n, &len, NULL, 0) == 0 ? n : 0;
+}
+
+static void bench_memory(void)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	uint32_t n = quick ? 1000 : 4000;
+	size_t before;
+
+	serve(&ecdsa);
+	dial(ctx, NULL);
+	before = allocated();
+	for (uint32_t i = 0; i < n; i++) {
+		dial(ctx, NULL);
+		/* The client's object goes, its TCP connection stays. */
+		SSL_free(ssl);
+		deaf = true;
+		turn();
+		deaf = false;
+	}
+	bench_row(&(struct bench_row){.name = "idle connection, of the heap",
+		.metric = "memory",
+		.unit = "bytes",
+		.value = (double)(allocated() - before) / n});
+	bench_row(&(struct bench_row){.name = "idle connection, of the pool",
+		.metric = "memory",
+		.unit = "bytes",
+		.value = sizeof(struct tls_conn)});
+	SSL_CTX_free(ctx);
+}
+
+int main(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--quick") == 0)
+			quick = true;
+		else if (strcmp(argv[i], "--json") == 0 && i + 1 < argc)
+			bench_json_open(argv[++i]);
+	}
+	setup();
+	bench_title("handshakes a second, server's side");
+	bench_handshakes("ECDSA P-256", &ecdsa, TLS1_3_VERSION, false);
+	bench_handshakes("RSA 2048", &rsa, TLS1_3_VERSION, false);
+	bench_handshakes("resumed", &ecdsa, TLS1_3_VERSION, true);
+	bench_handshakes("ECDSA P-256", &ecdsa, TLS1_2_VERSION, false);
+	bench_title("bytes, TLS 1.3, AES-128-GCM");
+	bench_bytes();
+	bench_title("memory");
+	bench_memory();
+	bench_json_close();
+	tls_worker_destroy(worker);
+	tmpdir_remove(folder);
+	return 0;
+}
