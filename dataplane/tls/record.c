@@ -14,6 +14,8 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/tls/tls_pvt.h"
 
+#define BLOCK 16
+
 static const uint8_t key_lens[AEAD_CNT] = {16, 32, 32};
 static const uint8_t hash_lens[TLS_HASH_CNT] = {32, 48};
 
@@ -262,11 +264,30 @@ static bool begin(struct tls_conn *t, struct tls_keys *k, const uint8_t *nonce, 
 	       EVP_CipherUpdate(k->ctx, NULL, &n, aad, len) == 1;
 }
 
+/* Let every piece but the last be whole cipher blocks, by moving a few bytes up from the next: what
+ * is left of a block costs the ciphers a slow path at both ends of a piece. */
+static void align_pieces(struct tls_chain *rec)
+{
+	for (struct rte_mbuf *m = rec->head; m != NULL && m->next != NULL; m = m->next) {
+		uint16_t part = m->data_len % BLOCK, n = (uint16_t)(BLOCK - part);
+		struct rte_mbuf *next = m->next;
+
+		if (part == 0 || n >= next->data_len || n > rte_pktmbuf_tailroom(m))
+			continue;
+		memcpy(rte_pktmbuf_mtod(m, uint8_t *) + m->data_len,
+			rte_pktmbuf_mtod(next, const uint8_t *), n);
+		m->data_len = (uint16_t)(m->data_len + n);
+		next->data_off = (uint16_t)(next->data_off + n);
+		next->data_len = (uint16_t)(next->data_len - n);
+	}
+}
+
 static bool decrypt(struct tls_keys *k, struct tls_chain *rec, uint8_t *tag)
 {
 	uint8_t none[16];
 	int n;
 
+	align_pieces(rec);
 	for (struct rte_mbuf *m = rec->head; m != NULL; m = m->next) {
 		uint8_t *p = rte_pktmbuf_mtod(m, uint8_t *);
 
@@ -358,30 +379,59 @@ int tls_record_look(struct tls_conn *t, uint32_t wire)
 
 /* ---- sealing ---- */
 
-/* Room for len bytes in new mbufs, all of it from their first byte on. */
+/* Room for len more bytes at the end of c: in its last mbuf if they all fit there, else in new
+ * ones. -ENOMEM: c is as the caller must free it. */
 static int reserve(struct rte_mempool *pool, uint32_t len, struct tls_chain *c)
 {
-	*c = (struct tls_chain){0};
-	while (c->len < len) {
+	if (c->tail != NULL && c->tail->data_len + len <= c->tail->buf_len) {
+		c->tail->data_len = (uint16_t)(c->tail->data_len + len);
+		c->len += len;
+		return 0;
+	}
+	while (len > 0) {
 		struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
 		uint32_t n;
 
-		if (m == NULL) {
-			tls_mbufs_free(c->head);
+		if (m == NULL)
 			return -ENOMEM;
-		}
-		n = len - c->len < m->buf_len ? len - c->len : m->buf_len;
+		n = len < m->buf_len ? len : m->buf_len / BLOCK * BLOCK;
 		m->data_off = 0;
 		m->data_len = (uint16_t)n;
-		m->pkt_len = n;
 		if (c->head == NULL)
 			c->head = m;
 		else
 			c->tail->next = m;
 		c->tail = m;
 		c->len += n;
+		len -= n;
 	}
 	return 0;
+}
+
+/* Room for a record of n bytes from src. An mbuf ends where one of the source does, if it can be:
+ * so each piece is encrypted in one go, and whole blocks stay whole. */
+static int reserve_record(struct tls_conn *t, const struct tls_source *src, uint32_t n,
+	uint32_t hdr, uint32_t trailer, struct tls_chain *c)
+{
+	uint32_t left = src->left < n ? src->left : n, add = hdr;
+	const struct rte_mbuf *m = src->next;
+	int rc;
+
+	*c = (struct tls_chain){0};
+	for (;;) {
+		n -= left;
+		rc = reserve(t->w->conf.pool, add + left + (n == 0 ? trailer : 0), c);
+		if (rc != 0 || n == 0)
+			break;
+		add = 0;
+		left = m->data_len < n ? m->data_len : n;
+		m = m->next;
+	}
+	if (rc != 0)
+		tls_mbufs_free(c->head);
+	for (struct rte_mbuf *p = rc == 0 ? c->head : NULL; p != NULL; p = p->next)
+		p->pkt_len = p->data_len;
+	return rc;
 }
 
 /* Where the next byte goes. */
@@ -460,6 +510,7 @@ static void append(struct tls_chain *to, const struct tls_chain *c)
 int tls_record_seal(struct tls_conn *t, uint8_t type, struct tls_source *src, uint32_t n)
 {
 	uint32_t size = tls_record_overhead(t) + n, body = size - RECORD_HDR;
+	uint32_t hdr_len = RECORD_HDR + (explicit_nonce(t) ? 8u : 0u);
 	uint8_t hdr[RECORD_HDR + 8] = {
 		is13(t) ? (uint8_t)RECORD_DATA : type, 3, 3, (uint8_t)(body >> 8), (uint8_t)body};
 	struct tls_source inner = {.p = &type, .left = 1};
@@ -468,13 +519,13 @@ int tls_record_seal(struct tls_conn *t, uint8_t type, struct tls_source *src, ui
 	struct sink s;
 	bool ok;
 
-	if (reserve(t->w->conf.pool, size, &c) != 0)
+	if (reserve_record(t, src, n, hdr_len, size - hdr_len - n, &c) != 0)
 		return -ENOMEM;
 	s = (struct sink){c.head, 0};
 	nonce_of(t, &t->tx, nonce);
 	if (explicit_nonce(t))
 		memcpy(hdr + RECORD_HDR, nonce + 4, 8);
-	put(&s, hdr, RECORD_HDR + (explicit_nonce(t) ? 8 : 0));
+	put(&s, hdr, hdr_len);
 	ok = begin(t, &t->tx, nonce, hdr, n) && encrypt(&t->tx, &s, src, n) &&
 	     (!is13(t) || encrypt(&t->tx, &s, &inner, 1)) && finish(&t->tx, &s);
 	if (!ok) {
