@@ -2,12 +2,12 @@
  * hello - look at a ClientHello without answering it: which host, which protocols, which versions.
  * Source:     RFC 8446 4.1.2, 4.2 and 5.1; RFC 5246 7.4.1.2; RFC 6066 3; RFC 7301 3.1.
  * Owner:      none, pure.
- * Invariants: HE1 every proper prefix of a good hello is MORE, and no MORE names fewer bytes than
+ * Invariants: HL1 every proper prefix of a good hello is MORE, and no MORE names fewer bytes than
  *                 are there.
- *             HE2 values that are not understood (GREASE, ECH, new suites, groups and extensions)
+ *             HL2 values that are not understood (GREASE, ECH, new suites, groups and extensions)
  *                 are passed over; lengths that do not fit and an extension that comes twice are
  *                 not.
- *             HE3 the name is in lower case, has no NUL and no trailing dot, and consists of
+ *             HL3 the name is in lower case, has no NUL and no trailing dot, and consists of
  *                 letters, digits, '-', '_' and '.'.
  * Limits:     TLS_HELLO_MAX bytes of records; TLS_HELLO_EXTS extensions.
  * Cost:       one walk over the records and extensions, one copy of the message. */

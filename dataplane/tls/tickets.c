@@ -2,8 +2,8 @@
  * Keys of session tickets. Control is the one writer of a sequence lock; its words are atomics, so
  * a reader that loses the race has read well-defined rubbish and tries again:
  *
- *	control: version odd -> fence -> words -> version even (S1, release)
- *	worker:  version even (S1, acquire) -> words -> fence -> version the same?
+ *	control: version odd -> fence -> words -> version even (TK1, release)
+ *	worker:  version even (TK1, acquire) -> words -> fence -> version the same?
  *
  * Workers look once a turn at most, by one relaxed load of the version. */
 #include <errno.h>
@@ -39,7 +39,7 @@ static void publish(struct tls_tickets *t)
 	atomic_thread_fence(memory_order_release);
 	for (size_t i = 0; i < WORDS; i++)
 		atomic_store_explicit(&t->words[i], words[i], memory_order_relaxed);
-	atomic_store_explicit(&t->version, v + 2, memory_order_release); /* S1 */
+	atomic_store_explicit(&t->version, v + 2, memory_order_release); /* TK1 */
 	OPENSSL_cleanse(words, sizeof(words));
 }
 
@@ -50,7 +50,7 @@ void tls_tickets_read(const struct tls_tickets *t, struct ticket_set *copy)
 	if (t == NULL || atomic_load_explicit(&t->version, memory_order_relaxed) == copy->version)
 		return;
 	for (;;) {
-		v = atomic_load_explicit(&t->version, memory_order_acquire); /* S1 */
+		v = atomic_load_explicit(&t->version, memory_order_acquire); /* TK1 */
 		if (v & 1)
 			continue;
 		for (size_t i = 0; i < WORDS; i++)

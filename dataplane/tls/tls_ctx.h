@@ -85,7 +85,7 @@ void tls_client_unref(struct tls_client *c);
 
 /* ---- session tickets: keys that every worker shares ----
  *
- * One key encrypts; it and those before it decrypt. Control publishes, workers read (edge S1 of
+ * One key encrypts; it and those before it decrypt. Control publishes, workers read (edge TK1 of
  * docs/concurrency.md). */
 
 #define TLS_TICKET_KEYS 3
