@@ -366,7 +366,8 @@ uint64_t kvs_cursor_put(struct kvs *k, uint32_t shard, const uint8_t *key, size_
 	/* Numbers of an earlier process mean nothing here; Redis's clients take 63 bits. */
 	c->id = ((k->cursor_salt & UINT64_C(0xfffff)) << 40 | (n & UINT64_C(0xffffffffff))) + 1;
 	c->len = (uint32_t)len;
-	memcpy(c->key, key, len);
+	if (len > 0)
+		memcpy(c->key, key, len);
 	n = c->id;
 	atomic_store_explicit(&c->busy, 0, memory_order_release); /* K2 */
 	return n;
