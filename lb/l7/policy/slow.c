@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -80,6 +81,8 @@ static void *run(void *arg)
 {
 	(void)arg;
 	pthread_setname_np(pthread_self(), "weir-policy");
+	/* Where it has to share a core with a worker, the worker goes first. */
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), 10);
 	while (!atomic_load_explicit(&slow.stop, memory_order_acquire)) {
 		uint32_t n = 0;
 
