@@ -25,7 +25,7 @@ struct app {
 	struct pipeline_tcp_pools tcp_pools;
 	struct app_zombie *zombies; /* replaced, but in use by streams */
 	struct store *store;        /* NULL: none is configured */
-	struct hcache *hcache; /* NULL: none */
+	struct hcache *hcache;      /* NULL: none */
 	struct kvs *kvs;
 	bool tcp; /* there is a TCP engine on every worker */
 	struct l7_worker *l7[LIMIT_WORKERS];

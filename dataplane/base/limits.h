@@ -60,12 +60,12 @@
 #define LIMIT_HANDOFF_RING   4096 /* packets in flight between two workers */
 #define LIMIT_MSG_RING       256  /* control messages in flight to one worker */
 
-#define LIMIT_SHARDS          64   /* RocksDB instances of one store */
-#define LIMIT_STORE_READERS   4    /* reader threads of one shard */
-#define LIMIT_STORE_NS        64   /* namespaces of one store */
-#define LIMIT_STORE_QUEUE     4096 /* requests of one worker waiting for one shard thread */
+#define LIMIT_SHARDS          64    /* RocksDB instances of one store */
+#define LIMIT_STORE_READERS   4     /* reader threads of one shard */
+#define LIMIT_STORE_NS        64    /* namespaces of one store */
+#define LIMIT_STORE_QUEUE     4096  /* requests of one worker waiting for one shard thread */
 #define LIMIT_STORE_ITEMS     16384 /* items of one request */
-#define LIMIT_STORE_SNAPSHOTS 64   /* open snapshots of one shard */
+#define LIMIT_STORE_SNAPSHOTS 64    /* open snapshots of one shard */
 
 _Static_assert((LIMIT_HANDOFF_RING & (LIMIT_HANDOFF_RING - 1)) == 0, "rings are powers of two");
 _Static_assert((LIMIT_MSG_RING & (LIMIT_MSG_RING - 1)) == 0, "rings are powers of two");

@@ -252,7 +252,7 @@ struct config_policies {
 	struct config_policy_cors *cors;
 	struct config_policy_security *security;
 	struct config_policy_compress *compress; /* config_compress.h */
-	uint64_t max_body; /* in force, the site's limit included; 0: none */
+	uint64_t max_body;                       /* in force, the site's limit included; 0: none */
 	struct config_mark mark;
 };
 

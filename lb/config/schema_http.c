@@ -292,7 +292,8 @@ static const struct schema_field mirror_fields[] = {
 
 static const struct schema_map mirror_map = {
 	.name = "mirror",
-	.help = "Copies of requests without a body for another upstream, whose answers are dropped. `mirror: "
+	.help = "Copies of requests without a body for another upstream, whose answers are "
+		"dropped. `mirror: "
 		"NAME` stands for `mirror: {upstream: NAME}`.",
 	FIELDS(mirror_fields),
 	.size = sizeof(struct config_http_mirror),

@@ -33,7 +33,7 @@ struct health_plan {
 	uint32_t target_cnt;
 	uint32_t id_limit; /* slots of targets; never less than in the plan before */
 	struct health_target *targets;
-	uint32_t service_cnt; /* then come listeners and upstreams, as if they were services */
+	uint32_t service_cnt;    /* then come listeners and upstreams, as if they were services */
 	uint32_t *service_first; /* service_cnt + 1 offsets into map */
 	uint32_t *map; /* target id of each backend of each service, or HEALTH_UNCHECKED */
 };

@@ -91,7 +91,7 @@ struct l7_open {
 struct l7_worker {
 	struct tcp_engine *engine;
 	struct http_worker *http;
-	struct http_checks *checks; /* of worker 0 */
+	struct http_checks *checks;      /* of worker 0 */
 	struct tls_worker *tls;          /* NULL: there is no TLS */
 	uint8_t hello[2][TLS_HELLO_MAX]; /* of tcp_proxy: room to look at one */
 	const struct l7_table *table;

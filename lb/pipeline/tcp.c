@@ -236,7 +236,8 @@ uint32_t tcp_side_turn(struct pipeline *p)
 		n = kvs_turn(p->kvs, p->now_ns);
 	if (p->cache != NULL)
 		woken = hcache_worker_poll(p->cache, p->now_ns);
-	if (woken > 0 || (n > 0 && p->l7 != NULL) || (p->kvs != NULL && p->l7 != NULL && l7_worker_resume(p->l7)))
+	if (woken > 0 || (n > 0 && p->l7 != NULL) ||
+		(p->kvs != NULL && p->l7 != NULL && l7_worker_resume(p->l7)))
 		tcp_side_flush(p);
 	return n + woken;
 }

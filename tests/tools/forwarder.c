@@ -72,10 +72,8 @@ static void parse_mac(const char *text, uint8_t mac[6])
 
 int main(int argc, char **argv)
 {
-	static const struct worker_ops ops = {.input = on_input,
-		.handed = on_handed,
-		.message = on_message,
-		.timers = on_timers};
+	static const struct worker_ops ops = {
+		.input = on_input, .handed = on_handed, .message = on_message, .timers = on_timers};
 	uint16_t cores[1] = {0};
 	struct eal_params ep = {.cores = cores, .worker_cnt = 1, .mem_bytes = 128u << 20};
 	struct workers_params wp = {

@@ -134,7 +134,8 @@ const char *type_name(uint8_t type);
 	F(getset)                                                                                                                        \
 	F(getdel)                                                                                                                        \
 	F(getex)                                                                                                                         \
-	F(mget) F(mset) F(msetnx) F(append) F(strlen) F(getrange) F(setrange) F(incr) F(decr) F(incrby) F(decrby) F(incrbyfloat) F(      \
+	F(mget)                                                                                                                          \
+	F(mset) F(msetnx) F(append) F(strlen) F(getrange) F(setrange) F(incr) F(decr) F(incrby) F(decrby) F(incrbyfloat) F(              \
 		del) F(exists) F(expire) F(pexpire) F(expireat) F(pexpireat) F(ttl) F(pttl) F(expiretime) F(pexpiretime)                 \
 		F(persist) F(type) F(rename) F(renamenx) F(copy) F(touch) F(scan) F(keys) F(dbsize) F(randomkey) F(flushdb) F(object) F( \
 			memory) F(multi) F(exec) F(discard) F(watch) F(unwatch) F(auth) F(hello) F(ping) F(echo)                         \

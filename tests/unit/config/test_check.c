@@ -488,8 +488,9 @@ static void probes(void **state)
 		{WITH("health: none"), ""},
 		{WITH("health: {interval: 1s}"),
 			"t:2:88: error: interval: has no meaning with type none\n"},
-		{WITH("health: http"), "t:2:77: error: type: unknown value 'http'; known are none, "
-				       "icmp, tcp, udp\n"},
+		{WITH("health: http"),
+			"t:2:77: error: health: backends of layer 4 services are not "
+			"asked over HTTP; 'tcp' can be\n"},
 		{WITH("health: {type: icmp, port: 80, send: x}"),
 			"t:2:96: error: port: has no meaning with type icmp\n"
 			"t:2:106: error: send: has no meaning with type icmp\n"},

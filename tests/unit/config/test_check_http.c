@@ -83,7 +83,7 @@ static void actions(void **state)
 {
 	static const struct text_case cases[] = {
 		{SITE("{name: x}"), "t:7:1: error: route without an action: upstream, split, "
-				    "redirect, respond or files\n"},
+				    "redirect, respond, files or kv\n"},
 		{SITE("{upstream: app, respond: 200}"),
 			"t:7:26: error: respond: the route has the action 'upstream' already\n"},
 		{SITE("{split: [{upstream: app, weight: 0}, {upstream: app, weight: 0}]}"),
