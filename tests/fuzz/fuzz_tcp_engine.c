@@ -190,6 +190,8 @@ static void call(struct fuzz *f)
 		break;
 	case 7:
 		f->h->route_mtu = 1280 + n % 1000;
+		for (uint32_t at = 0; at != UINT32_MAX;)
+			at = tcp_reroute(f->h->e, at, 16);
 		break;
 	default:
 		if (op > 200)

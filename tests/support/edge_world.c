@@ -181,7 +181,7 @@ static void answer(struct edge_world *h, uint64_t conn)
 		(void)pump(h, i);
 		return;
 	}
-	ASSERT(!"too many answers under way");
+	ASSERT(false); /* too many answers under way */
 }
 
 /* Requests come whole, and without a body or with it in the same segment. */
