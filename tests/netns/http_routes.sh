@@ -8,7 +8,7 @@ topo_two_arm
 export WORKERS=2
 background b3 "$TMP/http.log" $PYTHON "$HELPERS/http_backend.py" 8000
 wait_for 5 port_open b3 8000 || die "backend of b3" "$(cat "$TMP/http.log")"
-printf 'ann:%s\n' "$(openssl passwd -6 secret)" >"$TMP/users"
+printf 'ann:%s\nbob:%s\n' "$(openssl passwd -6 secret)" "$(openssl passwd -5 other)" >"$TMP/users"
 head -c 5000 /dev/zero >"$TMP/large"
 printf 'a secret of more than thirty-two bytes\n' >"$TMP/secret"
 
@@ -32,6 +32,7 @@ config() { # RATE
 		        response_headers: {set: {X-Seen: "\${status}"}}
 		        upstream: py
 		      - {name: lock, match: {prefix: /head/lock}, upstream: py, policies: {basic_auth: $TMP/users}}
+		      - {name: upload, match: {prefix: /md5/lock}, upstream: py, policies: {basic_auth: $TMP/users}}
 		      - {name: token, match: {prefix: /head/token}, upstream: py, policies: {jwt: {secret: $TMP/secret, to_headers: {sub: X-User}}}}
 		      - {name: rate, match: {prefix: /rate}, respond: {body: ok}, policies: {rate_limits: [{rate: $1, per: 60s}]}}
 		      - {name: small, match: {prefix: /md5/small}, upstream: py, policies: {max_body: 1kB}}
@@ -86,6 +87,9 @@ equal "with a right one" 200 "$(status -u ann:secret $url/head/lock)"
 equal "remembered or not, on both workers" 200 \
 	"$(for _ in 1 2 3 4 5 6; do status -u ann:secret $url/head/lock; echo; done | sort -u)"
 check_not "the password is not passed on" has '^authorization' < <(sees -u ann:secret $url/head/lock)
+equal "a body waits until its password is known" "$(md5sum <"$TMP/large" | cut -d' ' -f1)" \
+	"$(get -u bob:other --data-binary @"$TMP/large" $url/md5/lock)"
+equal "a body with a wrong one is not sent" 401 "$(status -u bob:wrong --data-binary @"$TMP/large" $url/md5/lock)"
 good=$(token "{\"sub\":\"ann\",\"exp\":$(($(date +%s) + 100))}")
 equal "without a token" 401 "$(status $url/head/token)"
 equal "an expired one" 401 "$(status -H "Authorization: Bearer $(token '{"sub":"ann","exp":1000}')" $url/head/token)"
