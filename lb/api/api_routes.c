@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Every route of the process. */
+#include <errno.h>
+
+#include "dataplane/base/log.h"
 #include "lb/api/api_pvt.h"
 
 #include "lb/status.h"
@@ -24,6 +27,24 @@ static int post_reload(void *ctx, struct admin_call *c)
 
 	return control->reload(control->ctx, c->out);
 }
+
+static int post_log_level(void *ctx, struct admin_call *c)
+{
+	enum log_level level;
+
+	(void)ctx;
+	if (log_level_parse(admin_text(c, "level"), &level) != 0)
+		return admin_fail(c, -EINVAL, "level: error, warn, info or debug");
+	if (!admin_dry_run(c))
+		log_set_level(level);
+	json_object_set_new(c->out, "level", json_string(admin_text(c, "level")));
+	return 0;
+}
+
+static const struct admin_param log_params[] = {
+	{"level", "body", "string", "error, warn, info or debug", true},
+	{NULL, NULL, NULL, NULL, false},
+};
 
 static int post_stop(void *ctx, struct admin_call *c)
 {
@@ -86,6 +107,8 @@ const struct admin_route api_routes[] = {
 	{"DELETE", "/v1/capture/{id}", "end a capture", api_delete_capture,
 		.params = api_capture_id_params},
 	{"POST", "/v1/reload", "read the configuration file again", post_reload, .params = NULL},
+	{"POST", "/v1/log-level", "what is logged from now on", post_log_level,
+		.params = log_params, .flags = ADMIN_DRY_RUN},
 	{"POST", "/v1/stop", "drain and stop", post_stop, .done = 202},
 };
 

@@ -100,3 +100,18 @@ int cmd_stop(struct ctl *c, char **argv, int argc)
 	(void)argc;
 	return ctl_show(c, "POST", "/v1/stop", NULL, print_stop);
 }
+
+static void print_log_level(struct ctl *c, const json_t *b)
+{
+	char clean[32];
+
+	fprintf(c->out, "logs from %s on\n",
+		ctl_clean(json_string_value(json_object_get(b, "level")), clean, sizeof(clean)));
+}
+
+int cmd_log_level(struct ctl *c, char **argv, int argc)
+{
+	(void)argc;
+	return ctl_show(
+		c, "POST", "/v1/log-level", json_pack("{s:s}", "level", argv[0]), print_log_level);
+}

@@ -14,6 +14,7 @@
 static const char *const stat_words[] = {"process", "workers", "reasons", "ports", "services",
 	"backends", "health", "listeners", "listener_backends", "tcp", "store", "kvs", "http",
 	"upstreams", "upstream_servers", "http_cache", "cache_memory", NULL};
+static const char *const level_words[] = {"error", "warn", "info", "debug", NULL};
 static const char *const shell_words[] = {"bash", NULL};
 static const char *const proto_words[] = {"tcp", "udp", NULL};
 static const char *const all_words[] = {"all", NULL};
@@ -105,6 +106,8 @@ const struct ctl_command ctl_commands[] = {
 		"it.",
 		0, 1, cmd_rollback, NULL},
 	{"reload", "", "", "read the configuration file again", NULL, 0, 0, cmd_reload, NULL},
+	{"log-level", "error|warn|info|debug", "", "what is logged from now on", NULL, 1, 1,
+		cmd_log_level, level_words},
 	{"stop", "", "", "drain and stop", NULL, 0, 0, cmd_stop, NULL},
 	{"completion", "bash", "", "print the completion of a shell", NULL, 1, 1, cmd_completion,
 		shell_words},

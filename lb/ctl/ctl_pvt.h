@@ -57,6 +57,7 @@ int cmd_reload(struct ctl *c, char **argv, int argc);
 int cmd_cache(struct ctl *c, char **argv, int argc);
 int cmd_purge(struct ctl *c, char **argv, int argc);
 int cmd_stop(struct ctl *c, char **argv, int argc);
+int cmd_log_level(struct ctl *c, char **argv, int argc);
 int cmd_plan(struct ctl *c, char **argv, int argc); /* cmd_plan.c */
 int cmd_history(struct ctl *c, char **argv, int argc);
 int cmd_rollback(struct ctl *c, char **argv, int argc);

@@ -161,6 +161,9 @@ check "those of HTTP servers too" wait_for 5 only_http "b1 b2"
 equal "all of them" "(none)" "$(ctl overrides)"
 
 exits 0 ctl cache
+exits 0 ctl log-level debug
+exits 0 ctl log-level info
+exits 1 ctl log-level loud
 exits 0 ctl store
 says 'no store'
 exits 1 ctl purge all
