@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Listeners and TCP connections. A connection's state belongs to its worker and is not read from
  * here: the worker fills in a page in its next turn, for which control waits a moment. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
@@ -8,6 +9,7 @@
 
 #include "dataplane/base/time.h"
 #include "dataplane/net/hdr.h"
+#include "dataplane/tls/tls_worker.h"
 #include "lb/app_pvt.h"
 #include "lb/status.h"
 #include "lb/status_pvt.h"
@@ -97,11 +99,46 @@ static void sum_counters(struct tcp_counters *sum, const struct tcp_counters *c)
 		to[i] += from[i];
 }
 
+/* TLS of all workers: gauges, counters, and failures by reason. */
+static void add_tls(const struct app *app, json_t *o)
+{
+	static const char *const ends[] = {
+#define E(name, text) #name,
+		TLS_ENDS(E)
+#undef E
+	};
+	struct tls_counters sum = {0};
+	uint64_t *to = (uint64_t *)(void *)&sum;
+
+	for (uint32_t w = 0; w < app->worker_cnt; w++) {
+		const struct tls_worker *t = app->l7[w] == NULL ? NULL : l7_worker_tls(app->l7[w]);
+		const uint64_t *from;
+
+		if (t == NULL)
+			continue;
+		from = (const uint64_t *)(const void *)tls_worker_counters(t);
+		for (size_t i = 0; i < sizeof(sum) / sizeof(*to); i++)
+			to[i] += from[i];
+	}
+	set_int(o, "active", sum.active);
+	set_int(o, "handshakes", sum.handshakes);
+#define C(name, text) set_int(o, #name, sum.name);
+	TLS_COUNTERS(C)
+#undef C
+	for (int i = TLS_END_NONE + 1; i < TLS_END_CNT; i++) {
+		char name[48] = "failed_";
+
+		for (size_t k = 0; ends[i][k] != '\0' && k + 8 < sizeof(name); k++)
+			name[7 + k] = (char)tolower((unsigned char)ends[i][k]);
+		set_int(o, name, sum.ends[i]);
+	}
+}
+
 int status_tcp(struct app *app, json_t *out)
 {
 	struct l7_dump *d = malloc(sizeof(*d));
 	json_t *engines = set_array(out, "engines"), *counters = json_object(),
-	       *conns = set_array(out, "connections");
+	       *conns = set_array(out, "connections"), *tls;
 	struct tcp_counters sum = {0};
 	bool more = false;
 	int rc = d == NULL ? -ENOMEM : 0;
@@ -120,6 +157,9 @@ int status_tcp(struct app *app, json_t *out)
 	}
 	add_counters(counters, &sum);
 	json_object_set_new(out, "counters", counters);
+	tls = json_object();
+	add_tls(app, tls);
+	json_object_set_new(out, "tls", tls);
 	json_object_set_new(out, "more_connections", json_boolean(more));
 	free(d);
 	return rc;

@@ -338,6 +338,12 @@ equal "an upstream that cannot be verified" 502 "$(get 453 /untrusted -o /dev/nu
 has "and why" "tls_certificate_error" "$(get 453 /untrusted -D - -o /dev/null)"
 equal "many requests on one connection" 20 "$(get 453 "/who?[1-20]" | grep -c TLSv1.3)"
 
+ask_tls() { "$WEIR" tcp -s "$SOCK" -o json | $PYTHON -c "import json,sys; d=json.load(sys.stdin)['tls']; print($1)"; }
+at_least "tcp: TLS handshakes" 20 "$(ask_tls 'd["full"]')"
+at_least "tcp: resumed ones" 12 "$(ask_tls 'd["resumed"]')"
+equal "tcp: clients without a good certificate" 2 "$(ask_tls 'd["failed_client_certificate"]')"
+equal "tcp: no handshake is left over" 0 "$(ask_tls 'd["handshakes"]')"
+
 # --- certificates change ----------------------------------------------------------------------
 
 background c "$TMP/held.log" $PYTHON -c "
