@@ -125,41 +125,30 @@ static inline uint64_t call_wall_ms(const struct resp_call *k)
 const char *type_name(uint8_t type);
 
 /* ---- the functions, by family ---- */
-#define CMD_FUNCTIONS(F)                                                                                                                 \
-	F(get)                                                                                                                           \
-	F(set)                                                                                                                           \
-	F(setnx)                                                                                                                         \
-	F(setex)                                                                                                                         \
-	F(psetex)                                                                                                                        \
-	F(getset)                                                                                                                        \
-	F(getdel)                                                                                                                        \
-	F(getex)                                                                                                                         \
-	F(mget)                                                                                                                          \
-	F(mset) F(msetnx) F(append) F(strlen) F(getrange) F(setrange) F(incr) F(decr) F(incrby) F(decrby) F(incrbyfloat) F(              \
-		del) F(exists) F(expire) F(pexpire) F(expireat) F(pexpireat) F(ttl) F(pttl) F(expiretime) F(pexpiretime)                 \
-		F(persist) F(type) F(rename) F(renamenx) F(copy) F(touch) F(scan) F(keys) F(dbsize) F(randomkey) F(flushdb) F(object) F( \
-			memory) F(multi) F(exec) F(discard) F(watch) F(unwatch) F(auth) F(hello) F(ping) F(echo)                         \
-			F(select) F(quit) F(reset) F(client) F(acl) F(command) F(config) F(info) F(cluster) F(slowlog) F(                \
-				debug) F(time) F(readonly) F(readwrite) F(lolwut) F(wait) F(save) F(lastsave) F(hset)                    \
-				F(hsetnx) F(hget) F(hmget) F(hmset) F(hdel) F(hlen) F(hexists) F(hgetall) F(hkeys) F(hvals) F(           \
-					hincrby) F(hincrbyfloat) F(hstrlen) F(hscan) F(hrandfield) F(sadd) F(srem) F(smembers)           \
-					F(sismember) F(smismember) F(scard) F(spop) F(srandmember) F(smove) F(                           \
-						sscan) F(sinter) F(sunion) F(sdiff) F(sinterstore) F(sunionstore) F(sdiffstore)          \
-						F(sintercard) F(zadd) F(zincrby) F(zrem) F(zscore) F(zmscore) F(                         \
-							zcard) F(zcount) F(zrange) F(zrevrange) F(zrangebyscore) F(zrevrangebyscore)     \
-							F(zrangebylex) F(zrevrangebylex) F(zlexcount) F(zrank) F(                        \
-								zrevrank) F(zpopmin) F(zpopmax) F(zremrangebyrank) F(zremrangebyscore)   \
-								F(zremrangebylex) F(zscan) F(zrangestore) F(                             \
-									zunionstore) F(zinterstore) F(zdiffstore)                        \
-									F(zunion) F(zinter) F(zdiff) F(zrandmember) F(                   \
-										lpush) F(rpush) F(lpushx)                                \
-										F(rpushx) F(lpop) F(rpop) F(                             \
-											llen) F(lrange)                                  \
-											F(lindex) F(lset) F(ltrim) F(                    \
-												lrem) F(linsert)                         \
-												F(lmove) F(                              \
-													rpoplpush)                       \
-													F(lpos)
+/* clang-format off */
+#define CMD_FUNCTIONS(F) \
+	F(get) F(set) F(setnx) F(setex) F(psetex) F(getset) F(getdel) F(getex) F(mget) \
+	F(mset) F(msetnx) F(append) F(strlen) F(getrange) F(setrange) F(incr) F(decr) \
+	F(incrby) F(decrby) F(incrbyfloat) F(del) F(exists) F(expire) F(pexpire) \
+	F(expireat) F(pexpireat) F(ttl) F(pttl) F(expiretime) F(pexpiretime) F(persist) \
+	F(type) F(rename) F(renamenx) F(copy) F(touch) F(scan) F(keys) F(dbsize) \
+	F(randomkey) F(flushdb) F(object) F(memory) F(multi) F(exec) F(discard) F(watch) \
+	F(unwatch) F(auth) F(hello) F(ping) F(echo) F(select) F(quit) F(reset) F(client) \
+	F(acl) F(command) F(config) F(info) F(cluster) F(slowlog) F(debug) F(time) \
+	F(readonly) F(readwrite) F(lolwut) F(wait) F(save) F(lastsave) F(hset) F(hsetnx) \
+	F(hget) F(hmget) F(hmset) F(hdel) F(hlen) F(hexists) F(hgetall) F(hkeys) F(hvals) \
+	F(hincrby) F(hincrbyfloat) F(hstrlen) F(hscan) F(hrandfield) F(sadd) F(srem) \
+	F(smembers) F(sismember) F(smismember) F(scard) F(spop) F(srandmember) F(smove) \
+	F(sscan) F(sinter) F(sunion) F(sdiff) F(sinterstore) F(sunionstore) F(sdiffstore) \
+	F(sintercard) F(zadd) F(zincrby) F(zrem) F(zscore) F(zmscore) F(zcard) F(zcount) \
+	F(zrange) F(zrevrange) F(zrangebyscore) F(zrevrangebyscore) F(zrangebylex) \
+	F(zrevrangebylex) F(zlexcount) F(zrank) F(zrevrank) F(zpopmin) F(zpopmax) \
+	F(zremrangebyrank) F(zremrangebyscore) F(zremrangebylex) F(zscan) F(zrangestore) \
+	F(zunionstore) F(zinterstore) F(zdiffstore) F(zunion) F(zinter) F(zdiff) \
+	F(zrandmember) F(lpush) F(rpush) F(lpushx) F(rpushx) F(lpop) F(rpop) F(llen) \
+	F(lrange) F(lindex) F(lset) F(ltrim) F(lrem) F(linsert) F(lmove) F(rpoplpush) \
+	F(lpos)
+/* clang-format on */
 
 #define CMD_FUNCTION(name) void rcmd_##name(struct resp_call *k);
 CMD_FUNCTIONS(CMD_FUNCTION)
