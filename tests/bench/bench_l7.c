@@ -476,7 +476,6 @@ static const struct bench_case cases[] = {
 	{"proxy1", "proxied GET, 1 KB, 1 connection", 80, 1, 1024, 50000},
 	{"proxy", "proxied GET, 1 KB, 256 connections", 80, 256, 1024, 200000},
 	{"proxy4096", "proxied GET, 1 KB, 4096 connections", 80, 4096, 1024, 200000},
-	{"proxy64k", "proxied GET, 64 KB, 16 connections", 80, 16, 65536, 10000},
 	{"fixed", "fixed response, 256 connections", 81, 256, 0, 200000},
 };
 
