@@ -14,12 +14,15 @@
 /close             the connection's end
 /short             half of what Content-Length says
 /short-chunked     chunks without the last one
+/torn              as /short, and then a reset
+/bytes/N           N bytes
 /slow/N            N bytes, one every 100 ms
 /early             413 at once, without reading the body
 /ws                101, then everything comes back
 """
 import hashlib
 import socket
+import struct
 import sys
 import threading
 import time
@@ -145,6 +148,12 @@ def answer(sock, r):
     elif word == "short":
         sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 500)
         return False
+    elif word == "torn":
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 500)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return False
+    elif word == "bytes":
+        plain(sock, hashlib.shake_128(b"weir").digest(int(arg)))
     elif word == "slow":
         sock.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {arg}\r\n\r\n".encode())
         for _ in range(int(arg)):
