@@ -428,6 +428,16 @@ static bool l4_special(struct writer *w, const struct schema_field *f, int inden
 	return true;
 }
 
+/* Who may call, and by which network, has tests of its own. */
+static bool admin_special(
+	struct writer *w, const struct schema_field *f, int indent, const char *path)
+{
+	(void)w;
+	(void)indent;
+	(void)path;
+	return !is(f, "socket");
+}
+
 static bool health_special(
 	struct writer *w, const struct schema_field *f, int indent, const char *path)
 {
@@ -436,6 +446,8 @@ static bool health_special(
 
 	if (is(f, "type"))
 		return true; /* first, by put_health() */
+	if (f->only && !(f->only & (1u << HEALTH_ICMP | 1u << HEALTH_TCP | 1u << HEALTH_UDP)))
+		return true; /* of kinds that services do not have */
 	if (is(f, "port")) {
 		if (strcmp(kind, "icmp") != 0 && (w->range || chance(w, 30))) {
 			number(w, f->type, 1, 65535, text, want);
@@ -662,7 +674,7 @@ static void put_document(struct writer *w, uint64_t seed)
 		put(w, "services:\n");
 	for (uint32_t i = 0; i < services; i++)
 		put_service(w, i, child(&schema_root, "services"));
-	put_section(w, "admin", NULL);
+	put_section(w, "admin", admin_special);
 }
 
 /* ---- the naive reader of what is shown ---- */
@@ -828,6 +840,8 @@ static void nothing_is_missing(struct listing *l, const struct schema_map *map, 
 		const struct schema_field *f = &map->fields[i];
 
 		snprintf(full, sizeof(full), "%.100s%s%s", path, *path ? "." : "", f->key);
+		if (f->type == SCHEMA_MAP && (f->flags & (SCHEMA_NAMED | SCHEMA_OPTIONAL)))
+			continue;
 		if (f->type == SCHEMA_MAP && !(f->flags & SCHEMA_LIST))
 			nothing_is_missing(l, f->map, full);
 		else if (!f->only && !(f->flags & (SCHEMA_LIST | SCHEMA_SHORT)) && !find(l, full))
