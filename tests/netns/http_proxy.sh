@@ -62,4 +62,31 @@ equal "a backend that talks nonsense: 502" 502 "$(status $py/garbage)"
 equal "a backend that closes at once: 502" 502 "$(status -X POST $py/close)"
 check_not "a response that ends early is no complete one" get -o /dev/null $py/short
 check_not "nor is one in chunks" get -o /dev/null $py/short-chunked
+equal "an answer before the request's end" 413 "$(status --data-binary @"$TMP/big" $py/early)"
+equal "an upgrade becomes a tunnel" "ping pong" "$(ns c $PYTHON -c '
+import socket
+s = socket.create_connection(("203.0.113.80", 81))
+s.sendall(b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+got = b""
+while b"\r\n\r\n" not in got:
+    got += s.recv(4096)
+assert got.startswith(b"HTTP/1.1 101 "), got
+s.sendall(b"ping pong")
+print(s.recv(4096).decode())')"
+
+# A thousand clients that have begun a request and say no more take nothing from the others.
+background c "$TMP/slow.log" $PYTHON -c '
+import socket, time
+held = []
+for i in range(1000):
+    s = socket.create_connection(("203.0.113.80", 80))
+    s.sendall(b"GET / HTTP/1.1\r\nHost: a.example\r\nX-Slow: " + b"x" * 700)
+    held.append(s)
+print("held", flush=True)
+time.sleep(30)'
+slow=$!
+check "1,000 clients begin a request" wait_for 15 grep -q held "$TMP/slow.log"
+equal "and the others are served" "b1 b2" "$(gets 20 http://203.0.113.80/)"
+stop_pid $slow
+equal "a reload breaks nothing" "$md5" "$(get --limit-rate 1M http://203.0.113.80/big | md5sum & sleep 0.2; weir_reload >/dev/null; wait)"
 finish
