@@ -355,7 +355,7 @@ static bool rings_empty(const struct files_thread *t)
 	return true;
 }
 
-static void sleep_until_asked(struct files_thread *t)
+static COLD void sleep_until_asked(struct files_thread *t)
 {
 	struct timespec ts = {.tv_nsec = WAIT_MS * 1000000L};
 
