@@ -120,8 +120,6 @@ int tls_worker_create(const struct tls_worker_conf *conf, uint64_t now_ns, struc
 		tls_worker_destroy(w);
 		return -ENOMEM;
 	}
-	for (uint32_t i = 0; i < w->conf.max_conns; i++)
-		((struct tls_conn *)pool_at(&w->conns, i))->state = TLS_DEAD;
 	*out = w;
 	return 0;
 }
@@ -130,7 +128,7 @@ void tls_worker_destroy(struct tls_worker *w)
 {
 	if (w == NULL)
 		return;
-	for (uint32_t i = 0; w->conns.mem != NULL && i < w->conf.max_conns; i++) {
+	for (uint32_t i = 0; i < w->conns.used_high; i++) {
 		struct tls_conn *t = pool_at(&w->conns, i);
 
 		if (t->state != TLS_DEAD)

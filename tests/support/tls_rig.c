@@ -241,7 +241,8 @@ static void flush_peer(struct rig_peer *p)
 		sim_at(p->r->s, sim_now(p->r->s) + 10 * NS_PER_US, next_byte, p);
 	else if (at < p->pend_len || p->to_send > 0)
 		(void)tcp_want_write(e, p->conn);
-	memmove(p->pend, p->pend + at, p->pend_len - at);
+	if (at > 0)
+		memmove(p->pend, p->pend + at, p->pend_len - at);
 	p->pend_len -= at;
 	if (p->pend_len == 0 && p->fin) {
 		p->fin = false;
