@@ -19,119 +19,59 @@
 
 #include "dataplane/base/assert.h"
 #include "dataplane/base/time.h"
-#include "lb/l7/http/http_pvt.h"
+#include "lb/l7/http/front_pvt.h"
 
 #define LINGER_NS     (2 * NS_PER_SEC)
 #define LINGER_BYTES  (256u << 10)
 #define SKIP_MAX      (64u << 10) /* of a body that nobody reads */
 #define RATE_CHECK_NS NS_PER_SEC
-#define FIRST_COPY    1024 /* most heads are shorter */
 
 static const char continue_line[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
 static void on_timer(struct http_timer *t);
 static void on_task(struct http_task *t);
-static void read_head(struct l7_conn *c);
-
-static struct http_worker *worker_of(const struct l7_conn *c)
-{
-	return c->w->http;
-}
-
-static struct http_listener_stats *stats_of(const struct l7_conn *c)
-{
-	return &worker_of(c)->listeners[c->listener];
-}
-
-static void set_timer(struct l7_conn *c, uint64_t ns)
-{
-	struct http_loop *l = &worker_of(c)->loop;
-
-	if (ns == 0)
-		http_timer_unset(&c->h1.timer);
-	else
-		http_timer_set(l, &c->h1.timer, l->now_ns + ns);
-}
-
-/* ---- bytes that wait ---- */
-
-static struct chain pend_take(struct l7_conn *c)
-{
-	struct chain p = {c->pend, c->pend_tail, c->pend_len};
-
-	return p;
-}
-
-static void pend_put(struct l7_conn *c, const struct chain *p)
-{
-	c->pend = p->head;
-	c->pend_tail = p->tail;
-	c->pend_len = p->len;
-}
-
-static void pend_strip(struct l7_conn *c, uint32_t n)
-{
-	struct chain p = pend_take(c);
-
-	chain_strip(&p, n);
-	pend_put(c, &p);
-	(void)l7_io_consumed(&c->front, n);
-}
-
-static void gather_free(struct l7_conn *c)
-{
-	while (c->h1.gather != NULL) {
-		struct head_chunk *k = c->h1.gather;
-
-		c->h1.gather = k->next;
-		pool_put(&worker_of(c)->chunks, k->self);
-	}
-	c->h1.gather_last = NULL;
-	c->h1.gathered = 0;
-	c->h1.blank = false;
-}
 
 /* ---- the connection's end ---- */
 
 /* The connection's memory goes; only from its own events, its timer and its task. */
-static void conn_close(struct l7_conn *c)
+void front_close(struct l7_conn *c)
 {
-	gather_free(c);
-	http_timer_stop(&worker_of(c)->loop, &c->h1.timer);
+	front_gather_free(c);
+	http_timer_stop(&front_worker(c)->loop, &c->h1.timer);
 	http_task_cancel(&c->h1.task);
 	l7_close(c);
 }
 
 static void conn_abort(struct l7_conn *c)
 {
-	gather_free(c);
-	http_timer_stop(&worker_of(c)->loop, &c->h1.timer);
+	front_gather_free(c);
+	http_timer_stop(&front_worker(c)->loop, &c->h1.timer);
 	http_task_cancel(&c->h1.task);
 	l7_abort(c);
 }
 
 static void post(struct l7_conn *c)
 {
-	http_task_post(&worker_of(c)->loop, &c->h1.task);
+	http_task_post(&front_worker(c)->loop, &c->h1.task);
 }
 
 /* All is sent; the client's end decides. */
-static void linger(struct l7_conn *c)
+void front_linger(struct l7_conn *c)
 {
 	(void)l7_io_shutdown(&c->front);
-	gather_free(c);
+	front_gather_free(c);
 	c->h1.state = H1_LINGER;
 	c->h1.left = LINGER_BYTES;
-	set_timer(c, LINGER_NS);
+	front_timer(c, LINGER_NS);
 	if (c->front_eof || c->pend != NULL)
 		post(c);
 }
 
 /* ---- streams ---- */
 
-static struct h1_stream *stream_new(struct l7_conn *c)
+struct h1_stream *front_stream_new(struct l7_conn *c)
 {
-	struct http_worker *w = worker_of(c);
+	struct http_worker *w = front_worker(c);
 	uint32_t idx = pool_get(&w->streams);
 	struct h1_stream *st;
 
@@ -157,9 +97,9 @@ static struct h1_stream *stream_new(struct l7_conn *c)
 	return st;
 }
 
-static void stream_free(struct h1_stream *st)
+void front_stream_free(struct h1_stream *st)
 {
-	struct http_worker *w = worker_of(st->c);
+	struct http_worker *w = front_worker(st->c);
 
 	chain_free(&st->out);
 	http_arena_reset(&st->s.arena);
@@ -169,10 +109,10 @@ static void stream_free(struct h1_stream *st)
 
 static void next_request(struct l7_conn *c)
 {
-	const struct config_http_client *conf = http_client_conf(worker_of(c), c->listener);
+	const struct config_http_client *conf = http_client_conf(front_worker(c), c->listener);
 
 	c->h1.state = H1_IDLE;
-	set_timer(c, conf->idle_ns);
+	front_timer(c, conf->idle_ns);
 	if (c->pend != NULL || c->front_eof)
 		post(c);
 }
@@ -194,7 +134,7 @@ static void stream_over(struct h1_stream *st)
 	if (!req_done && !may_skip(st, &left))
 		close = true;
 	http_stream_end(&st->s);
-	stream_free(st);
+	front_stream_free(st);
 	c->h1.requests++;
 	if (abort) {
 		c->h1.state = H1_DEAD;
@@ -202,12 +142,12 @@ static void stream_over(struct h1_stream *st)
 	} else if (!close && !req_done) {
 		c->h1.state = H1_SKIP;
 		c->h1.left = left;
-		set_timer(c, LINGER_NS);
+		front_timer(c, LINGER_NS);
 		post(c);
 	} else if (!close) {
 		next_request(c);
 	} else {
-		linger(c);
+		front_linger(c);
 	}
 }
 
@@ -228,7 +168,7 @@ static bool push(struct h1_stream *st, struct rte_mbuf *list, uint32_t len)
 	}
 	if (unlikely(rest != NULL)) {
 		chain_append(&st->out, rest, len - (uint32_t)n);
-		set_timer(st->c, http_client_conf(worker_of(st->c), st->c->listener)->send_ns);
+		front_timer(st->c, http_client_conf(front_worker(st->c), st->c->listener)->send_ns);
 	}
 	return true;
 }
@@ -237,7 +177,7 @@ static bool push_bytes(struct h1_stream *st, const void *data, uint32_t len)
 {
 	struct chain c = {0};
 
-	if (chain_add_bytes(&c, worker_of(st->c)->conf.data_pool, data, len) != 0)
+	if (chain_add_bytes(&c, front_worker(st->c)->conf.data_pool, data, len) != 0)
 		return false;
 	return push(st, c.head, c.len);
 }
@@ -253,7 +193,7 @@ static void break_off(struct h1_stream *st)
 static void write_head(struct h1_stream *st)
 {
 	struct http_stream *s = &st->s;
-	struct http_worker *w = worker_of(st->c);
+	struct http_worker *w = front_worker(st->c);
 	struct rte_mbuf *m = http_mbuf(w);
 	int n;
 
@@ -280,7 +220,7 @@ static bool keeps_alive(const struct h1_stream *st)
 {
 	uint64_t left;
 
-	return !st->close && !worker_of(st->c)->draining &&
+	return !st->close && !front_worker(st->c)->draining &&
 	       (st->s.req_finished || !st->s.body_ignored || may_skip(st, &left));
 }
 
@@ -293,7 +233,7 @@ static void start_tunnel(struct h1_stream *st)
 	s->req_finished = false;
 	h1_body_init(&st->body, HTTP_BODY_TO_EOF, 0, &h1_limits_default, &s->arena);
 	st->c->h1.state = H1_BODY;
-	set_timer(st->c, 0);
+	front_timer(st->c, 0);
 	post(st->c);
 }
 
@@ -323,7 +263,7 @@ static void h1_send_head(struct http_stream *s)
 /* Chunk head and the CR LF of the chunk before, in front of the list. */
 static struct rte_mbuf *chunk_head(struct h1_stream *st, uint32_t len)
 {
-	struct rte_mbuf *m = http_mbuf(worker_of(st->c));
+	struct rte_mbuf *m = http_mbuf(front_worker(st->c));
 	char *p;
 	uint32_t n = 0;
 
@@ -389,7 +329,7 @@ static uint32_t h1_send_body(struct http_stream *s, struct rte_mbuf *chain, uint
 
 static bool write_last_chunk(struct h1_stream *st, const struct http_head *trailers)
 {
-	struct http_worker *w = worker_of(st->c);
+	struct http_worker *w = front_worker(st->c);
 	uint32_t at = 0;
 	int n;
 
@@ -451,14 +391,15 @@ const struct http_front_ops h1_front_ops = {
 
 static void body_timer(struct h1_stream *st)
 {
-	const struct config_http_client *conf = http_client_conf(worker_of(st->c), st->c->listener);
+	const struct config_http_client *conf =
+		http_client_conf(front_worker(st->c), st->c->listener);
 
 	if (st->tunnel)
 		return;
 	if (conf->min_rate == 0)
-		set_timer(st->c, conf->body_ns);
+		front_timer(st->c, conf->body_ns);
 	else if (st->c->h1.timer.due_ns == 0)
-		set_timer(st->c, RATE_CHECK_NS); /* not put off by what comes */
+		front_timer(st->c, RATE_CHECK_NS); /* not put off by what comes */
 }
 
 /* The action is no more asked; the answer follows if none was begun. */
@@ -495,11 +436,11 @@ static void body_complete(struct h1_stream *st)
 	struct http_stream *s = &st->s;
 
 	s->req_finished = true;
-	s->t.request = worker_of(st->c)->loop.now_ns;
+	s->t.request = front_worker(st->c)->loop.now_ns;
 	if (!st->tunnel)
 		st->c->h1.state = H1_BUSY;
 	if (st->out.head == NULL)
-		set_timer(st->c, 0);
+		front_timer(st->c, 0);
 	if (!s->body_ignored && s->action != NULL && s->action->end != NULL)
 		s->action->end(s, st->body.trailers);
 }
@@ -515,7 +456,7 @@ static void say_continue(struct h1_stream *st)
 static void feed(struct h1_stream *st)
 {
 	struct l7_conn *c = st->c;
-	struct chain in = pend_take(c), data = {0};
+	struct chain in = front_pend(c), data = {0};
 	struct chain_body r;
 
 	if (st->s.held)
@@ -524,8 +465,8 @@ static void feed(struct h1_stream *st)
 		say_continue(st);
 	if (in.head == NULL)
 		return;
-	r = chain_body(&st->body, &in, &data, worker_of(c)->conf.data_pool);
-	pend_put(c, &in);
+	r = chain_body(&st->body, &in, &data, front_worker(c)->conf.data_pool);
+	front_pend_put(c, &in);
 	if (r.framing > 0)
 		(void)l7_io_consumed(&c->front, r.framing);
 	if (data.len > 0 && !deliver(st, &data))
@@ -543,17 +484,17 @@ static void feed(struct h1_stream *st)
 
 /* ---- the request's head ---- */
 
-static void begin(struct h1_stream *st)
+void front_begin(struct h1_stream *st)
 {
 	struct l7_conn *c = st->c;
 	struct http_stream *s = &st->s;
-	const struct config_http_client *conf = http_client_conf(worker_of(c), c->listener);
+	const struct config_http_client *conf = http_client_conf(front_worker(c), c->listener);
 
-	gather_free(c);
-	l7_count(&stats_of(c)->requests, 1);
-	s->t.head = worker_of(c)->loop.now_ns;
+	front_gather_free(c);
+	l7_count(&front_stats(c)->requests, 1);
+	s->t.head = front_worker(c)->loop.now_ns;
 	c->h1.state = H1_BUSY;
-	set_timer(c, 0);
+	front_timer(c, 0);
 	st->close = !s->req.keep_alive || c->front_eof ||
 		    (conf->requests > 0 && c->h1.requests + 1 >= conf->requests);
 	s->body_max = conf->body_bytes > 0 ? conf->body_bytes : UINT64_MAX;
@@ -577,249 +518,6 @@ static void begin(struct h1_stream *st)
 		feed(st);
 }
 
-static void head_clear(struct http_head *h)
-{
-	memset(h, 0, offsetof(struct http_head, fields));
-	h->version = 11;
-}
-
-/* What was read so far of a head that is none says nothing that can be relied on. */
-static void reject(struct h1_stream *st, enum h1_error err)
-{
-	struct http_stream *s = &st->s;
-	struct l7_conn *c = st->c;
-	enum http_end end = HTTP_END_BAD_REQUEST;
-
-	gather_free(c);
-	l7_count(&stats_of(c)->refused, 1);
-	head_clear(&s->req);
-	s->req_finished = true;
-	s->t.head = worker_of(c)->loop.now_ns;
-	c->h1.state = H1_BUSY;
-	st->close = true;
-	set_timer(c, 0);
-	if (err == H1_ERR_TARGET_LONG)
-		end = HTTP_END_URI_TOO_LONG;
-	else if (h1_error_status(err) == 431)
-		end = HTTP_END_HEAD_TOO_LARGE;
-	else if (err == H1_ERR_NO_MEMORY)
-		end = HTTP_END_NO_MEMORY;
-	http_fail_as(s, end, h1_error_status(err), h1_error_word(err));
-}
-
-/* There is no memory for a stream or its head. */
-static void no_memory(struct l7_conn *c)
-{
-	static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
-				     "Retry-After: 1\r\nConnection: close\r\n\r\n";
-
-	l7_count(&stats_of(c)->no_memory, 1);
-	(void)!l7_io_send_bytes(&c->front, answer, sizeof(answer) - 1, 0);
-	linger(c);
-}
-
-static struct h1_limits limits_of(const struct l7_conn *c)
-{
-	const struct config_http_client *conf = http_client_conf(worker_of(c), c->listener);
-	struct h1_limits lim = h1_limits_default;
-
-	lim.head_bytes = conf->head_bytes;
-	lim.target_bytes = conf->uri_bytes;
-	if (lim.field_bytes < conf->head_bytes)
-		lim.field_bytes = conf->head_bytes;
-	lim.fields = conf->fields;
-	lim.underscores = http_underscores_of(worker_of(c), c->listener);
-	return lim;
-}
-
-/* Bytes that a parser must see to judge a head of the most that is allowed. */
-static uint32_t look_at(const struct h1_limits *lim, uint32_t have)
-{
-	uint32_t most = lim->head_bytes + 4;
-
-	return have < most ? have : most;
-}
-
-/* The whole head lies in `pend`, or some of it. */
-static enum h1_verdict parse_pend(
-	struct h1_stream *st, const struct h1_limits *lim, struct h1_parser *p)
-{
-	struct l7_conn *c = st->c;
-	struct chain in = pend_take(c);
-	uint32_t len = look_at(lim, in.len), n;
-	char *buf = http_arena_alloc(&st->s.arena, len + H1_PAD);
-	enum h1_verdict v;
-
-	if (unlikely(buf == NULL)) {
-		p->error = H1_ERR_NO_MEMORY;
-		return H1_BAD;
-	}
-	n = chain_copy(&in, 0, buf, len < FIRST_COPY ? len : FIRST_COPY);
-	v = h1_request_parse(p, buf, n, lim, &st->s.req);
-	if (unlikely(v == H1_MORE && n < len)) {
-		n += chain_copy(&in, n, buf + n, len - n);
-		v = h1_request_parse(p, buf, n, lim, &st->s.req);
-	}
-	return v;
-}
-
-static bool add_chunk(struct l7_conn *c)
-{
-	struct http_worker *w = worker_of(c);
-	uint32_t idx = pool_get(&w->chunks);
-	struct head_chunk *k;
-
-	if (idx == POOL_NONE)
-		return false;
-	k = pool_at(&w->chunks, idx);
-	k->self = idx;
-	k->next = NULL;
-	k->len = 0;
-	if (c->h1.gather == NULL)
-		c->h1.gather = k;
-	else
-		c->h1.gather_last->next = k;
-	c->h1.gather_last = k;
-	return true;
-}
-
-/* Copies up to an empty line. True: it was found. */
-static bool gather_bytes(
-	struct l7_conn *c, const char *p, uint32_t len, uint32_t *taken, bool *full)
-{
-	*taken = 0;
-	while (*taken < len) {
-		struct head_chunk *k = c->h1.gather_last;
-		char b = p[(*taken)++];
-
-		if ((k == NULL || k->len == sizeof(k->bytes)) && !add_chunk(c)) {
-			*full = true;
-			return false;
-		}
-		k = c->h1.gather_last;
-		k->bytes[k->len++] = b;
-		c->h1.gathered++;
-		if (b == '\n') {
-			if (c->h1.blank)
-				return true;
-			c->h1.blank = true;
-		} else if (b != '\r') {
-			c->h1.blank = false;
-		}
-	}
-	return false;
-}
-
-/* Move what came into chunks, up to an empty line or the bound. */
-static bool gather(struct l7_conn *c, uint32_t most, bool *full)
-{
-	struct chain in = pend_take(c);
-	bool found = false;
-	uint32_t all = 0;
-
-	while (in.head != NULL && !found && !*full && c->h1.gathered < most) {
-		struct rte_mbuf *m = in.head;
-		uint32_t taken, len = m->data_len;
-
-		if (len > most - c->h1.gathered)
-			len = most - c->h1.gathered;
-		found = gather_bytes(c, rte_pktmbuf_mtod(m, const char *), len, &taken, full);
-		chain_strip(&in, taken);
-		all += taken;
-	}
-	pend_put(c, &in);
-	(void)l7_io_consumed(&c->front, all);
-	return found;
-}
-
-static enum h1_verdict parse_gathered(
-	struct h1_stream *st, const struct h1_limits *lim, struct h1_parser *p)
-{
-	struct l7_conn *c = st->c;
-	char *buf = http_arena_alloc(&st->s.arena, c->h1.gathered + H1_PAD);
-	uint32_t n = 0;
-
-	if (buf == NULL) {
-		p->error = H1_ERR_NO_MEMORY;
-		return H1_BAD;
-	}
-	for (const struct head_chunk *k = c->h1.gather; k != NULL; k = k->next) {
-		memcpy(buf + n, k->bytes, k->len);
-		n += k->len;
-	}
-	return h1_request_parse(p, buf, n, lim, &st->s.req);
-}
-
-static void read_slowly(struct l7_conn *c)
-{
-	struct h1_limits lim = limits_of(c);
-	uint32_t most = lim.head_bytes + 4;
-	bool full = false;
-
-	while (gather(c, most, &full) || c->h1.gathered >= most) {
-		struct h1_stream *st = stream_new(c);
-		struct h1_parser p;
-		enum h1_verdict v;
-
-		if (st == NULL) {
-			no_memory(c);
-			return;
-		}
-		h1_request_begin(&p, st->s.secure);
-		v = parse_gathered(st, &lim, &p);
-		if (v == H1_OK) {
-			begin(st);
-			return;
-		}
-		if (v == H1_BAD || c->h1.gathered >= most) {
-			reject(st, v == H1_BAD ? p.error : H1_ERR_HEAD_LONG);
-			return;
-		}
-		stream_free(st); /* the empty line stood before the request */
-	}
-	if (full)
-		no_memory(c);
-}
-
-static void read_head(struct l7_conn *c)
-{
-	struct h1_limits lim;
-	struct h1_stream *st;
-	struct h1_parser p;
-
-	if (c->h1.gather != NULL) {
-		read_slowly(c);
-		return;
-	}
-	st = stream_new(c);
-	if (unlikely(st == NULL)) {
-		no_memory(c);
-		return;
-	}
-	lim = limits_of(c);
-	h1_request_begin(&p, st->s.secure);
-	switch (parse_pend(st, &lim, &p)) {
-	case H1_OK:
-		pend_strip(c, p.head_len);
-		begin(st);
-		break;
-	case H1_BAD:
-		reject(st, p.error);
-		break;
-	default:
-		stream_free(st);
-		read_slowly(c);
-	}
-}
-
-static void first_byte(struct l7_conn *c)
-{
-	c->h1.state = H1_HEAD;
-	c->h1.first_ns = worker_of(c)->loop.now_ns;
-	set_timer(c, http_client_conf(worker_of(c), c->listener)->head_ns);
-	read_head(c);
-}
-
 /* ---- bytes that are of no use ---- */
 
 static void drop_pend(struct l7_conn *c)
@@ -836,7 +534,7 @@ static void linger_data(struct l7_conn *c)
 
 	drop_pend(c);
 	if (n >= c->h1.left)
-		conn_close(c);
+		front_close(c);
 	else
 		c->h1.left -= n;
 }
@@ -846,35 +544,35 @@ static void skip_data(struct l7_conn *c)
 	uint32_t n = c->pend_len < c->h1.left ? c->pend_len : (uint32_t)c->h1.left;
 
 	if (n > 0)
-		pend_strip(c, n);
+		front_pend_strip(c, n);
 	c->h1.left -= n;
 	if (c->h1.left == 0)
 		next_request(c);
 	else if (c->front_eof)
-		conn_close(c);
+		front_close(c);
 }
 
 /* ---- events ---- */
 
 static void front_open(struct l7_conn *c)
 {
-	struct http_worker *w = worker_of(c);
+	struct http_worker *w = front_worker(c);
 
 	memset(&c->h1, 0, sizeof(c->h1));
 	c->h1.accepted_ns = w->loop.now_ns;
 	http_timer_init(&c->h1.timer, on_timer);
 	http_task_init(&c->h1.task, on_task);
-	set_timer(c, http_client_conf(w, c->listener)->head_ns);
+	front_timer(c, http_client_conf(w, c->listener)->head_ns);
 }
 
 static void front_data(struct l7_conn *c)
 {
 	switch (c->h1.state) {
 	case H1_IDLE:
-		first_byte(c);
+		front_first_byte(c);
 		break;
 	case H1_HEAD:
-		read_head(c);
+		front_read_head(c);
 		break;
 	case H1_BODY:
 		feed(c->h1.st);
@@ -900,7 +598,7 @@ static void body_eof(struct h1_stream *st)
 		body_complete(st);
 		return;
 	}
-	l7_count(&stats_of(st->c)->client_gone, 1);
+	l7_count(&front_stats(st->c)->client_gone, 1);
 	refuse(st, HTTP_END_CLIENT_GONE, 400, "request_incomplete");
 }
 
@@ -911,7 +609,7 @@ static void front_eof(struct l7_conn *c)
 	case H1_HEAD:
 	case H1_LINGER:
 	case H1_SKIP:
-		conn_close(c);
+		front_close(c);
 		break;
 	case H1_BODY:
 		body_eof(c->h1.st);
@@ -940,11 +638,11 @@ static void front_writable(struct l7_conn *c)
 	st->out.head = rest;
 	st->out.len -= (uint32_t)n;
 	if (rest != NULL) {
-		set_timer(c, http_client_conf(worker_of(c), c->listener)->send_ns);
+		front_timer(c, http_client_conf(front_worker(c), c->listener)->send_ns);
 		return;
 	}
 	st->out.tail = NULL;
-	set_timer(c, 0);
+	front_timer(c, 0);
 	if (st->finishing) {
 		stream_over(st);
 		return;
@@ -966,13 +664,13 @@ static void front_closed(struct l7_conn *c, enum tcp_end end)
 	(void)end;
 	if (st != NULL) {
 		if (!st->finishing)
-			l7_count(&stats_of(c)->client_gone, 1);
+			l7_count(&front_stats(c)->client_gone, 1);
 		http_stream_cancel(&st->s, HTTP_END_CLIENT_GONE);
 		http_stream_end(&st->s);
-		stream_free(st);
+		front_stream_free(st);
 	}
-	gather_free(c);
-	http_timer_stop(&worker_of(c)->loop, &c->h1.timer);
+	front_gather_free(c);
+	http_timer_stop(&front_worker(c)->loop, &c->h1.timer);
 	http_task_cancel(&c->h1.task);
 	l7_finish(c);
 }
@@ -988,15 +686,15 @@ static void on_task(struct http_task *t)
 		if (st != NULL) {
 			http_stream_cancel(&st->s, HTTP_END_INTERNAL);
 			http_stream_end(&st->s);
-			stream_free(st);
+			front_stream_free(st);
 		}
 		conn_abort(c);
 		break;
 	case H1_IDLE:
 		if (c->pend != NULL)
-			first_byte(c);
+			front_first_byte(c);
 		else if (c->front_eof)
-			conn_close(c);
+			front_close(c);
 		break;
 	case H1_BODY:
 		feed(st);
@@ -1008,7 +706,7 @@ static void on_task(struct http_task *t)
 		break;
 	case H1_LINGER:
 		if (c->front_eof)
-			conn_close(c);
+			front_close(c);
 		else if (c->pend != NULL)
 			linger_data(c);
 		break;
@@ -1020,29 +718,11 @@ static void on_task(struct http_task *t)
 
 /* ---- time ---- */
 
-static void head_late(struct l7_conn *c)
-{
-	struct h1_stream *st;
-
-	l7_count(&stats_of(c)->head_timeout, 1);
-	st = c->h1.gather != NULL ? stream_new(c) : NULL;
-	if (st == NULL) {
-		conn_close(c);
-		return;
-	}
-	gather_free(c);
-	head_clear(&st->s.req);
-	st->s.req_finished = true;
-	st->close = true;
-	c->h1.state = H1_BUSY;
-	http_fail(&st->s, HTTP_END_REQUEST_TIMEOUT);
-}
-
 static void body_late(struct h1_stream *st)
 {
 	struct l7_conn *c = st->c;
 
-	l7_count(&stats_of(c)->body_timeout, 1);
+	l7_count(&front_stats(c)->body_timeout, 1);
 	refuse(st, HTTP_END_REQUEST_TIMEOUT, 0, "body");
 }
 
@@ -1059,8 +739,9 @@ static bool too_slow(
 /* The timer is that of the rate too: has the body been silent for its time? */
 static void body_check(struct h1_stream *st)
 {
-	const struct config_http_client *conf = http_client_conf(worker_of(st->c), st->c->listener);
-	uint64_t now = worker_of(st->c)->loop.now_ns;
+	const struct config_http_client *conf =
+		http_client_conf(front_worker(st->c), st->c->listener);
+	uint64_t now = front_worker(st->c)->loop.now_ns;
 
 	if (st->s.req_bytes != st->c->h1.left) {
 		st->c->h1.left = st->s.req_bytes;
@@ -1082,27 +763,27 @@ static void on_timer(struct http_timer *t)
 	struct h1_stream *st = c->h1.st;
 
 	if (st != NULL && st->out.head != NULL) {
-		l7_count(&stats_of(c)->send_timeout, 1);
+		l7_count(&front_stats(c)->send_timeout, 1);
 		http_stream_cancel(&st->s, HTTP_END_CLIENT_GONE);
 		http_stream_end(&st->s);
-		stream_free(st);
+		front_stream_free(st);
 		conn_abort(c);
 		return;
 	}
 	switch (c->h1.state) {
 	case H1_HEAD:
-		head_late(c);
+		front_head_late(c);
 		break;
 	case H1_BODY:
 		body_check(st);
 		break;
 	case H1_IDLE:
-		l7_count(&stats_of(c)->idle_timeout, 1);
-		conn_close(c);
+		l7_count(&front_stats(c)->idle_timeout, 1);
+		front_close(c);
 		break;
 	case H1_SKIP:
 	case H1_LINGER:
-		conn_close(c);
+		front_close(c);
 		break;
 	case H1_BUSY:
 	case H1_DEAD:
@@ -1119,7 +800,7 @@ void h1_close_idle(struct http_worker *w)
 
 		if (c->action == &l7_http && c->opened && c->h1.state == H1_IDLE &&
 			c->h1.requests > 0)
-			conn_close(c);
+			front_close(c);
 	}
 }
 
@@ -1137,9 +818,9 @@ void h1_drop_all(struct http_worker *w)
 
 			http_stream_cancel(&st->s, HTTP_END_CLIENT_GONE);
 			http_stream_end(&st->s);
-			stream_free(st);
+			front_stream_free(st);
 		}
-		gather_free(c);
+		front_gather_free(c);
 	}
 }
 
