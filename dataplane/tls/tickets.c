@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Keys of session tickets. Control is the one writer of a sequence lock; its words are atomics, so
- * a reader that loses the race has read well-defined rubbish and tries again:
+ * a reader that loses the race has read well-defined rubbish. It does not wait for control: the
+ *keys it has are good for another turn.
  *
  *	control: version odd -> fence -> words -> version even (TK1, release)
  *	worker:  version even (TK1, acquire) -> words -> fence -> version the same?
@@ -49,17 +50,14 @@ void tls_tickets_read(const struct tls_tickets *t, struct ticket_set *copy)
 
 	if (t == NULL || atomic_load_explicit(&t->version, memory_order_relaxed) == copy->version)
 		return;
-	for (;;) {
-		v = atomic_load_explicit(&t->version, memory_order_acquire); /* TK1 */
-		if (v & 1)
-			continue;
-		for (size_t i = 0; i < WORDS; i++)
-			words[i] = atomic_load_explicit(&t->words[i], memory_order_relaxed);
-		atomic_thread_fence(memory_order_acquire);
-		if (atomic_load_explicit(&t->version, memory_order_relaxed) == v)
-			break;
-	}
-	memcpy(copy, words, sizeof(words));
+	v = atomic_load_explicit(&t->version, memory_order_acquire); /* TK1 */
+	if (v & 1)
+		return;
+	for (size_t i = 0; i < WORDS; i++)
+		words[i] = atomic_load_explicit(&t->words[i], memory_order_relaxed);
+	atomic_thread_fence(memory_order_acquire);
+	if (atomic_load_explicit(&t->version, memory_order_relaxed) == v)
+		memcpy(copy, words, sizeof(words));
 	OPENSSL_cleanse(words, sizeof(words));
 }
 

@@ -86,7 +86,7 @@ struct ticket_set {
 	struct ticket_key keys[TLS_TICKET_KEYS]; /* [0] encrypts */
 };
 
-/* Copy the keys if they are newer than the copy. */
+/* Copy the keys if they are newer than the copy and not just being changed. */
 void tls_tickets_read(const struct tls_tickets *t, struct ticket_set *copy);
 int tls_ticket_cb(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
 	EVP_MAC_CTX *mac, int encrypt);
