@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Keys of session tickets. Control is the one writer of a sequence lock; its words are atomics, so
  * a reader that loses the race has read well-defined rubbish. It does not wait for control: the
- *keys it has are good for another turn.
+ * keys it has are good for another turn.
  *
  *	control: version odd -> fence -> words -> version even (TK1, release)
  *	worker:  version even (TK1, acquire) -> words -> fence -> version the same?

@@ -12,7 +12,7 @@
  *	DEAD        waits for the outermost call to return, then it is freed.
  *
  * A callback may close or abort its connection: `busy` counts the calls that stand on the stack
- *with the connection in hand, and the last one of them frees it. */
+ * with the connection in hand, and the last one of them frees it. */
 #ifndef DATAPLANE_TLS_TLS_PVT_H
 #define DATAPLANE_TLS_TLS_PVT_H
 

@@ -3,9 +3,9 @@
  * client on another, a wire that copies frames, a clock that is counted up.
  *
  * The time is the CPU time spent in the server: its engine (input, timers, callbacks, output) and
- *its TLS. They are set against what the cryptography alone costs in this very run, by the same
- *library and with everything fetched before: for a handshake a signature (none if resumed), a new
- *key of X25519 and the agreement on it; for bytes AES-128-GCM over 16 KiB in place.
+ * its TLS. They are set against what the cryptography alone costs in this very run, by the same
+ * library and with everything fetched before: for a handshake a signature (none if resumed), a new
+ * key of X25519 and the agreement on it; for bytes AES-128-GCM over 16 KiB in place.
  *
  *	bench_tls [--quick] [--json PATH] */
 #include <stdio.h>
