@@ -138,7 +138,7 @@ free_again() { ctl capture -O /dev/null -n 1 -t 1 'port 9'; }
 check "a capture that nobody fetches ends" wait_for 15 free_again
 
 # --- many packets, a small ring: what finds no room is counted, none is lost on its way
-capturing "$TMP/flood.pcapng" -t 30
+capturing "$TMP/flood.pcapng" -t 300
 lost=0
 gets 50 http://203.0.113.80/big >/dev/null || lost=1
 kill -INT $cap
