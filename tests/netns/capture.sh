@@ -85,7 +85,7 @@ frames "$TMP/one.pcapng" >"$TMP/frames"
 equal "five packets" 5 "$(wc -l <"$TMP/frames")"
 check "tcpdump reads it" bash -c "tcpdump -nr '$TMP/one.pcapng' 2>/dev/null | grep -q '192.0.2.10.*203.0.113.80.80: Flags'"
 check "only what was asked for" bash -c "! grep -v '192.0.2.10' '$TMP/frames'"
-check "forwarded packets say where they left" grep -qE '203.0.113.80 .*\| worker [01]: sent on back' "$TMP/frames"
+check "packets say what became of them" grep -qE '203.0.113.80 .*\| worker [01]: (sent on back|handed to worker [01])' "$TMP/frames"
 
 # --- every packet of some connections, from all workers, with hand-offs
 capturing "$TMP/all.pcapng" -t 20 'host 203.0.113.80 and tcp[tcpflags] & tcp-syn != 0'
