@@ -31,7 +31,14 @@ status 1 "$WEIR" check /nonexistent.yaml
 says '/nonexistent.yaml' err
 status 1 "$WEIR" -c /nonexistent.yaml
 
+# Files that they name are looked at, too.
+. "$HELPERS/etc_weir.sh"
+etc_weir "$TMP/etc" || fail "the examples' files" "$(cat "$TMP/etc.log")"
+mkdir "$TMP/examples"
 for f in docs/examples/*.yaml; do
+	sed "s|/etc/weir|$TMP/etc|g" "$f" >"$TMP/examples/${f##*/}"
+done
+for f in "$TMP"/examples/*.yaml; do
 	status 0 "$WEIR" check "$f"
 	status 0 "$WEIR" config show "$f"
 	# What is shown is a configuration again, and an equal one.
