@@ -127,13 +127,15 @@ void h1_run_whole(const struct h1_case *c, struct h1_result *r)
 		H1_REQUIRE(r->error != H1_ERR_NONE);
 }
 
+/* Of several mistakes in one line the cut decides which is met first; the answer is the same. */
 static void same(const struct h1_case *c, const struct h1_result *want, const struct h1_result *got,
 	const char *how, uint32_t at)
 {
 	char text[DUMP_MAX];
 
 	if (got->verdict != want->verdict ||
-		(want->verdict == H1_BAD && got->error != want->error) ||
+		(want->verdict == H1_BAD &&
+			h1_error_status(got->error) != h1_error_status(want->error)) ||
 		(want->verdict == H1_OK && got->head_len != want->head_len)) {
 		fprintf(stderr, "%s at %u: verdict %d (%s) instead of %d (%s) of:\n%.*s\n", how, at,
 			(int)got->verdict, h1_error_word(got->error), (int)want->verdict,
