@@ -59,6 +59,8 @@ ifeq ($(VARIANT),fuzz)
 CFLAGS   += -fsanitize=fuzzer-no-link -Wno-missing-prototypes -Wno-address-of-packed-member
 endif
 LDFLAGS  += -Wl,--as-needed
+# Hundreds of test programs, each with DPDK in it: gold links them in a third of the time.
+LDFLAGS  += $(if $(filter debug asan ubsan tsan,$(VARIANT)),-fuse-ld=gold)
 
 # jemalloc replaces malloc in what is shipped; sanitizers bring their own.
 JEMALLOC := $(if $(filter release debug,$(VARIANT)),$(shell $(PKG_CONFIG) --libs jemalloc 2>/dev/null))
