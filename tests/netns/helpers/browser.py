@@ -8,6 +8,7 @@ is up and may be drained."""
 import base64
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,7 +33,8 @@ class Browser:
         self.p = subprocess.Popen(
             ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
              "--disable-background-networking", "--user-data-dir=" + home, "--remote-debugging-pipe", "about:blank"],
-            preexec_fn=fds, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            preexec_fn=fds, close_fds=False, start_new_session=True, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
         os.close(to_r)
         os.close(from_w)
         self.w, self.r, self.n, self.buf, self.session = to_w, from_r, 0, b"", None
@@ -102,7 +104,8 @@ def check(name, good, why=""):
     print(f"ok {name}" if good else f"FAILED {name}: {why}", flush=True)
 
 
-with tempfile.TemporaryDirectory() as home:
+# Helpers of the browser may still write while they are being ended.
+with tempfile.TemporaryDirectory(ignore_cleanup_errors=True, dir=os.environ.get("TMP")) as home:
     b = Browser(home)
     try:
         b.open(URL)
@@ -144,6 +147,6 @@ with tempfile.TemporaryDirectory() as home:
         # What the page itself must not have caused: 401 of the attempt without a token aside.
         check("no error of the page", not [e for e in b.errors if "401" not in e], b.errors[:3])
     finally:
-        b.p.kill()
+        os.killpg(b.p.pid, signal.SIGKILL)
         b.p.wait()
 sys.exit(bad > 0)
