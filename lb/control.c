@@ -343,6 +343,7 @@ int control_run(struct app *app, const char *config_path, const sigset_t *signal
 		admin_destroy(c.admin);
 	telemetry_stop();
 	api_fini(&c.api);
+	api_backup_fini();
 	history_fini(&c.history);
 	notify_fini(&c.notify);
 	close(c.signal_fd);

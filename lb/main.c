@@ -20,6 +20,7 @@
 #include "lb/l7/route/route.h"
 #include "lb/ctl/ctl.h"
 #include "lb/l7/tls_set.h"
+#include "lb/store_cmd.h"
 
 enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE };
 
@@ -29,6 +30,8 @@ static const char usage_text[] =
 	"errors\n"
 	"       weir route FILE METHOD URL [NAME: VALUE ...]\n"
 	"                                 explain what is done with an HTTP request, and why\n"
+	"       weir store backup|verify|restore|reshard ...\n"
+	"                                 copies of the store, and its number of shards\n"
 	"       weir config show FILE     print every effective value and where it came from\n"
 	"       weir config schema        print the JSON Schema of the configuration\n"
 	"       weir config reference     print the reference page of the configuration\n"
@@ -89,6 +92,8 @@ static int command(int argc, char **argv)
 		return config_command(argc, argv);
 	if (strcmp(argv[0], "route") == 0)
 		return explain_cmd(argc, argv);
+	if (strcmp(argv[0], "store") == 0)
+		return store_cmd(argc, argv);
 	for (size_t i = 0; i < ARRAY_SIZE(admin); i++)
 		if (strcmp(argv[0], admin[i]) == 0)
 			return admin_cmd(argc, argv);

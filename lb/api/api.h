@@ -37,6 +37,8 @@ struct api {
 /* Regular work of the control loop, and the end of all that was begun. */
 void api_run(struct api *api, uint64_t now_ns);
 void api_fini(struct api *api);
+/* Waits for a backup that is under way. */
+void api_backup_fini(void);
 
 extern const struct admin_route api_routes[];
 extern const uint32_t api_route_cnt;

@@ -61,10 +61,12 @@ int api_post_plan(void *ctx, struct admin_call *c);  /* plan.c */
 int api_get_config(void *ctx, struct admin_call *c); /* config.c */
 int api_get_history(void *ctx, struct admin_call *c);
 int api_post_rollback(void *ctx, struct admin_call *c);
+int api_get_backup(void *ctx, struct admin_call *c); /* store_backup.c */
+int api_post_backup(void *ctx, struct admin_call *c);
 int api_get_cache(void *ctx, struct admin_call *c); /* cache.c */
 int api_post_purge(void *ctx, struct admin_call *c);
 extern const struct admin_param api_backend_params[], api_weight_params[], api_flow_params[],
 	api_explain_params[], api_plan_params[], api_config_params[], api_rollback_params[],
-	api_capture_params[], api_capture_id_params[], api_purge_params[];
+	api_capture_params[], api_capture_id_params[], api_purge_params[], api_backup_params[];
 
 #endif
