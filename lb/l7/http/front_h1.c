@@ -91,6 +91,7 @@ struct h1_stream *front_stream_new(struct l7_conn *c)
 	st->s.client_port = c->peer.sport;
 	st->s.local_port = c->peer.dport;
 	st->s.secure = c->front.tls != NULL;
+	st->s.tls = c->front.tls;
 	st->s.t.accepted = c->h1.accepted_ns;
 	st->s.t.first_byte = c->h1.first_ns;
 	c->h1.st = st;

@@ -29,6 +29,7 @@
 #include "lb/l7/http/head.h"
 
 struct http_stream;
+struct tls_conn;
 struct http_worker; /* what HTTP keeps per worker: pools, upstreams, limits, log */
 struct http_route;  /* lb/l7/route: the compiled route that matched */
 struct l7_sites;
@@ -132,6 +133,7 @@ struct http_stream {
 	struct ip_addr client, peer, local;
 	uint16_t client_port, local_port; /* network order */
 	bool secure;                      /* TLS to us */
+	const struct tls_conn *tls;       /* NULL: plain, or not known */
 	uint32_t listener;                /* id */
 
 	const struct http_site *site; /* pinned by site_ref until the end */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "dataplane/base/text.h"
+#include "dataplane/tls/tls.h"
 #include "lb/config/suggest.h"
 #include "lb/l7/route/route.h"
 
@@ -19,7 +20,10 @@
 	V(LOCAL_IP, "local_ip") V(LOCAL_PORT, "local_port") V(SCHEME, "scheme") V(HOST, "host") \
 	V(PORT, "port") V(METHOD, "method") V(PATH, "path") V(QUERY, "query") V(URI, "uri") \
 	V(REQUEST_ID, "request_id") V(TRACE_ID, "trace_id") V(ROUTE, "route") V(USER, "user") \
-	V(STATUS, "status")
+	V(STATUS, "status") V(TLS_VERSION, "tls_version") V(TLS_CIPHER, "tls_cipher") V(TLS_SNI, "tls_sni") \
+	V(CERT_SUBJECT, "client_cert_subject") V(CERT_ISSUER, "client_cert_issuer") \
+	V(CERT_SERIAL, "client_cert_serial") V(CERT_SHA256, "client_cert_sha256") \
+	V(CERT_SAN, "client_cert_san") V(CERT_VERIFIED, "client_cert_verified")
 /* clang-format on */
 
 enum variable {
@@ -231,6 +235,7 @@ struct span template_query(struct span query, struct span name)
 
 struct scratch {
 	char text[IP_ADDR_TEXT_MAX];
+	struct tls_cert_text cert;
 };
 
 static struct span number(struct scratch *sc, uint32_t v)
@@ -251,6 +256,47 @@ static struct span field_value(const struct http_head *h, const struct piece *p)
 					     : http_head_find(h, p->text, NULL);
 
 	return f ? f->value : SPAN("");
+}
+
+static struct span text_of(const char *text)
+{
+	return (struct span){text, (uint32_t)strlen(text)};
+}
+
+/* Of the client's connection; empty without TLS, or without a certificate. */
+static struct span tls_value(enum variable v, const struct http_stream *s, struct scratch *sc)
+{
+	struct tls_info i;
+
+	if (s->tls == NULL)
+		return SPAN("");
+	tls_info(s->tls, &i);
+	switch (v) {
+	case VAR_TLS_VERSION:
+		return text_of(i.version);
+	case VAR_TLS_CIPHER:
+		return text_of(i.cipher);
+	case VAR_TLS_SNI:
+		return text_of(i.sni);
+	case VAR_CERT_VERIFIED:
+		return !i.peer_cert ? SPAN("") : i.peer_verified ? SPAN("yes") : SPAN("no");
+	default:
+		break;
+	}
+	if (!i.peer_cert || !tls_peer_cert(s->tls, &sc->cert))
+		return SPAN("");
+	switch (v) {
+	case VAR_CERT_SUBJECT:
+		return text_of(sc->cert.subject);
+	case VAR_CERT_ISSUER:
+		return text_of(sc->cert.issuer);
+	case VAR_CERT_SERIAL:
+		return text_of(sc->cert.serial);
+	case VAR_CERT_SHA256:
+		return text_of(sc->cert.sha256);
+	default:
+		return text_of(sc->cert.san);
+	}
 }
 
 static unsigned effective_port(const struct http_stream *s)
@@ -307,6 +353,8 @@ static struct span value_of(const struct piece *p, const struct http_stream *s,
 		return x && p->capture < x->capture_cnt ? x->captures[p->capture] : SPAN("");
 	case VAR_URI:
 		break;
+	default:
+		return tls_value(p->var, s, sc);
 	}
 	return SPAN("");
 }
@@ -323,7 +371,7 @@ static bool breaks_uri(unsigned char c)
 static bool is_free_text(enum variable v)
 {
 	return v == VAR_HEADER || v == VAR_COOKIE || v == VAR_PARAMETER || v == VAR_USER ||
-	       v == VAR_REQUEST_ID || v == VAR_QUERY || v == VAR_URI;
+	       v == VAR_REQUEST_ID || v == VAR_QUERY || v == VAR_URI || v >= VAR_TLS_SNI;
 }
 
 struct writer {

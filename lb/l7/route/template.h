@@ -4,6 +4,9 @@
  *	${client_ip} ${client_port} ${peer_ip} ${local_ip} ${local_port}
  *	${scheme} ${host} ${port} ${method} ${path} ${query} ${uri}
  *	${request_id} ${trace_id} ${route} ${user} ${status}
+ *	${tls_version} ${tls_cipher} ${tls_sni}         of the client's connection
+ *	${client_cert_subject} ${client_cert_issuer} ${client_cert_serial} ${client_cert_sha256}
+ *	${client_cert_san} ${client_cert_verified}      "yes" or "no"; empty without a certificate
  *	${header.NAME} ${cookie.NAME} ${query.NAME}     empty if it is not there
  *	${0} ... ${9}                                   captures of the route's regular expression
  *	$$                                              a dollar sign
