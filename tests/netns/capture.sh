@@ -112,9 +112,9 @@ wait $cap
 check "frames as they leave, rewritten" bash -c "$PYTHON '$TMP/read.py' '$TMP/out.pcapng' | grep -qE '^198.51.100.1 198.51.100.1[12] S .*leaves'"
 
 # --- trace
-(sleep 0.5; gets 1 http://203.0.113.80/ >/dev/null; ns c timeout 5 $PYTHON "$HELPERS/tcp_client.py" echo 203.0.113.82 7 1000 >/dev/null) &
+(for i in 1 2 3 4 5 6; do sleep 0.5; gets 1 http://203.0.113.80/ >/dev/null; done; ns c timeout 5 $PYTHON "$HELPERS/tcp_client.py" echo 203.0.113.82 7 1000 >/dev/null) &
 later=$!
-exits 0 ctl trace -n 14 -t 5 'host 192.0.2.10 and tcp'
+exits 0 ctl trace -n 30 -t 8 'host 192.0.2.10 and tcp'
 wait $later
 says 'in +front +192.0.2.10:[0-9]+ > 203.0.113.80:80 S len [0-9]+ \| new syn web, backend 198.51.100.1[12]:80'
 says 'established web'
