@@ -150,7 +150,7 @@ bench-%: ## one benchmark: bench-l4 (QUICK=1 for a short one)
 # Pages and completion come from the programs' own tables.
 man: build ## build/man
 	@mkdir -p $(BUILD)/man
-	@sed 's/@VERSION@/$(VERSION)/' dist/man/weir.8 > $(BUILD)/man/weir.8
+	@sed 's/@VERSION@/$(VERSION)/' scripts/package/man/weir.8 > $(BUILD)/man/weir.8
 	@$(BUILD)/weir config manual > $(BUILD)/man/weir.conf.5
 	@$(BUILD)/weirctl manual > $(BUILD)/man/weirctl.1
 	@$(BUILD)/weirctl completion bash > $(BUILD)/man/weirctl.bash
@@ -167,7 +167,7 @@ install: build man ## into DESTDIR/PREFIX
 	install -D -m 0644 $(BUILD)/man/weirctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/weirctl.1
 	install -D -m 0644 $(BUILD)/man/weirctl.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/weirctl
-	install -D -m 0644 dist/systemd/weir.service $(DESTDIR)$(UNITDIR)/weir.service
+	install -D -m 0644 scripts/package/systemd/weir.service $(DESTDIR)$(UNITDIR)/weir.service
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/weir $(DESTDIR)$(PREFIX)/bin/weirctl
