@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * check - what must hold between values; single values were checked when they were read.
  * Owner:      one config_parse() call; reports through the reader's diag, scratch in its arena.
- * Invariants: CK1 a value that was refused when it was read gives no second error here.
- *             CK2 nothing here looks at the machine: the same file gives the same answer
- * everywhere. Cost:       O(n log n) in the number of services, addresses, prefixes and backends.
- */
+ * Invariants: CK1 a value that was refused when it was read gives no second error here. CK2
+ *             nothing here looks at the machine: the same file gives the same answer everywhere.
+ * Cost:       O(n log n) in the number of services, addresses, prefixes and backends. */
 #ifndef LB_CONFIG_CHECK_H
 #define LB_CONFIG_CHECK_H
 

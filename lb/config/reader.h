@@ -2,8 +2,8 @@
  * reader - a YAML tree to structs by the schema table.
  * Owner:      one config_parse() call; what it makes lives in `arena`.
  * Invariants: RD1 every member that the table names is set when reader_map() returns, to its
- * default where the file says nothing or something wrong (then the value is `bad`). Errors:     by
- * diag_error(); NULL if memory ran out (arena->failed is then set). */
+ *             default where the file says nothing or something wrong (then the value is `bad`).
+ * Errors:     by diag_error(); NULL if memory ran out (arena->failed is then set). */
 #ifndef LB_CONFIG_READER_H
 #define LB_CONFIG_READER_H
 

@@ -9,7 +9,7 @@ static const struct schema_field kv_fields[] = {
 		.max_cnt = LIMIT_STORE_NS, .dflt_doc = "all of the store",
 		.help = "Namespaces of the store that are served."},
 	{"max_value", SCHEMA_SIZE, 0, SCHEMA_AT(config_http_kv, max_value), .min = 1,
-		.max = 64 << 20, .dflt = "1MiB", .help = "Longest value that is taken."},
+		.max = 4 << 20, .dflt = "1MiB", .help = "Longest value that is taken."},
 	{"list_max", SCHEMA_UINT, 0, SCHEMA_AT(config_http_kv, list_max), .min = 1, .max = 10000,
 		.dflt = "1000", .help = "Most keys of one listing."},
 	{"read_only", SCHEMA_BOOL, 0, SCHEMA_AT(config_http_kv, read_only), .dflt = "false",

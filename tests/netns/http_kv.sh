@@ -61,6 +61,8 @@ equal "are those of the key" bytes "$(redis get "x/y z" | head -n 1)"
 head -c 1000000 /dev/urandom >"$TMP/blob"
 equal "a large value" 201 "$(status -T "$TMP/blob" $url/blob)"
 equal "comes back whole" "$(sha256sum <"$TMP/blob")" "$(req $url/blob | sha256sum)"
+head -c 5000000 /dev/zero | tr '\0' x | redis -x set long >/dev/null
+equal "one of the Redis protocol that is too long to be sent" 409 "$(status $url/long)"
 head -c 2000000 /dev/zero >"$TMP/large"
 equal "one that is too large" 413 "$(status -T "$TMP/large" $url/large)"
 equal "a batch" '{"get": {"a": "fourth\u000a", "none": null}, "written": 3}' \

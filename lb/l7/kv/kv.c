@@ -215,8 +215,12 @@ static void run_get(struct kvs_tx *tx)
 		q->problem = "there is no such key";
 		return;
 	}
-	if (is_value(q, e))
-		(void)!kv_conditions(q, e);
+	if (!is_value(q, e) || !kv_conditions(q, e))
+		return;
+	if (e->len > KV_VALUE_MAX) {
+		q->status = 409;
+		q->problem = "the value is longer than 4 MiB: read it over the Redis protocol";
+	}
 }
 
 static void add_ttl(struct kv_req *q)

@@ -6,16 +6,21 @@
  *	POST                       PREFIX/NAMESPACE         a batch of gets, puts and deletes
  *	GET                        PREFIX/openapi.json      what all of this is
  *
- * Owner:      a request lives in the arena of its transaction; the stream that asked may go before.
+ * Owner:      a request lives in the arena of its transaction; the stream that asked may go
+ *             before.
  * Invariants: KH1 a condition (If-Match, If-None-Match) is judged on what the write replaces, by
- *the transaction that writes. KH2 an answer of success is sent when the write is as durable as its
- *namespace promises. Errors:     bodies of RFC 9457 (application/problem+json). Limits:     struct
- *config_http_kv; KV_BATCH_MAX operations and bytes of a batch. */
+ *             the transaction that writes. KH2 an answer of success is sent when the write is as
+ *             durable as its namespace promises.
+ * Errors:     bodies of RFC 9457 (application/problem+json).
+ * Limits:     struct config_http_kv; KV_BATCH_MAX operations and bytes of a batch; values above
+ *             KV_VALUE_MAX (of the Redis protocol) are not sent: an answer leaves the worker's
+ *             buffers in one piece. */
 #ifndef LB_L7_KV_KV_H
 #define LB_L7_KV_KV_H
 
 #include "lb/l7/http/stream.h"
 
+#define KV_VALUE_MAX   (4u << 20)
 #define KV_BATCH_MAX   256
 #define KV_BATCH_BYTES (1u << 20)
 
