@@ -108,7 +108,7 @@ static void storing(const struct http_head *req, const struct http_head *resp)
 
 	control_request_parse(req, &rc);
 	control_response_parse(resp, targets, 1, &c);
-	if (fresh_decide(&p, req, resp, false, NOW_MS, NOW_MS + 5, &f) != FRESH_STORE_OK)
+	if (fresh_decide(&p, req, resp, NOW_MS, NOW_MS + 5, &f) != FRESH_STORE_OK)
 		return;
 	require(f.lifetime >= 0 && f.initial_age >= 0);
 	(void)fresh_use(&p, &f, &rc, NOW_MS + 1000);

@@ -45,10 +45,7 @@ static void client_data(
 	}
 	a->text[a->len] = '\0';
 	free_chain(chain);
-	if (a->paused)
-		a->unread += len;
-	else
-		(void)tcp_consumed(e, conn, len);
+	(void)tcp_consumed(e, conn, len);
 }
 
 static void client_eof(struct tcp_engine *e, uint64_t conn, void *user)
@@ -160,10 +157,8 @@ static void origin_writable(struct tcp_engine *e, uint64_t conn, void *user)
 
 static void answer(struct edge_world *h, uint64_t conn)
 {
-	const char *text = h->answers[h->answer_at];
+	const char *text = h->answer;
 
-	if (h->answer_at + 1 < h->answer_cnt)
-		h->answer_at++;
 	if (text == NULL) {
 		ASSERT(h->owed_cnt < ARRAY_SIZE(h->owed));
 		h->owed[h->owed_cnt++] = conn;
@@ -242,9 +237,7 @@ static const struct tcp_ops origin_ops = {.on_accept = origin_accept,
 
 void edge_world_answer(struct edge_world *h, const char *text)
 {
-	h->answers[0] = text;
-	h->answer_cnt = 1;
-	h->answer_at = 0;
+	h->answer = text;
 }
 
 void edge_world_release(struct edge_world *h)
@@ -255,12 +248,6 @@ void edge_world_release(struct edge_world *h)
 	for (uint32_t i = 0; i < n; i++)
 		answer(h, h->owed[i]);
 	tcp_world_run(&h->w, 5);
-}
-
-void edge_world_answer_next(struct edge_world *h, const char *text)
-{
-	ASSERT(h->answer_cnt < ARRAY_SIZE(h->answers));
-	h->answers[h->answer_cnt++] = text;
 }
 
 /* ---- the world ---- */

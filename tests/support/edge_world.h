@@ -22,10 +22,8 @@ struct edge_ask {
 	uint64_t conn;
 	char *text; /* grows; ends in a NUL */
 	uint32_t len, cap;
-	bool over;   /* the connection ended */
-	bool reset;  /* not in order */
-	bool paused; /* takes nothing: its window closes */
-	uint32_t unread;
+	bool over;  /* the connection ended */
+	bool reset; /* not in order */
 };
 
 /* A request that came to the origin; it is answered by origin_answer(), or at once by the world's
@@ -37,10 +35,8 @@ struct edge_world {
 	uint32_t ask_cnt;
 	uint32_t asked;              /* requests that came to the origin */
 	char last[EDGE_WORLD_ASKED]; /* the last of them */
-	/* What the origin answers next, as it goes over the wire; used up one after the other, the
-	 * last one stays. NULL: it says nothing. */
-	const char *answers[16];
-	uint32_t answer_cnt, answer_at;
+	/* What the origin answers, as it goes over the wire. NULL: it says nothing. */
+	const char *answer;
 	uint64_t body_len;  /* behind the answer: so many bytes of a pattern */
 	uint64_t cut_after; /* of them, then a reset; 0: all of them */
 	bool close_after;   /* the origin closes behind each answer */
@@ -59,9 +55,8 @@ struct edge_world {
 void edge_world_open(struct edge_world *h, const char *routes, const char *more);
 void edge_world_close(struct edge_world *h);
 
-/* The origin's answers from here on. */
+/* The origin's answer from here on. */
 void edge_world_answer(struct edge_world *h, const char *answer);
-void edge_world_answer_next(struct edge_world *h, const char *answer);
 
 /* The origin says what it owes: the next answers, to requests that got none (in their order). */
 void edge_world_release(struct edge_world *h);

@@ -428,7 +428,7 @@ static uint64_t expire_of(const struct hc_fetch *f, const struct fresh *fr)
 /* Prefix and head into the scratch buffer; 0: too long. */
 static uint32_t encode(struct hc_fetch *f, const struct fresh *fr)
 {
-	struct hc_prefix pre = {.born = f->born, .wall_ms = (uint64_t)fr->response_ms};
+	struct hc_prefix pre = {.born = f->born};
 	struct control_response c;
 	uint32_t n;
 
@@ -606,7 +606,6 @@ static bool freshen(struct hc_fetch *f, const struct cache_view *v, const struct
 		(uint32_t)sizeof(hw->scratch) - off);
 	if (n == 0 || !stored_decode(hw->scratch + off, n, &s))
 		return false;
-	pre.wall_ms = (uint64_t)s.fresh.response_ms;
 	memcpy(hw->scratch, &pre, sizeof(pre));
 	hc_key(hw, &k, f->key, f->key_len);
 	if (v->found == CACHE_OBJECT) {
@@ -710,7 +709,7 @@ static void fetch_head(struct http_sub *sub)
 		return;
 	}
 	v = fresh_decide(
-		&f->route->fresh, &c->req, &c->resp, false, f->request_ms, hc_wall_ms(f->hw), &fr);
+		&f->route->fresh, &c->req, &c->resp, f->request_ms, hc_wall_ms(f->hw), &fr);
 	if (v == FRESH_STORE_OK)
 		store(f, &fr);
 	else
@@ -746,9 +745,10 @@ static void object_end(struct hc_fetch *f)
 	f->sink = SINK_NONE;
 	if (cache_object_close(f->hw->cw, &k, &f->object, true, now_of(f)) == 0)
 		hc_count(&f->hw->stats.stored, 1);
-	/* Most of it is evicted already: not worth its place. */
+	/* Most of it is evicted already, or it is longer than the route keeps: its length was not
+	 * known before. */
 	cache_usage(f->hw->hc->cache, &u);
-	if (size > u.segments * u.segment_bytes / 2)
+	if (size > u.segments * u.segment_bytes / 2 || too_large(f, size))
 		(void)!cache_delete(f->hw->cw, &k, CACHE_ALWAYS, 0, now_of(f));
 	(void)let_go(f);
 }

@@ -57,14 +57,14 @@ static bool shared_allowed(const struct control_response *c)
 }
 
 static enum fresh_store may_store(const struct fresh_policy *p, const struct http_head *req,
-	const struct http_head *resp, const struct control_response *c, bool partial)
+	const struct http_head *resp, const struct control_response *c)
 {
 	bool forced = p->override_ttl > 0 && p->override_no_store;
 	struct control_request rc;
 
 	if (req->method != HTTP_GET)
 		return FRESH_STORE_METHOD;
-	if (resp->status < 200 || resp->status == 304 || (resp->status == 206 && !partial))
+	if (resp->status < 200 || resp->status == 304 || resp->status == 206)
 		return FRESH_STORE_STATUS;
 	if (c->must_understand && !understood(resp->status))
 		return FRESH_STORE_STATUS;
@@ -180,15 +180,14 @@ static void stale_windows(
 }
 
 enum fresh_store fresh_decide(const struct fresh_policy *p, const struct http_head *req,
-	const struct http_head *resp, bool partial, int64_t request_ms, int64_t response_ms,
-	struct fresh *out)
+	const struct http_head *resp, int64_t request_ms, int64_t response_ms, struct fresh *out)
 {
 	int64_t now = response_ms / 1000;
 	struct control_response c;
 	enum fresh_store s;
 
 	control_response_parse(resp, p->targets, p->target_cnt, &c);
-	s = may_store(p, req, resp, &c, partial);
+	s = may_store(p, req, resp, &c);
 	if (s != FRESH_STORE_OK)
 		return s;
 	*out = (struct fresh){.date = date_of(resp, HTTP_FIELD_DATE, now)};

@@ -25,7 +25,6 @@ enum mark {
 /* What stands before a stored head. */
 struct hc_prefix {
 	uint64_t born; /* of purge */
-	uint64_t wall_ms, unused;
 };
 
 struct hc_error {

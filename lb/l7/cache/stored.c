@@ -279,7 +279,7 @@ uint32_t stored_freshen(const struct fresh_policy *p, const struct http_head *re
 	stored_head(&s, scratch);
 	if (age != NULL && http_head_add(scratch, HTTP_FIELD_AGE, age->value) != 0)
 		return 0;
-	if (fresh_decide(p, req, scratch, false, request_ms, response_ms,
+	if (fresh_decide(p, req, scratch, request_ms, response_ms,
 		    &((struct stored_hdr *)(void *)out)->fresh) != FRESH_STORE_OK)
 		return 0;
 	return len;

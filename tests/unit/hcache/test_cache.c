@@ -311,6 +311,26 @@ static void several_ranges(void **state)
 	assert_int_equal(h.asked, 1);
 }
 
+/* max_size counts, too, where no length was announced; the client gets everything all the same. */
+static void longer_than_the_route_keeps(void **state)
+{
+	static const char open_ended[] = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n\r\n";
+
+	(void)state;
+	edge_world_close(&h);
+	edge_world_open(&h, "[{upstream: app, cache: {max_size: 20KiB}}]", "cache: 16MiB\n");
+	h.close_after = true;
+	edge_world_answer(&h, open_ended);
+	for (uint32_t i = 0; i < 2; i++) {
+		h.body_len = 10000;
+		assert_int_equal(edge_ask_status(edge_world_ask(&h, GET("/short"))), 200);
+		assert_int_equal(h.asked, 1 + i);
+		h.body_len = 50000;
+		assert_true(edge_ask_body_len(edge_world_ask(&h, GET("/long"))) >= 50000);
+		assert_int_equal(h.asked, 2 + i);
+	}
+}
+
 static void a_leader_that_leaves(void **state)
 {
 	struct edge_ask *a;
@@ -344,6 +364,7 @@ int main(void)
 		TEST(a_broken_response_is_not_kept),
 		TEST(refresh_in_the_background),
 		TEST(several_ranges),
+		TEST(longer_than_the_route_keeps),
 		TEST(a_leader_that_leaves),
 	};
 

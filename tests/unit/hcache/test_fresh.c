@@ -120,7 +120,7 @@ static void test_storing(void **state)
 		http_test_head(&req, cases[i].req);
 		req.method = cases[i].method;
 		http_test_response(&resp, cases[i].status, cases[i].resp);
-		got = fresh_decide(&p, &req, &resp, false, T * 1000, T * 1000, &f);
+		got = fresh_decide(&p, &req, &resp, T * 1000, T * 1000, &f);
 		if (got != cases[i].want ||
 			(got == FRESH_STORE_OK && f.lifetime != cases[i].lifetime))
 			fail_msg("%s: %s, lifetime %lld", cases[i].cite, fresh_store_word(got),
@@ -135,8 +135,8 @@ static struct fresh stored(const struct fresh_policy *p, const char *resp_fields
 
 	http_test_head(&req, "");
 	http_test_response(&resp, 200, resp_fields);
-	assert_int_equal(fresh_decide(p, &req, &resp, false, (T - delay_s) * 1000, T * 1000, &f),
-		FRESH_STORE_OK);
+	assert_int_equal(
+		fresh_decide(p, &req, &resp, (T - delay_s) * 1000, T * 1000, &f), FRESH_STORE_OK);
 	return f;
 }
 
@@ -330,10 +330,9 @@ static void test_policy(void **state)
 	http_test_head(&req, "");
 	http_test_response(&resp, 200, D0 "Cache-Control: no-store");
 	assert_int_equal(
-		fresh_decide(&p, &req, &resp, false, T * 1000, T * 1000, &f), FRESH_STORE_NO_STORE);
+		fresh_decide(&p, &req, &resp, T * 1000, T * 1000, &f), FRESH_STORE_NO_STORE);
 	p.override_no_store = true;
-	assert_int_equal(
-		fresh_decide(&p, &req, &resp, false, T * 1000, T * 1000, &f), FRESH_STORE_OK);
+	assert_int_equal(fresh_decide(&p, &req, &resp, T * 1000, T * 1000, &f), FRESH_STORE_OK);
 	assert_int_equal(f.lifetime, 7);
 }
 

@@ -30,8 +30,7 @@ static struct stored keep(const char *fields)
 	http_test_response(&resp, 200, fields);
 	resp.fields[0].flags |= resp.fields[0].id == HTTP_FIELD_CONNECTION ? HTTP_F_HOP : 0;
 	control_response_parse(&resp, NULL, 0, &c);
-	assert_int_equal(
-		fresh_decide(&book, &req, &resp, false, T * 1000, T * 1000, &f), FRESH_STORE_OK);
+	assert_int_equal(fresh_decide(&book, &req, &resp, T * 1000, T * 1000, &f), FRESH_STORE_OK);
 	n = stored_encode(&resp, &f, &c, buf, sizeof(buf));
 	assert_true(n > 0);
 	assert_true(stored_decode(buf, n, &s));
@@ -91,8 +90,7 @@ static void test_does_not_fit(void **state)
 	http_test_response(&resp, 200,
 		D0 "Cache-Control: max-age=60\nX-Long: 0123456789012345678901234567890123456789");
 	control_response_parse(&resp, NULL, 0, &c);
-	assert_int_equal(
-		fresh_decide(&book, &req, &resp, false, T * 1000, T * 1000, &f), FRESH_STORE_OK);
+	assert_int_equal(fresh_decide(&book, &req, &resp, T * 1000, T * 1000, &f), FRESH_STORE_OK);
 	for (uint32_t cap = 0; cap < 200; cap += 8)
 		assert_int_equal(stored_encode(&resp, &f, &c, small, cap), 0);
 }
