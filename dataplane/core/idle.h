@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * idle - what a worker with adaptive polling does when it finds nothing to do.
  * It waits in poll(2) on its doorbell and on the descriptors of its ports until the next deadline.
- * A port without a descriptor bounds the wait to IDLE_SLEEP_NS. Owner: one worker's thread.  Units:
- * ns. Cost:  one system call for each wait; waking takes what the kernel takes (some tens of us).
- */
+ * A port without a descriptor bounds the wait to IDLE_SLEEP_NS.
+ * Owner:      one worker's thread.
+ * Units:      ns.
+ * Cost:       one system call for each wait; waking takes what the kernel takes (some tens of
+ *             us). */
 #ifndef DATAPLANE_CORE_IDLE_H
 #define DATAPLANE_CORE_IDLE_H
 

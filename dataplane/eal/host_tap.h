@@ -2,17 +2,19 @@
  * host_tap - the exception path: a TAP interface through which the host's own daemons (BGP, SSH)
  * speak by a port that DPDK owns.
  * Owner:      worker 0 pushes and pops; the control thread does all else.
- * Lifetime:   host_tap_create() to host_tap_destroy(), when no worker runs. The interface goes with
- *             it.
+ * Lifetime:   host_tap_create() to host_tap_destroy(), when no worker runs. The interface goes
+ *             with it.
  * Invariants: HT1 each ring has one producer and one consumer: to the host worker 0 and control,
- * from the host the other way round. HT2 no wake-up is lost: edges T1 and T2 of
- * docs/concurrency.md. HT3 the kernel hands out whole frames with finished checksums (TUNSETOFFLOAD
- * 0, no virtio header), and wants the same: partial checksums are to be filled in before. Units:
- * whole Ethernet frames without FCS, up to mtu + 18 bytes. Errors:     -errno of /dev/net/tun and
- * its ioctls; -EINVAL for a name the kernel would not take as it is. What goes wrong later is
- * counted (struct host_tap_stats). Limits:     HOST_TAP_RING frames each way; HOST_TAP_BUDGET
- * frames each way and host_tap_run(). Cost:       a push costs a fence, and one write(2) when
- * control has drained all since the last. */
+ *             from the host the other way round. HT2 no wake-up is lost: edges T1 and T2 of
+ *             docs/concurrency.md. HT3 the kernel hands out whole frames with finished checksums
+ *             (TUNSETOFFLOAD 0, no virtio header), and wants the same: partial checksums are to
+ *             be filled in before.
+ * Units:      whole Ethernet frames without FCS, up to mtu + 18 bytes.
+ * Errors:     -errno of /dev/net/tun and its ioctls; -EINVAL for a name the kernel would not
+ *             take as it is. What goes wrong later is counted (struct host_tap_stats).
+ * Limits:     HOST_TAP_RING frames each way; HOST_TAP_BUDGET frames each way and host_tap_run().
+ * Cost:       a push costs a fence, and one write(2) when control has drained all since the
+ *             last. */
 #ifndef DATAPLANE_EAL_HOST_TAP_H
 #define DATAPLANE_EAL_HOST_TAP_H
 

@@ -2,19 +2,20 @@
  * health - runs the probes of a plan: makes packets, judges answers, announces what changed.
  * Owner:      one worker. Control only reserves room, pops events and reads counters.
  * Lifetime:   health_engine_create() to health_engine_destroy(); plans come and go meanwhile.
- * Invariants: HE1 at most one probe of a target is under way.
- *             HE2 a target is not up before its first success, and its first success brings it up.
- *             HE3 what control was told last about a target is its state, or an announcement waits.
- *             HE4 an answer counts only if it repeats what a stranger cannot know: ICMP identifier,
- *                 sequence and 8 bytes of payload; TCP port and acknowledgement; UDP port, and it
- *                 comes from the address that was asked.
- *             HE5 a timeout that is noticed late by more than HEALTH_LATE_NS is put off once by
- * that lateness: answers may wait in a queue that this worker has not read. Units:      ns;
- * `now_ns` is an argument and never goes back. Ports of struct health_conf are in host order.
+ * Invariants: HE1 at most one probe of a target is under way. HE2 a target is not up before its
+ *             first success, and its first success brings it up. HE3 what control was told last
+ *             about a target is its state, or an announcement waits. HE4 an answer counts only
+ *             if it repeats what a stranger cannot know: ICMP identifier, sequence and 8 bytes
+ *             of payload; TCP port and acknowledgement; UDP port, and it comes from the address
+ *             that was asked. HE5 a timeout that is noticed late by more than HEALTH_LATE_NS is
+ *             put off once by that lateness: answers may wait in a queue that this worker has
+ *             not read.
+ * Units:      ns; `now_ns` is an argument and never goes back. Ports of struct health_conf are
+ *             in host order.
  * Errors:     a probe that cannot be built for want of a buffer or a free source port is tried
- * again soon and counts for nothing; one without a source address fails. Limits:     HEALTH_BATCH
- * timers a run; HEALTH_SCAN targets of a new plan looked at a run. Cost:       no allocation, lock
- * or system call on the worker. */
+ *             again soon and counts for nothing; one without a source address fails.
+ * Limits:     HEALTH_BATCH timers a run; HEALTH_SCAN targets of a new plan looked at a run.
+ * Cost:       no allocation, lock or system call on the worker. */
 #ifndef LB_HEALTH_HEALTH_H
 #define LB_HEALTH_HEALTH_H
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * reply - what a client gets when its packet ends here (enum l4_reply; unreachables are
- * net/icmp's). Owner:      the new frame is the caller's, to be counted as born and emitted; m
- * stays the caller's. Errors:     NULL: no buffer, or a packet that must not be answered so.
- * Source:     RFC 9293 3.10.7.1: a reset acknowledges what it answers, so that the client takes it.
- */
+ * net/icmp's).
+ * Owner:      the new frame is the caller's, to be counted as born and emitted; m stays the
+ *             caller's.
+ * Errors:     NULL: no buffer, or a packet that must not be answered so.
+ * Source:     RFC 9293
+ *             3.10.7.1: a reset acknowledges what it answers, so that the client takes it. */
 #ifndef LB_L4_REPLY_H
 #define LB_L4_REPLY_H
 

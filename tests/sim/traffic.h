@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * traffic - applications for simulations: they send bytes that can be checked, at random paces,
- * hold what they receive for a while, and close in every order. Owner:      the test; freed with
- * traffic_fini(). Invariants: every byte that arrives is the one that was sent at that place;
- * on_closed comes at most once and last; no callback follows tcp_close or tcp_abort. */
+ * hold what they receive for a while, and close in every order.
+ * Owner:      the test; freed with traffic_fini().
+ * Invariants: every byte that arrives is the one that was sent at that place; on_closed comes at
+ *             most once and last; no callback follows tcp_close or tcp_abort. */
 #ifndef TESTS_SIM_TRAFFIC_H
 #define TESTS_SIM_TRAFFIC_H
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * h1_run - run the HTTP/1.1 codec over the same bytes cut in every way, and demand the same
- * verdict. Owner:  the test; text that is returned lives until the next call. Cost:   quadratic in
- * the length of a head: for heads of some kilobytes at most. */
+ * verdict.
+ * Owner:      the test; text that is returned lives until the next call.
+ * Cost:       quadratic in the length of a head: for heads of some kilobytes at most. */
 #ifndef TESTS_SUPPORT_H1_RUN_H
 #define TESTS_SUPPORT_H1_RUN_H
 

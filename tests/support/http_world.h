@@ -2,8 +2,9 @@
  * http_world - weir between clients and servers that say what the test tells them to, byte by byte.
  * Owner:      the test; one world at a time.
  * Lifetime:   http_world_open() ... http_world_close(), which fails the test if weir holds a
- * stream, buffer or connection that it should not. Units:      ms of the virtual clock. Limits:
- * HW_CONNS connections on each side, HW_BYTES bytes kept of each. */
+ *             stream, buffer or connection that it should not.
+ * Units:      ms of the virtual clock.
+ * Limits:     HW_CONNS connections on each side, HW_BYTES bytes kept of each. */
 #ifndef TESTS_SUPPORT_HTTP_WORLD_H
 #define TESTS_SUPPORT_HTTP_WORLD_H
 

@@ -2,10 +2,10 @@
  * pcap_file - read and write classic pcap files (Ethernet), strictly.
  * Owner:      the caller; pcap_file_free() frees what pcap_file_load() allocated.
  * Units:      times in ns since the epoch; files with a microsecond magic are scaled.
- * Errors:     0 or -errno; -EINVAL for anything that is not a whole, well-formed file: wrong magic
- * or version, a link type other than Ethernet, a packet cut short by the snap length, a record that
- * runs over the file's end, times that go backwards. Limits:     PCAP_PACKET_MAX bytes a packet.
- * Files in the other byte order are refused. */
+ * Errors:     0 or -errno; -EINVAL for anything that is not a whole, well-formed file: wrong
+ *             magic or version, a link type other than Ethernet, a packet cut short by the snap
+ *             length, a record that runs over the file's end, times that go backwards.
+ * Limits:     PCAP_PACKET_MAX bytes a packet. Files in the other byte order are refused. */
 #ifndef TESTS_SUPPORT_PCAP_FILE_H
 #define TESTS_SUPPORT_PCAP_FILE_H
 

@@ -3,7 +3,8 @@
  * the test takes out.
  * Owner:      the test's thread. EAL must be started.
  * Lifetime:   wire_create() once in a process: an ethdev made of rings stays until EAL ends, and
- * may be opened and closed as a port any number of times. Units:      bytes of whole frames.
+ *             may be opened and closed as a port any number of times.
+ * Units:      bytes of whole frames.
  * Limits:     WIRE_PORTS ports of one queue each; WIRE_RING packets in flight on each side;
  *             WIRE_FRAME_MAX bytes a frame.
  * Errors:     every failure aborts with a message: a test without its wire tells nothing. */

@@ -7,18 +7,20 @@
  *	                        v  |                       |
  *	threads:           open, stat, read beneath the root
  *
- * Owner:      control makes roots (of a route, in a site) and the threads; each worker has its own
- *             cache in a root and its own rings to the threads.
+ * Owner:      control makes roots (of a route, in a site) and the threads; each worker has its
+ *             own cache in a root and its own rings to the threads.
  * Lifetime:   a root lives until its site is freed and no job is under way.
  * Invariants: FI1 a worker never opens, stats or reads: threads do, and give results back by a
- *ring. FI2 nothing outside the root is opened, by "..", by links or by races: the kernel is told so
- *(openat2, RESOLVE_BENEATH). FI3 an answer is of one state of the file: size, time and tag were
- *read from the descriptor that the bytes come from; a file that shrinks meanwhile cuts the
- *response. FI4 an entry in use is not freed, whatever happens to the cache. Units:      ns, bytes.
+ *             ring. FI2 nothing outside the root is opened, by "..", by links or by races: the
+ *             kernel is told so (openat2, RESOLVE_BENEATH). FI3 an answer is of one state of the
+ *             file: size, time and tag were read from the descriptor that the bytes come from; a
+ *             file that shrinks meanwhile cuts the response. FI4 an entry in use is not freed,
+ *             whatever happens to the cache.
+ * Units:      ns, bytes.
  * Errors:     no file: 404; no memory or no free job: 503; else 500.
  * Limits:     LIMIT_FILES_JOBS of each worker; those that find none wait for one.
  * Cost:       a hit is one hash, no system call; small files are copied into buffers as they go
- *out. */
+ *             out. */
 #ifndef LB_L7_FILES_FILES_H
 #define LB_L7_FILES_FILES_H
 

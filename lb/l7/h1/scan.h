@@ -2,8 +2,9 @@
  * scan - find the first byte that does not belong, 32 at a time.
  * Owner:      none, pure; inside this folder.
  * Invariants: SC1 the three widths (AVX2, SSSE3, plain C) say the same; a test compares them all
- * with the sets as the RFCs write them. Limits:     H1_PAD bytes behind `len` are read. Cost: about
- * ten instructions per 32 bytes with AVX2. */
+ *             with the sets as the RFCs write them.
+ * Limits:     H1_PAD bytes behind `len` are read.
+ * Cost:       about ten instructions per 32 bytes with AVX2. */
 #ifndef LB_L7_H1_SCAN_H
 #define LB_L7_H1_SCAN_H
 

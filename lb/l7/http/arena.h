@@ -2,9 +2,9 @@
  * arena - memory of one stream: small pieces that live as long as it, from slabs of the worker.
  * Owner:      one stream. Memory is gone with http_arena_reset().
  * Errors:     NULL when the arena's bound or the worker's slabs are used up: the request fails.
- * Limits:     a piece is a little shorter than HTTP_ARENA_SLAB; slabs of one arena as its creator
- * says. Cost:       a few instructions; a slab from a pool of the worker now and then; no system
- * call. */
+ * Limits:     a piece is a little shorter than HTTP_ARENA_SLAB; slabs of one arena as its
+ *             creator says.
+ * Cost:       a few instructions; a slab from a pool of the worker now and then; no system call. */
 #ifndef LB_L7_HTTP_ARENA_H
 #define LB_L7_HTTP_ARENA_H
 

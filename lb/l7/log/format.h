@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * format - what a line of the access log looks like, compiled from the configuration.
  * Owner:      control compiles and frees; any thread writes lines with it.
- * Invariants: LF1 a line is one line: controls and bytes that are not ASCII are escaped, as \u00XX
- * in JSON (a byte is a character of Latin-1), as \xXX in other formats. LF2 a line of JSON is a
- * valid object, whatever a client sent and however long it is. LF3 what a request does not have is
- * left out of JSON, and is "-" elsewhere. Units:      ns; wall times since 1970 UTC. Errors:
- * -EINVAL with the reason in `why`, -ENOMEM. Limits:     LOG_LINE_CAP bytes of a line,
- * LOG_VALUE_MAX of a value; what is longer is cut. Cost:       one pass over what is written; no
- * allocation, lock or system call. */
+ * Invariants: LF1 a line is one line: controls and bytes that are not ASCII are escaped, as
+ *             \u00XX in JSON (a byte is a character of Latin-1), as \xXX in other formats. LF2 a
+ *             line of JSON is a valid object, whatever a client sent and however long it is. LF3
+ *             what a request does not have is left out of JSON, and is "-" elsewhere.
+ * Units:      ns; wall times since 1970 UTC.
+ * Errors:     -EINVAL with the reason in `why`, -ENOMEM.
+ * Limits:     LOG_LINE_CAP bytes of a line, LOG_VALUE_MAX of a value; what is longer is cut.
+ * Cost:       one pass over what is written; no allocation, lock or system call. */
 #ifndef LB_L7_LOG_FORMAT_H
 #define LB_L7_LOG_FORMAT_H
 

@@ -6,12 +6,15 @@
  *	       <--empty ones---
  *
  * Owner:      control creates and destroys the log while no worker runs; each worker has its
- *handle. Invariants: AL1 no worker makes a system call, waits or allocates: when no chunk is empty,
- *the line is dropped and counted. AL2 a chunk belongs to the worker, to one of the two rings, or to
- *the thread. AL3 lines of one worker stay in order and are never torn by another's. AL4 what was
- *handed over is written before http_log_destroy() returns, unless the file refuses it; that is
- *counted too. Units:      ns, bytes. Errors:     -errno of opening the file, -ENOMEM. A file that
- *cannot be written later is tried again with every chunk, and said in weir's own log. */
+ *             handle.
+ * Invariants: AL1 no worker makes a system call, waits or allocates: when no chunk is empty, the
+ *             line is dropped and counted. AL2 a chunk belongs to the worker, to one of the two
+ *             rings, or to the thread. AL3 lines of one worker stay in order and are never torn
+ *             by another's. AL4 what was handed over is written before http_log_destroy()
+ *             returns, unless the file refuses it; that is counted too.
+ * Units:      ns, bytes.
+ * Errors:     -errno of opening the file, -ENOMEM. A file that cannot be written later is tried
+ *             again with every chunk, and said in weir's own log. */
 #ifndef LB_L7_LOG_LOG_H
 #define LB_L7_LOG_LOG_H
 

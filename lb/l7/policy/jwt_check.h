@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * jwt_check - is a token good (RFC 7515, 7519, 8725), and what does it say?
  * Owner:      none; may be called by one thread at a time with a set of keys.
- * Invariants: JC1 the signature is verified before a claim is looked at. JC2 the algorithm is one
- * of those allowed, and a key of that kind signed; "none" is none of them. Units:      seconds
- * since 1970. */
+ * Invariants: JC1 the signature is verified before a claim is looked at. JC2 the algorithm is
+ *             one of those allowed, and a key of that kind signed; "none" is none of them.
+ * Units:      seconds since 1970. */
 #ifndef LB_L7_POLICY_JWT_CHECK_H
 #define LB_L7_POLICY_JWT_CHECK_H
 

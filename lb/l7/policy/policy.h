@@ -3,9 +3,10 @@
  * Owner:      control builds a chain as part of a site; a worker changes only what stands in its
  *             own slot of a policy.
  * Invariants: PO1 policies run in the order of the chain, each once for a request; the response
- * side in reverse order, of those whose request side ran. PO2 after WAIT nothing happens to the
- * stream until go_on() or http_policies_cancel(). Cost:       no allocation but from the stream's
- * arena, no lock, no system call. Slow work (password hashes) is done by a thread of its own. */
+ *             side in reverse order, of those whose request side ran. PO2 after WAIT nothing
+ *             happens to the stream until go_on() or http_policies_cancel().
+ * Cost:       no allocation but from the stream's arena, no lock, no system call. Slow work
+ *             (password hashes) is done by a thread of its own. */
 #ifndef LB_L7_POLICY_POLICY_H
 #define LB_L7_POLICY_POLICY_H
 

@@ -7,13 +7,14 @@
  * between the workers' caches; what is written is bounded by the rate itself.
  *
  * Owner:      control creates and destroys; any worker asks, at any time.
- * Invariants: RB1 of one key at most burst + rate * time requests pass, over all workers, while its
- *             entry lives; an entry lives until its bucket is full again, or four others of its set
- *             asked later. RB2 between two workers that meet in the same nanoseconds a new key may
- * be entered twice or another's time be taken for it: both pass a request too many at most. Units:
- * ns; time is kept in 1/64 ns, which lasts for nine years of uptime. Limits:     entries as
- * configured, in sets of four; 16 bytes each. Cost:       one cache line; one compare and exchange
- * for a request that passes. */
+ * Invariants: RB1 of one key at most burst + rate * time requests pass, over all workers, while
+ *             its entry lives; an entry lives until its bucket is full again, or four others of
+ *             its set asked later. RB2 between two workers that meet in the same nanoseconds a
+ *             new key may be entered twice or another's time be taken for it: both pass a
+ *             request too many at most.
+ * Units:      ns; time is kept in 1/64 ns, which lasts for nine years of uptime.
+ * Limits:     entries as configured, in sets of four; 16 bytes each.
+ * Cost:       one cache line; one compare and exchange for a request that passes. */
 #ifndef LB_L7_POLICY_RATE_TABLE_H
 #define LB_L7_POLICY_RATE_TABLE_H
 

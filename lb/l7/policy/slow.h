@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * slow - work of policies that would stall a worker: password hashes, signatures. One thread does
- * it for all workers; each worker hands it jobs by a ring and takes them back by another. Owner:
- * jobs belong to their worker, but for the time between slow_submit() and `done`. Lifetime:   a job
- * holds a reference to its policy until the thread is done with it, so that a generation may go
- * while it works. Streams are known to the worker alone. Invariants: SL1 `work` touches nothing but
- * the job and what is immutable in the policy. SL2 `done` runs on the worker, once, unless the
- * stream was cancelled. Errors:     no free job: the request is answered with 503. Limits:
- * LIMIT_SLOW_JOBS of each worker; SLOW_IN bytes in, SLOW_OUT bytes out. Cost:       for the worker
- * a copy and, if the thread sleeps, one system call. */
+ * it for all workers; each worker hands it jobs by a ring and takes them back by another.
+ * Owner:      jobs belong to their worker, but for the time between slow_submit() and `done`.
+ * Lifetime:   a job holds a reference to its policy until the thread is done with it, so that a
+ *             generation may go while it works. Streams are known to the worker alone.
+ * Invariants: SL1 `work` touches nothing but the job and what is immutable in the policy. SL2
+ *             `done` runs on the worker, once, unless the stream was cancelled.
+ * Errors:     no free job: the request is answered with 503.
+ * Limits:     LIMIT_SLOW_JOBS of each worker; SLOW_IN bytes in, SLOW_OUT bytes out.
+ * Cost:       for the worker a copy and, if the thread sleeps, one system call. */
 #ifndef LB_L7_POLICY_SLOW_H
 #define LB_L7_POLICY_SLOW_H
 
