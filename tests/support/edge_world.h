@@ -1,55 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0
- * edge_world - the whole application between scripted HTTP clients and an origin, on a virtual
- * clock: packets, TCP, codec, routes, cache and proxy are the real ones.
+ * edge_world - http_world in the words of cache tests: one origin that has one answer at a time,
+ * and clients that send one request each.
  *
  * Owner:      the test; one world at a time.
- * Units:      seconds and ms of the virtual clock; the wall clock starts at EDGE_WORLD_T.
- * Limits:     EDGE_WORLD_CLIENTS requests at a time; texts as the constants say. */
+ * Units:      as http_world's; the wall clock starts at EDGE_WORLD_T.
+ * Limits:     HW_CONNS requests between two edge_world_forget(). */
 #ifndef TESTS_SUPPORT_EDGE_WORLD_H
 #define TESTS_SUPPORT_EDGE_WORLD_H
 
-#include "tests/support/tcp_world.h"
+#include <stddef.h>
 
-#define EDGE_WORLD_T       INT64_C(784111777) /* Sun, 06 Nov 1994 08:49:37 GMT */
-#define EDGE_WORLD_CLIENTS 64
-#define EDGE_WORLD_ASKED   4096
+#include "tests/support/http_world.h"
 
-struct edge_world;
+#define EDGE_WORLD_T HW_WALL
 
 /* One client's connection and what came on it. */
-struct edge_ask {
-	struct edge_world *world;
-	uint64_t conn;
-	char *text; /* grows; ends in a NUL */
-	uint32_t len, cap;
-	bool over;  /* the connection ended */
-	bool reset; /* not in order */
-};
+#define edge_ask hw_conn
 
-/* A request that came to the origin; it is answered by origin_answer(), or at once by the world's
- * next answer. */
 struct edge_world {
-	struct tcp_world w;
-	struct tcp_host *client, *origin;
-	struct edge_ask asks[EDGE_WORLD_CLIENTS];
-	uint32_t ask_cnt;
-	uint32_t asked;              /* requests that came to the origin */
-	char last[EDGE_WORLD_ASKED]; /* the last of them */
+	union {
+		struct http_world hw;
+		struct { /* its first members, under the names of tests */
+			struct tcp_world w;
+			struct tcp_host *client, *origin;
+			struct edge_ask asks[HW_CONNS];
+		};
+	};
+	uint32_t asked;     /* requests that came to the origin */
+	char last[HW_LAST]; /* the last of them */
 	/* What the origin answers, as it goes over the wire. NULL: it says nothing. */
 	const char *answer;
-	uint64_t body_len;  /* behind the answer: so many bytes of a pattern */
-	uint64_t cut_after; /* of them, then a reset; 0: all of them */
+	uint64_t body_len;  /* behind the answer: so many bytes of the pattern */
+	uint64_t cut_after; /* of them, then the end of the connection; 0: all of them */
 	bool close_after;   /* the origin closes behind each answer */
 	bool refuse;        /* the origin refuses connections */
-	int64_t wall_ms;
-	uint64_t owed[EDGE_WORLD_CLIENTS]; /* connections whose request got no answer */
+	struct hw_conn *owed[HW_CONNS]; /* whose request got no answer, in their order */
 	uint32_t owed_cnt;
-	struct {
-		uint64_t conn;
-		uint64_t sent, total, cut;
-		bool close;
-	} bodies[EDGE_WORLD_CLIENTS];
 };
+
+_Static_assert(offsetof(struct edge_world, origin) == offsetof(struct http_world, server) &&
+		       offsetof(struct edge_world, asks) == offsetof(struct http_world, clients),
+	"the two views of a world");
 
 /* routes: YAML of `routes:`, with upstream `app`; more: further sections, or "". */
 void edge_world_open(struct edge_world *h, const char *routes, const char *more);
@@ -81,7 +72,7 @@ uint32_t edge_ask_body_len(const struct edge_ask *a);
 /* Byte n of the pattern of body_len. */
 static inline char edge_world_byte(uint64_t n)
 {
-	return (char)('a' + n % 23);
+	return hw_byte(n);
 }
 
 #endif

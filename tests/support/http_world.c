@@ -9,10 +9,12 @@
 
 #include "dataplane/base/assert.h"
 #include "lb/app_pvt.h"
+#include "lb/l7/cache/hcache.h"
 #include "lb/l7/worker.h"
 #include "tests/support/config_text.h"
 
-#define ROOM 1448
+#define ROOM  1448
+#define PIECE 4096 /* of a body that is made as it leaves */
 
 static const uint8_t mac0[6] = {2, 0, 0, 0, 0, 0xa0}, mac1[6] = {2, 0, 0, 0, 0, 0xa1};
 
@@ -30,20 +32,59 @@ static const char head[] =
 
 /* ---- bytes ---- */
 
-static void keep(struct hw_conn *c, struct rte_mbuf *chain)
+static void keep(struct hw_conn *c, const char *bytes, uint32_t len)
+{
+	if (c->len + len >= c->cap) {
+		c->cap = 2 * (c->len + len) + 4096;
+		c->text = realloc(c->text, c->cap);
+		ASSERT(c->text != NULL);
+	}
+	memcpy(c->text + c->len, bytes, len);
+	c->len += len;
+	c->text[c->len] = '\0';
+}
+
+static void take(struct hw_conn *c, struct rte_mbuf *chain)
 {
 	for (struct rte_mbuf *m = chain; m != NULL;) {
 		struct rte_mbuf *next = m->next;
+		const char *bytes = rte_pktmbuf_mtod(m, const char *);
 
-		ASSERT(c->len + m->data_len < HW_BYTES);
-		memcpy(c->buf + c->len, rte_pktmbuf_mtod(m, const char *), m->data_len);
-		c->len += m->data_len;
+		if (c->take != NULL)
+			c->take(c, bytes, m->data_len);
+		else
+			keep(c, bytes, m->data_len);
 		m->next = NULL;
 		m->nb_segs = 1;
 		rte_pktmbuf_free_seg(m);
 		m = next;
 	}
-	c->buf[c->len] = '\0';
+}
+
+static void fill_pattern(void *ctx, uint64_t from, void *out, uint32_t n)
+{
+	char *p = out;
+
+	(void)ctx;
+	for (uint32_t i = 0; i < n; i++)
+		p[i] = hw_byte(from + i);
+}
+
+/* What of a body the connection takes now. */
+static void make_body(struct hw_conn *c)
+{
+	struct hw_reply *b = &c->body;
+	char piece[PIECE];
+
+	while (b->body_len > 0) {
+		uint32_t n = b->body_len < PIECE ? (uint32_t)b->body_len : PIECE;
+
+		(b->fill != NULL ? b->fill : fill_pattern)(b->fill_ctx, b->body_from, piece, n);
+		if (tcp_send_bytes(c->e, c->conn, piece, n, 0) != (int64_t)n)
+			return;
+		b->body_from += n;
+		b->body_len -= n;
+	}
 }
 
 static void flush(struct hw_conn *c)
@@ -53,7 +94,9 @@ static void flush(struct hw_conn *c)
 		if (c->out == NULL)
 			c->out_tail = &c->out;
 	}
-	if (c->out == NULL && c->fin && c->conn != TCP_NONE) {
+	if (c->out == NULL && c->conn != TCP_NONE)
+		make_body(c);
+	if (c->out == NULL && c->body.body_len == 0 && c->fin && c->conn != TCP_NONE) {
 		c->fin = false;
 		(void)tcp_shutdown(c->e, c->conn);
 	}
@@ -92,7 +135,16 @@ void hw_reset(struct hw_conn *c)
 {
 	(void)tcp_abort(c->e, c->conn);
 	c->conn = TCP_NONE;
-	c->closed = true;
+	c->closed = c->over = true;
+}
+
+void hw_read(struct hw_conn *c, uint32_t n)
+{
+	if (n > c->unread)
+		n = c->unread;
+	c->unread -= n;
+	if (c->conn != TCP_NONE && n > 0)
+		(void)tcp_consumed(c->e, c->conn, n);
 }
 
 static void drop_out(struct hw_conn *c)
@@ -124,9 +176,13 @@ static void on_writable(struct tcp_engine *e, uint64_t conn, void *user)
 
 static void on_eof(struct tcp_engine *e, uint64_t conn, void *user)
 {
-	(void)e;
-	(void)conn;
-	((struct hw_conn *)user)->eof = true;
+	struct hw_conn *c = user;
+
+	c->eof = c->over = true;
+	if (c->once) {
+		c->conn = TCP_NONE;
+		(void)tcp_close(e, conn);
+	}
 }
 
 static void on_closed(struct tcp_engine *e, uint64_t conn, void *user, enum tcp_end end)
@@ -136,7 +192,8 @@ static void on_closed(struct tcp_engine *e, uint64_t conn, void *user, enum tcp_
 	(void)e;
 	(void)conn;
 	c->conn = TCP_NONE;
-	c->closed = true;
+	c->closed = c->over = true;
+	c->reset = end != TCP_END_NORMAL;
 	c->why = end;
 }
 
@@ -145,7 +202,7 @@ static void client_data(
 {
 	struct hw_conn *c = user;
 
-	keep(c, chain);
+	take(c, chain);
 	if (c->slow)
 		c->unread += len;
 	else
@@ -186,14 +243,25 @@ static uint32_t request_len(const char *p, bool early)
 	return (uint32_t)(end - p);
 }
 
-static void reply(struct hw_conn *c, const struct hw_reply *r)
+void hw_answer(struct hw_conn *c, const struct hw_reply *r)
 {
+	c->body = *r;
+	if (r->cut_after > 0 && r->cut_after < r->body_len)
+		c->body.body_len = r->cut_after;
 	if (r->text != NULL)
 		hw_send_n(c, r->text, r->len > 0 ? r->len : (uint32_t)strlen(r->text));
-	if (r->then == HW_FIN)
+	if (r->then == HW_FIN || r->cut_after > 0)
 		hw_fin(c);
 	else if (r->then == HW_RESET)
 		c->reset_soon = true; /* what was said leaves first */
+}
+
+static const struct hw_reply *next_reply(const struct http_world *hw, const struct hw_conn *c)
+{
+	uint32_t at = hw->request_cnt < hw->reply_cnt ? hw->request_cnt : hw->reply_cnt - 1;
+	const struct hw_reply *own = &hw->of_port[c->port - 80];
+
+	return own->text != NULL || own->then != HW_KEEP ? own : &hw->replies[at];
 }
 
 static void server_data(
@@ -202,42 +270,58 @@ static void server_data(
 	struct hw_conn *c = user;
 	struct http_world *hw = c->hw;
 
-	keep(c, chain);
+	take(c, chain);
 	if (c->slow) {
 		c->unread += len;
 		return;
 	}
 	(void)tcp_consumed(e, conn, len);
-	while (c->conn != TCP_NONE && hw->reply_cnt > 0) {
-		uint32_t at = hw->request_cnt < hw->reply_cnt ? hw->request_cnt : hw->reply_cnt - 1;
-		const struct hw_reply *own = &hw->of_port[c->port - 80],
-				      *r = own->text != NULL || own->then != HW_KEEP
-						   ? own
-						   : &hw->replies[at];
-		uint32_t n = request_len(c->buf + c->answered, r->early);
+	while (c->conn != TCP_NONE && (hw->reply_cnt > 0 || hw->choose != NULL)) {
+		const char *request = c->text + c->answered;
+		struct hw_reply r = hw->choose != NULL ? (struct hw_reply){0} : *next_reply(hw, c);
+		uint32_t n = request_len(request, r.early);
 
 		if (n == 0)
 			return;
+		snprintf(hw->last, sizeof(hw->last), "%.*s", (int)n, request);
 		c->answered += n;
 		hw->request_cnt++;
 		hw->port_cnt[c->port - 80]++;
-		reply(c, r);
+		if (hw->choose != NULL)
+			hw->choose(hw, c, request, &r);
+		hw_answer(c, &r);
 	}
 }
 
 static const struct tcp_ops server_ops;
 
+static struct hw_conn *server_place(struct http_world *hw)
+{
+	if (hw->server_cnt < HW_CONNS)
+		return &hw->servers[hw->server_cnt++];
+	for (uint32_t i = 0; i < HW_CONNS; i++)
+		if (hw->servers[i].closed) {
+			free(hw->servers[i].text);
+			return &hw->servers[i];
+		}
+	ASSERT(false); /* more connections than the world has places */
+	return NULL;
+}
+
 static void server_accept(struct tcp_engine *e, uint64_t conn, void *arg)
 {
 	struct http_world *hw = arg;
-	struct hw_conn *c = &hw->servers[hw->server_cnt++];
-
+	struct hw_conn *c;
 	struct tcp_info i;
 
-	ASSERT(hw->server_cnt <= HW_CONNS && tcp_info(e, conn, &i) == 0);
-	*c = (struct hw_conn){
-		.hw = hw, .e = e, .conn = conn, .buf = calloc(1, HW_BYTES), .up = true};
-	ASSERT(c->buf != NULL);
+	if (hw->refuse) {
+		(void)tcp_abort(e, conn);
+		return;
+	}
+	c = server_place(hw);
+	ASSERT(tcp_info(e, conn, &i) == 0);
+	*c = (struct hw_conn){.hw = hw, .e = e, .conn = conn, .up = true};
+	keep(c, "", 0);
 	c->port = rte_be_to_cpu_16(i.lport);
 	(void)tcp_set_user(e, conn, c);
 }
@@ -248,7 +332,7 @@ static void server_eof(struct tcp_engine *e, uint64_t conn, void *user)
 
 	(void)e;
 	(void)conn;
-	c->eof = true;
+	c->eof = c->over = true;
 	hw_fin(c);
 }
 
@@ -282,18 +366,44 @@ static char *whole(const char *http)
 	return text;
 }
 
-void http_world_open(struct http_world *hw, const char *http)
+static int64_t wall(void *ctx)
 {
-	char *text = whole(http);
+	const struct http_world *hw = ctx;
 
+	return hw->wall_ms;
+}
+
+void http_world_open_at(struct http_world *hw, const struct hw_place *at, const char *config)
+{
 	memset(hw, 0, sizeof(*hw));
 	tcp_world_start();
-	tcp_world_open(&hw->w, text);
-	free(text);
-	hw->client = tcp_world_host(&hw->w, 0, HW_CLIENT, "2001:db8:1::10", mac0);
-	hw->server = tcp_world_host(&hw->w, 1, HW_SERVER, "2001:db8:2::11", mac1);
+	tcp_world_open(&hw->w, config);
+	hw->wall_ms = HW_WALL * 1000;
+	if (hw->w.app->hcache != NULL)
+		hcache_set_wall(hw->w.app->hcache, wall, hw);
+	ASSERT(ip_addr_parse(at->vip, &hw->vip) == 0);
+	hw->client =
+		tcp_world_host(&hw->w, at->client_port, at->client, at->client6, at->client_weir);
+	hw->server =
+		tcp_world_host(&hw->w, at->server_port, at->server, at->server6, at->server_weir);
 	http_world_listen(hw, 80, true);
 	tcp_world_run(&hw->w, 1);
+}
+
+void http_world_open(struct http_world *hw, const char *http)
+{
+	static const struct hw_place at = {.client = HW_CLIENT,
+		.client6 = "2001:db8:1::10",
+		.server = HW_SERVER,
+		.server6 = "2001:db8:2::11",
+		.vip = HW_VIP,
+		.server_port = 1,
+		.client_weir = mac0,
+		.server_weir = mac1};
+	char *text = whole(http);
+
+	http_world_open_at(hw, &at, text);
+	free(text);
 }
 
 void http_world_reload(struct http_world *hw, const char *http)
@@ -322,14 +432,28 @@ void http_world_run(struct http_world *hw, uint32_t ms)
 	}
 }
 
+void http_world_sleep(struct http_world *hw, double seconds)
+{
+	hw->wall_ms += (int64_t)(seconds * 1000);
+	hw->w.now_ns += (uint64_t)(seconds * 1e9);
+	http_world_run(hw, 1);
+}
+
 static void end_conns(struct hw_conn *c, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		drop_out(&c[i]);
 		if (c[i].conn != TCP_NONE)
 			(void)tcp_abort(c[i].e, c[i].conn);
-		free(c[i].buf);
+		free(c[i].text);
 	}
+}
+
+void http_world_forget(struct http_world *hw)
+{
+	end_conns(hw->clients, hw->client_cnt);
+	hw->client_cnt = 0;
+	http_world_run(hw, 1);
 }
 
 void http_world_close(struct http_world *hw)
@@ -369,15 +493,23 @@ void hw_reply_of(struct http_world *hw, uint16_t port, const char *text, enum hw
 		hw->reply_cnt = 1;
 }
 
-struct hw_conn *hw_connect(struct http_world *hw)
+struct hw_conn *hw_dial(struct http_world *hw)
 {
 	struct hw_conn *c = &hw->clients[hw->client_cnt++];
-	struct tcp_connect_args a = {.rport = rte_cpu_to_be_16(80), .ops = &client_ops, .user = c};
+	struct tcp_connect_args a = {
+		.raddr = hw->vip, .rport = rte_cpu_to_be_16(80), .ops = &client_ops, .user = c};
 
 	ASSERT(hw->client_cnt <= HW_CONNS);
-	*c = (struct hw_conn){.hw = hw, .e = hw->client->e, .buf = calloc(1, HW_BYTES)};
-	ASSERT(c->buf != NULL && ip_addr_parse(HW_VIP, &a.raddr) == 0);
+	*c = (struct hw_conn){.hw = hw, .e = hw->client->e};
+	keep(c, "", 0);
 	ASSERT(tcp_connect(c->e, &a, &c->conn) == 0);
+	return c;
+}
+
+struct hw_conn *hw_connect(struct http_world *hw)
+{
+	struct hw_conn *c = hw_dial(hw);
+
 	for (int i = 0; i < 100 && !c->up; i++)
 		http_world_run(hw, 1);
 	ASSERT(c->up);
@@ -387,7 +519,7 @@ struct hw_conn *hw_connect(struct http_world *hw)
 void hw_clear(struct hw_conn *c)
 {
 	c->len = c->answered = 0;
-	c->buf[0] = '\0';
+	c->text[0] = '\0';
 }
 
 const char *hw_ask(struct hw_conn *c, const char *text, uint32_t ms)
@@ -395,7 +527,7 @@ const char *hw_ask(struct hw_conn *c, const char *text, uint32_t ms)
 	hw_clear(c);
 	hw_send(c, text);
 	http_world_run(c->hw, ms);
-	return c->buf;
+	return c->text;
 }
 
 struct http_worker *hw_worker(struct http_world *hw)

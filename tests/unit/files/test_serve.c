@@ -88,14 +88,14 @@ static int close_world(void **state)
 static const char *wait_body(struct hw_conn *c, size_t len)
 {
 	for (uint32_t i = 0; i < 4000; i++) {
-		const char *body = strstr(c->buf, "\r\n\r\n");
+		const char *body = strstr(c->text, "\r\n\r\n");
 
-		if (body != NULL && c->len - (size_t)(body + 4 - c->buf) >= len)
+		if (body != NULL && c->len - (size_t)(body + 4 - c->text) >= len)
 			return body + 4;
 		http_world_run(&hw, 1);
 		usleep(500);
 	}
-	fail_msg("no more comes: %.300s", c->buf);
+	fail_msg("no more comes: %.300s", c->text);
 	return NULL;
 }
 
@@ -116,8 +116,8 @@ static void a_small_file(void **state)
 	for (uint32_t i = 0; i < 3; i++) {
 		request(c, "/ten.txt", "");
 		assert_memory_equal(wait_body(c, 10), "0123456789", 10);
-		assert_int_equal(hw_status(c->buf), 200);
-		assert_non_null(strstr(c->buf, "Content-Length: 10\r\n"));
+		assert_int_equal(hw_status(c->text), 200);
+		assert_non_null(strstr(c->text, "Content-Length: 10\r\n"));
 	}
 }
 
@@ -130,8 +130,8 @@ static void a_large_file(void **state)
 	assert_memory_equal(wait_body(c, LARGE), large, LARGE);
 	request(c, "/large.bin", "Range: bytes=100000-399999\r\n");
 	assert_memory_equal(wait_body(c, 300000), large + 100000, 300000);
-	assert_int_equal(hw_status(c->buf), 206);
-	assert_non_null(strstr(c->buf, "content-range: bytes 100000-399999/900000\r\n"));
+	assert_int_equal(hw_status(c->text), 206);
+	assert_non_null(strstr(c->text, "content-range: bytes 100000-399999/900000\r\n"));
 }
 
 /* Before the thread has looked, while it reads, and in the middle of the body. */
@@ -241,15 +241,15 @@ static void compressed_as_it_goes_out(void **state)
 	(void)state;
 	request(c, "/small.html", "Accept-Encoding: gzip\r\n");
 	wait_body(c, 1);
-	for (uint32_t i = 0; i < 4000 && strstr(c->buf + c->len - 7, "\r\n0\r\n\r\n") == NULL;
+	for (uint32_t i = 0; i < 4000 && strstr(c->text + c->len - 7, "\r\n0\r\n\r\n") == NULL;
 		i++) {
 		http_world_run(&hw, 1);
 		usleep(500);
 	}
-	assert_non_null(strstr(c->buf, "content-encoding: gzip\r\n"));
-	assert_non_null(strstr(c->buf, "etag: W/\""));
-	assert_null(strstr(c->buf, "Content-Length"));
-	dechunk(strstr(c->buf, "\r\n\r\n") + 4, coded, &len);
+	assert_non_null(strstr(c->text, "content-encoding: gzip\r\n"));
+	assert_non_null(strstr(c->text, "etag: W/\""));
+	assert_null(strstr(c->text, "Content-Length"));
+	dechunk(strstr(c->text, "\r\n\r\n") + 4, coded, &len);
 	assert_true(len < SMALL);
 	z.next_in = (Bytef *)coded;
 	z.avail_in = (uInt)len;

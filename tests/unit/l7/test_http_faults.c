@@ -60,9 +60,9 @@ static void one_request(void **state)
 	(void)state;
 	hw_reply(&hw, OK_3, HW_KEEP);
 	hw_ask(c, get, 5);
-	assert_int_equal(hw_status(c->buf), 200);
-	assert_string_equal(strstr(c->buf, "\r\n\r\n"), "\r\n\r\nabc");
-	assert_non_null(strstr(hw.servers[0].buf, "GET / HTTP/1.1\r\nHost: a.example\r\n"));
+	assert_int_equal(hw_status(c->text), 200);
+	assert_string_equal(strstr(c->text, "\r\n\r\n"), "\r\n\r\nabc");
+	assert_non_null(strstr(hw.servers[0].text, "GET / HTTP/1.1\r\nHost: a.example\r\n"));
 	assert_int_equal(ended(HTTP_END_OK), 1);
 }
 
@@ -96,7 +96,7 @@ static void pipelined_requests_are_answered_in_order(void **state)
 		"GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\n"
 		"Content-Length: 5\r\n\r\nhelloGET /3 HTTP/1.1\r\nHost: a\r\n\r\n",
 		10);
-	p = strstr(c->buf, "\r\n\r\n1HTTP/1.1 200");
+	p = strstr(c->text, "\r\n\r\n1HTTP/1.1 200");
 	assert_non_null(p);
 	p = strstr(p, "1\r\n2\r\n0\r\n\r\nHTTP/1.1 200");
 	assert_non_null(p);
@@ -118,7 +118,7 @@ static void a_head_may_come_byte_by_byte(void **state)
 			assert_int_equal(http_worker_streams(hw_worker(&hw)), 0);
 	}
 	http_world_run(&hw, 5);
-	assert_int_equal(hw_status(c->buf), 200);
+	assert_int_equal(hw_status(c->text), 200);
 	/* And so may a response. */
 	hw_reply(&hw, NULL, HW_KEEP);
 	hw_ask(c, get, 3);
@@ -126,8 +126,8 @@ static void a_head_may_come_byte_by_byte(void **state)
 		hw_send_n(&hw.servers[0], &OK_3[i], 1);
 		http_world_run(&hw, 2);
 	}
-	assert_int_equal(hw_status(c->buf), 200);
-	assert_non_null(strstr(c->buf, "\r\n\r\nabc"));
+	assert_int_equal(hw_status(c->text), 200);
+	assert_non_null(strstr(c->text, "\r\n\r\nabc"));
 }
 
 static void a_large_body_passes_both_ways(void **state)
@@ -146,9 +146,9 @@ static void a_large_body_passes_both_ways(void **state)
 	hw_send(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 299999\r\n\r\n");
 	hw_send(c, body);
 	http_world_run(&hw, 200);
-	assert_int_equal(hw_status(c->buf), 200);
-	assert_string_equal(strstr(c->buf, "\r\n\r\n") + 4, body);
-	assert_string_equal(strstr(hw.servers[0].buf, "\r\n\r\n") + 4, body);
+	assert_int_equal(hw_status(c->text), 200);
+	assert_string_equal(strstr(c->text, "\r\n\r\n") + 4, body);
+	assert_string_equal(strstr(hw.servers[0].text, "\r\n\r\n") + 4, body);
 }
 
 static void a_client_that_waits_for_100_gets_it(void **state)
@@ -159,10 +159,10 @@ static void a_client_that_waits_for_100_gets_it(void **state)
 	hw_reply(&hw, OK_3, HW_KEEP);
 	hw_ask(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n",
 		3);
-	assert_string_equal(c->buf, "HTTP/1.1 100 Continue\r\n\r\n");
+	assert_string_equal(c->text, "HTTP/1.1 100 Continue\r\n\r\n");
 	hw_ask(c, "hi", 5);
-	assert_int_equal(hw_status(c->buf), 200);
-	assert_null(strstr(hw.servers[0].buf, "xpect"));
+	assert_int_equal(hw_status(c->text), 200);
+	assert_null(strstr(hw.servers[0].text, "xpect"));
 }
 
 static void early_hints_pass(void **state)
@@ -175,9 +175,9 @@ static void early_hints_pass(void **state)
 		"</a.css>\r\n\r\n" OK_3,
 		HW_KEEP);
 	hw_ask(c, get, 5);
-	assert_int_equal(strncmp(c->buf, "HTTP/1.1 103 ", 13), 0);
-	assert_non_null(strstr(c->buf, "\r\n\r\nHTTP/1.1 200 OK\r\n"));
-	assert_null(strstr(c->buf, " 100 "));
+	assert_int_equal(strncmp(c->text, "HTTP/1.1 103 ", 13), 0);
+	assert_non_null(strstr(c->text, "\r\n\r\nHTTP/1.1 200 OK\r\n"));
+	assert_null(strstr(c->text, " 100 "));
 	assert_int_equal(ended(HTTP_END_OK), 1);
 }
 
@@ -193,16 +193,16 @@ static void a_tunnel_carries_bytes(void **state)
 	hw_ask(c,
 		"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
 		5);
-	assert_int_equal(hw_status(c->buf), 101);
-	assert_non_null(strstr(c->buf, "\r\n\r\nhi"));
+	assert_int_equal(hw_status(c->text), 101);
+	assert_non_null(strstr(c->text, "\r\n\r\nhi"));
 	hw.reply_cnt = 0;
 	hw_clear(&hw.servers[0]);
 	hw_ask(c, "\x01\x02 there", 5);
-	assert_string_equal(hw.servers[0].buf, "\x01\x02 there");
+	assert_string_equal(hw.servers[0].text, "\x01\x02 there");
 	hw_clear(c);
 	hw_send(&hw.servers[0], "back");
 	http_world_run(&hw, 5);
-	assert_string_equal(c->buf, "back");
+	assert_string_equal(c->text, "back");
 	hw_fin(&hw.servers[0]);
 	http_world_run(&hw, 5);
 	assert_true(c->eof);
@@ -216,11 +216,11 @@ static void head_and_304_have_no_body(void **state)
 	(void)state;
 	hw_reply(&hw, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", HW_KEEP);
 	hw_ask(c, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", 5);
-	assert_non_null(strstr(c->buf, "ontent-"));
-	assert_string_equal(strstr(c->buf, "\r\n\r\n"), "\r\n\r\n");
+	assert_non_null(strstr(c->text, "ontent-"));
+	assert_string_equal(strstr(c->text, "\r\n\r\n"), "\r\n\r\n");
 	hw_reply(&hw, "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n", HW_KEEP);
 	hw_ask(c, get, 5);
-	assert_int_equal(hw_status(c->buf), 304);
+	assert_int_equal(hw_status(c->text), 304);
 	hw_reply(&hw, OK_3, HW_KEEP);
 	assert_int_equal(hw_status(hw_ask(c, get, 5)), 200);
 	assert_int_equal(hw.server_cnt, 1);
@@ -281,18 +281,18 @@ static void a_failing_server(void **state)
 
 	hw_reply(&hw, f->reply, f->then);
 	hw_ask(c, get, 700);
-	assert_int_equal(hw_status(c->buf), f->status);
+	assert_int_equal(hw_status(c->text), f->status);
 	assert_int_equal(ended(f->end), 1);
 	assert_int_equal(ended(HTTP_END_OK), 0);
 	if (f->cut) {
 		/* The client cannot take it for complete. */
 		assert_true(c->closed && c->why == TCP_END_RESET);
-		assert_null(strstr(c->buf, "0\r\n\r\n"));
+		assert_null(strstr(c->text, "0\r\n\r\n"));
 	} else {
-		assert_non_null(strstr(c->buf, "roxy-"));
-		assert_non_null(strstr(c->buf, http_end_word(f->end)));
+		assert_non_null(strstr(c->text, "roxy-"));
+		assert_non_null(strstr(c->text, http_end_word(f->end)));
 		if (f->detail != NULL)
-			assert_non_null(strstr(c->buf, f->detail));
+			assert_non_null(strstr(c->text, f->detail));
 		/* And the connection goes on. */
 		hw_reply(&hw, OK_3, HW_KEEP);
 		assert_int_equal(hw_status(hw_ask(c, get, 10)), 200);
@@ -308,10 +308,10 @@ static void bytes_behind_a_response_close_the_connection(void **state)
 	(void)state;
 	hw_reply(&hw, OK_3 "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", HW_KEEP);
 	hw_ask(c, get, 5);
-	assert_string_equal(strstr(c->buf, "\r\n\r\n"), "\r\n\r\nabc");
+	assert_string_equal(strstr(c->text, "\r\n\r\n"), "\r\n\r\nabc");
 	hw_reply(&hw, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood", HW_KEEP);
 	hw_ask(c, get, 5);
-	assert_non_null(strstr(c->buf, "good"));
+	assert_non_null(strstr(c->text, "good"));
 	assert_int_equal(hw.server_cnt, 2);
 }
 
@@ -356,8 +356,8 @@ static void a_refused_connection(void **state)
 	(void)state;
 	http_world_listen(&hw, 80, false);
 	hw_ask(c, get, 50);
-	assert_int_equal(hw_status(c->buf), 502);
-	assert_non_null(strstr(c->buf, "connection_refused"));
+	assert_int_equal(hw_status(c->text), 502);
+	assert_non_null(strstr(c->text, "connection_refused"));
 	assert_int_equal(ended(HTTP_END_CONNECT_REFUSED), 1);
 	assert_int_equal(hw_server_stats(&hw)->refused, 1);
 }
@@ -373,8 +373,8 @@ static void a_response_before_the_requests_end(void **state)
 	(void)state;
 	hw_replies(&hw, &early, 1);
 	hw_ask(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\nabc", 5);
-	assert_int_equal(hw_status(c->buf), 413);
-	assert_non_null(strstr(c->buf, "\r\n\r\nbig"));
+	assert_int_equal(hw_status(c->text), 413);
+	assert_non_null(strstr(c->text, "\r\n\r\nbig"));
 	/* It is not lost though the client goes on sending. */
 	hw_send(c, "more and more");
 	http_world_run(&hw, 5);
@@ -421,9 +421,9 @@ static void a_bad_request(void **state)
 
 	hw_reply(&hw, OK_3, HW_KEEP);
 	hw_ask(c, b->text, 5);
-	assert_int_equal(hw_status(c->buf), b->status);
+	assert_int_equal(hw_status(c->text), b->status);
 	if (b->detail != NULL && b->status == 400)
-		assert_non_null(strstr(c->buf, b->detail));
+		assert_non_null(strstr(c->text, b->detail));
 	assert_int_equal(hw.request_cnt, 0);
 	hw_fin(c);
 	http_world_run(&hw, 5);
@@ -438,7 +438,7 @@ static void a_head_that_is_too_long(void **state)
 	memset(text, 'a', sizeof(text) - 1);
 	memcpy(text, "GET / HTTP/1.1\r\nHost: a\r\nX: ", 28);
 	hw_ask(c, text, 10);
-	assert_int_equal(hw_status(c->buf), 431);
+	assert_int_equal(hw_status(c->text), 431);
 	assert_int_equal(ended(HTTP_END_HEAD_TOO_LARGE), 1);
 	/* The same in small pieces. */
 	c = hw_connect(&hw);
@@ -448,7 +448,7 @@ static void a_head_that_is_too_long(void **state)
 		http_world_run(&hw, 1);
 	}
 	http_world_run(&hw, 5);
-	assert_int_equal(hw_status(c->buf), 431);
+	assert_int_equal(hw_status(c->text), 431);
 }
 
 static void a_client_that_sends_no_head(void **state)
@@ -457,7 +457,7 @@ static void a_client_that_sends_no_head(void **state)
 
 	(void)state;
 	hw_ask(c, "GET / HT", 1200);
-	assert_int_equal(hw_status(c->buf), 408);
+	assert_int_equal(hw_status(c->text), 408);
 	assert_true(c->eof);
 	assert_true(d->eof && d->len == 0);
 	assert_int_equal(hw_stats(&hw)->head_timeout, 1);
@@ -470,7 +470,7 @@ static void a_client_that_sends_no_body(void **state)
 	(void)state;
 	hw_reply(&hw, OK_3, HW_KEEP);
 	hw_ask(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc", 1200);
-	assert_int_equal(hw_status(c->buf), 408);
+	assert_int_equal(hw_status(c->text), 408);
 	assert_int_equal(ended(HTTP_END_REQUEST_TIMEOUT), 1);
 	assert_int_equal(hw.request_cnt, 0);
 	assert_true(hw.servers[0].closed);
@@ -513,7 +513,7 @@ static void a_client_that_leaves_within_its_body(void **state)
 	hw_fin(c);
 	http_world_run(&hw, 5);
 	assert_int_equal(ended(HTTP_END_CLIENT_GONE), 1);
-	assert_int_equal(hw_status(c->buf), 400);
+	assert_int_equal(hw_status(c->text), 400);
 	assert_true(hw.servers[0].closed);
 }
 
@@ -527,7 +527,7 @@ static void a_client_that_says_it_is_its_last_request(void **state)
 	hw_send(c, get);
 	hw_fin(c);
 	http_world_run(&hw, 5);
-	assert_int_equal(hw_status(c->buf), 200);
+	assert_int_equal(hw_status(c->text), 200);
 	assert_true(c->eof);
 	assert_int_equal(ended(HTTP_END_OK), 1);
 }
@@ -549,7 +549,7 @@ static void a_client_that_does_not_read(void **state)
 	c->slow = false;
 	(void)tcp_consumed(c->e, c->conn, c->unread);
 	http_world_run(&hw, 300);
-	assert_int_equal(c->len, strstr(c->buf, "\r\n\r\n") + 4 - c->buf + 800000);
+	assert_int_equal(c->len, strstr(c->text, "\r\n\r\n") + 4 - c->text + 800000);
 	assert_int_equal(ended(HTTP_END_OK), 1);
 	/* One that never reads is given up. */
 	c = hw_connect(&hw);

@@ -60,7 +60,7 @@ static void ask_times(struct hw_conn *c, int times)
 
 static char body_of(const struct hw_conn *c)
 {
-	const char *p = strstr(c->buf, "\r\n\r\n");
+	const char *p = strstr(c->text, "\r\n\r\n");
 
 	assert_non_null(p);
 	return p[4];
@@ -119,7 +119,7 @@ static void the_quicker_server_gets_more(void **state)
 			if (hw.servers[k].port == 80)
 				hw_send(&hw.servers[k], OK_80);
 		http_world_run(&hw, 3);
-		assert_int_equal(hw_status(c->buf), 200);
+		assert_int_equal(hw_status(c->text), 200);
 	}
 	assert_true(hw.port_cnt[0] < 12);
 	assert_true(hw.port_cnt[1] + hw.port_cnt[2] > 48);
@@ -174,7 +174,7 @@ static void a_cookie_binds_a_client(void **state)
 	open_with("    balance: wrr\n    sticky_cookie: srv\n", "");
 	c = hw_connect(&hw);
 	hw_ask(c, get, 3);
-	p = strstr(c->buf, "srv=");
+	p = strstr(c->text, "srv=");
 	assert_non_null(p);
 	assert_int_equal(sscanf(p, "%63[^;]", cookie), 1);
 	first = body_of(c);
@@ -184,11 +184,11 @@ static void a_cookie_binds_a_client(void **state)
 		hw_ask(c, text, 3);
 		assert_int_equal(body_of(c), first);
 		/* It is told once. */
-		assert_null(strstr(c->buf, "srv="));
+		assert_null(strstr(c->text, "srv="));
 	}
 	/* A cookie that names nobody is replaced. */
 	hw_ask(c, "GET / HTTP/1.1\r\nHost: a\r\nCookie: srv=0123456789abcdef\r\n\r\n", 3);
-	assert_non_null(strstr(c->buf, "srv="));
+	assert_non_null(strstr(c->text, "srv="));
 }
 
 /* ---- again ---- */
@@ -216,7 +216,7 @@ static void a_503_is_tried_elsewhere_if_the_route_says_so(void **state)
 	/* Not what changes something. */
 	for (int i = 0, seen = 0; i < 3; i++) {
 		hw_ask(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx", 3);
-		seen += hw_status(c->buf) == 503;
+		seen += hw_status(c->text) == 503;
 		if (i == 2)
 			assert_int_equal(seen, 1);
 	}
@@ -233,17 +233,17 @@ static void a_body_is_sent_again(void **state)
 	c = hw_connect(&hw);
 	for (int i = 0; i < 2; i++) {
 		hw_ask(c, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", 8);
-		assert_int_equal(hw_status(c->buf), 200);
+		assert_int_equal(hw_status(c->text), 200);
 		assert_int_equal(body_of(c), 'c');
 		hw_ask(c,
 			"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 			"5\r\nworld\r\n0\r\n\r\n",
 			8);
-		assert_int_equal(hw_status(c->buf), 200);
+		assert_int_equal(hw_status(c->text), 200);
 	}
 	for (uint32_t i = 0; i < hw.server_cnt; i++) {
-		assert_true(strstr(hw.servers[i].buf, "hello") != NULL ||
-			    strstr(hw.servers[i].buf, "world") != NULL);
+		assert_true(strstr(hw.servers[i].text, "hello") != NULL ||
+			    strstr(hw.servers[i].text, "world") != NULL);
 	}
 }
 
@@ -339,14 +339,14 @@ static void a_full_pool_makes_wait(void **state)
 	}
 	assert_int_equal(hw_pool_stats(&hw)->pending, 2);
 	/* The sixth finds the queue full. */
-	assert_int_equal(hw_status(c[5]->buf), 503);
+	assert_int_equal(hw_status(c[5]->text), 503);
 	assert_int_equal(hw_pool_stats(&hw)->overflow, 1);
 	/* One answer, and the first that waits has its turn. */
 	hw_reply_of(&hw, hw.servers[0].port, OK_80, HW_KEEP);
 	hw_send(&hw.servers[0], OK_80);
 	http_world_run(&hw, 5);
-	assert_int_equal(hw_status(c[3]->buf), 200);
-	assert_int_equal(hw_status(c[4]->buf), 200);
+	assert_int_equal(hw_status(c[3]->text), 200);
+	assert_int_equal(hw_status(c[4]->text), 200);
 	assert_int_equal(hw_pool_stats(&hw)->pending, 0);
 	assert_int_equal(hw.server_cnt, 3);
 }
@@ -365,8 +365,8 @@ static void waiting_has_an_end(void **state)
 		hw_ask(c[i], get, 2);
 	}
 	http_world_run(&hw, 120);
-	assert_int_equal(hw_status(c[3]->buf), 503);
-	assert_non_null(strstr(c[3]->buf, "queue_timeout"));
+	assert_int_equal(hw_status(c[3]->text), 503);
+	assert_non_null(strstr(c[3]->text, "queue_timeout"));
 	assert_int_equal(hw_pool_stats(&hw)->queue_timeout, 1);
 }
 
@@ -382,8 +382,8 @@ static void requests_are_bounded(void **state)
 		c[i] = hw_connect(&hw);
 		hw_ask(c[i], get, 2);
 	}
-	assert_int_equal(hw_status(c[2]->buf), 503);
-	assert_non_null(strstr(c[2]->buf, "circuit_open"));
+	assert_int_equal(hw_status(c[2]->text), 503);
+	assert_non_null(strstr(c[2]->text, "circuit_open"));
 }
 
 static void old_connections_are_not_used(void **state)
@@ -424,7 +424,7 @@ static void a_removed_server_finishes(void **state)
 	/* What began before the change ends as it would have. */
 	hw_send(&hw.servers[0], OK_80);
 	http_world_run(&hw, 3);
-	assert_int_equal(hw_status(c->buf), 200);
+	assert_int_equal(hw_status(c->text), 200);
 	http_world_run(&hw, 3);
 	assert_true(hw.servers[0].eof || hw.servers[0].closed);
 	hw_reply_of(&hw, 82, OK_82, HW_KEEP);
@@ -469,8 +469,8 @@ static void a_drain_lets_requests_end(void **state)
 		if (hw.servers[i].conn != TCP_NONE && !hw.servers[i].eof)
 			hw_send(&hw.servers[i], OK_80);
 	http_world_run(&hw, 5);
-	assert_int_equal(hw_status(busy->buf), 200);
-	assert_non_null(strstr(busy->buf, "onnection: close"));
+	assert_int_equal(hw_status(busy->text), 200);
+	assert_non_null(strstr(busy->text, "onnection: close"));
 	assert_true(busy->eof);
 }
 
@@ -498,7 +498,7 @@ static void a_slow_request_is_hedged(void **state)
 		if (hw.servers[i].conn != TCP_NONE && !hw.servers[i].eof)
 			hw_send(&hw.servers[i], OK_81);
 	http_world_run(&hw, 5);
-	assert_int_equal(hw_status(c->buf), 200);
+	assert_int_equal(hw_status(c->text), 200);
 	assert_int_equal(hw_pool_stats(&hw)->active, 0);
 	/* Not what has a body. */
 	hw_ask(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx", 60);
@@ -523,14 +523,14 @@ static void a_hedge_outlives_the_first(void **state)
 	hw_send(&hw.servers[1],
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nz\r\n0\r\n\r\n");
 	http_world_run(&hw, 5);
-	assert_int_equal(hw_status(c->buf), 200);
+	assert_int_equal(hw_status(c->text), 200);
 	/* Both fail: the first one's word is said. */
 	hw_ask(c, get, 60);
 	for (uint32_t i = 0; i < hw.server_cnt; i++)
 		if (hw.servers[i].conn != TCP_NONE)
 			hw_reset(&hw.servers[i]);
 	http_world_run(&hw, 5);
-	assert_int_equal(hw_status(c->buf), 502);
+	assert_int_equal(hw_status(c->text), 502);
 	assert_int_equal(hw_pool_stats(&hw)->active, 0);
 	/* The client leaves while two are asked. */
 	c = hw_connect(&hw);
@@ -580,12 +580,12 @@ static void http_checks_decide(void **state)
 	hw_reply_of(&hw, 81, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nill", HW_KEEP);
 	hw_reply_of(&hw, 82, "HTTP/1.1 503 No\r\nContent-Length: 4\r\n\r\nfine", HW_KEEP);
 	http_world_run(&hw, 400);
-	assert_non_null(strstr(hw.servers[0].buf, "GET /health HTTP/1.1\r\nHost: app.example\r\n"));
+	assert_non_null(strstr(hw.servers[0].text, "GET /health HTTP/1.1\r\nHost: app.example\r\n"));
 	c = hw_connect(&hw);
 	for (int i = 0; i < 4; i++) {
 		hw_ask(c, get, 3);
-		assert_int_equal(hw_status(c->buf), 200);
-		assert_non_null(strstr(c->buf, "all: fine"));
+		assert_int_equal(hw_status(c->text), 200);
+		assert_non_null(strstr(c->text, "all: fine"));
 	}
 	/* It falls silent, and 82 comes back, in chunks. */
 	hw_reply_of(&hw, 80, NULL, HW_SILENT);
