@@ -16,6 +16,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/net/hdr.h"
 #include "dataplane/net/pkt.h"
+#include "lb/l7/cache/hcache.h"
 #include "lb/l7/http/http.h"
 #include "lb/l7/worker.h"
 #include "tests/support/bench.h"
@@ -114,6 +115,8 @@ static __attribute__((noinline)) void bench_measured(
 	if (n != 0)
 		tcp_input(nodes[WEIR].e, mbufs, metas, n, now_ns);
 	l7_worker_run(weir, now_ns);
+	if (hcache_worker_poll(http_worker_cache(l7_worker_http(weir)), now_ns) > 0)
+		l7_worker_run(weir, now_ns);
 }
 
 static void run(uint32_t at, struct rte_mbuf **mbufs, const struct pkt_meta *metas, uint16_t n)
@@ -289,6 +292,7 @@ static void node_init(uint32_t id)
 static struct config *cfg;
 static struct l7_table *table;
 static struct l7_registry *registry;
+static struct hcache *hcache;
 
 static bool up(void *ctx, uint32_t group, uint32_t backend)
 {
@@ -319,9 +323,21 @@ static const char config[] =
 	"  hello:\n"
 	"    limits: {requests: 0}\n"
 	"    routes: [{respond: {status: 200, type: text/plain, body: \"hello, world\\n\"}}]\n"
+	"  cached:\n"
+	"    limits: {requests: 0}\n"
+	"    routes: [{upstream: app, cache: {override_ttl: 1h}}]\n"
 	"listeners:\n"
 	"  - {name: proxy, bind: [10.0.0.2:80], action: http, site: app}\n"
-	"  - {name: fixed, bind: [10.0.0.2:81], action: http, site: hello}\n";
+	"  - {name: fixed, bind: [10.0.0.2:81], action: http, site: hello}\n"
+	"  - {name: cached, bind: [10.0.0.2:82], action: http, site: cached}\n"
+	"cache: 64MiB\n";
+
+/* Ages of one length. */
+static int64_t still(void *ctx)
+{
+	(void)ctx;
+	return INT64_C(784111777000) + 5000; /* 5 s after the Date of answers */
+}
 
 static void setup(void)
 {
@@ -341,6 +357,11 @@ static void setup(void)
 	in.cfg = cfg;
 	in.registry = registry;
 	ASSERT(registry != NULL && l7_table_build(&in, &table) == 0);
+	ASSERT(hcache_create(&(struct hcache_conf){.bytes = cfg->cache.memory_bytes, .workers = 1},
+		       &hcache) == 0);
+	hcache_set_zero_copy(hcache, true);
+	hcache_set_wall(hcache, still, NULL);
+	conf.hcache = hcache;
 	conf.cfg = cfg;
 	conf.all = all;
 	conf.header_pool = nodes[WEIR].hdr;
@@ -461,10 +482,12 @@ static void requests(uint32_t want)
 
 /* ---- cases ---- */
 
-static const char plain_request[] = "GET /index.html?a=1 HTTP/1.1\r\nHost: www.example.com\r\n"
-				    "User-Agent: curl/7.88.1\r\nAccept: */*\r\n"
-				    "Accept-Encoding: gzip, deflate, br\r\n"
-				    "Cookie: session=0123456789abcdef\r\n\r\n";
+/* Bodies of one length share a URL. */
+#define REQUEST                                                       \
+	"GET /index%u.html?a=1 HTTP/1.1\r\nHost: www.example.com\r\n" \
+	"User-Agent: curl/7.88.1\r\nAccept: */*\r\n"                  \
+	"Accept-Encoding: gzip, deflate, br\r\n"                      \
+	"Cookie: session=0123456789abcdef\r\n\r\n"
 
 struct bench_case {
 	const char *name, *label;
@@ -477,16 +500,27 @@ static const struct bench_case cases[] = {
 	{"proxy", "proxied GET, 1 KB, 256 connections", 80, 256, 1024, 200000},
 	{"proxy4096", "proxied GET, 1 KB, 4096 connections", 80, 4096, 1024, 200000},
 	{"fixed", "fixed response, 256 connections", 81, 256, 0, 200000},
+	{"hit", "cache hit, 1 KB, 256 connections", 82, 256, 1024, 200000},
+	{"hit64k", "cache hit, 64 KB, 32 connections", 82, 32, 65536, 20000},
 };
+
+static void begin_case(const struct bench_case *c)
+{
+	static char text[512];
+
+	snprintf(text, sizeof(text), REQUEST, c->body);
+	request = text;
+	set_answer(c->body);
+	connect_all(c->port, c->conns);
+	learn_answer();
+	learn_answer(); /* what a cache says of itself differs the second time */
+}
 
 static void run_case(const struct bench_case *c, bool quick)
 {
 	double v[ROUNDS];
 
-	request = plain_request;
-	set_answer(c->body);
-	connect_all(c->port, c->conns);
-	learn_answer();
+	begin_case(c);
 	requests(c->cnt / 20);
 	for (int r = 0; r < ROUNDS; r++) {
 		uint32_t n = quick ? c->cnt / 10 : c->cnt;
@@ -505,10 +539,7 @@ static int count(const char *name, uint32_t n)
 
 		if (strcmp(cases[i].name, name) != 0)
 			continue;
-		request = plain_request;
-		set_answer(cases[i].body);
-		connect_all(cases[i].port, cases[i].conns);
-		learn_answer();
+		begin_case(&cases[i]);
 		before = responses;
 		requests(n);
 		/* Connections' set-up is in the count too: n is large beside them. */
@@ -546,6 +577,7 @@ int main(int argc, char **argv)
 	if (json != NULL)
 		bench_json_close();
 	l7_worker_destroy(weir);
+	hcache_destroy(hcache);
 	l7_table_free(table);
 	free(registry);
 	config_free(cfg);

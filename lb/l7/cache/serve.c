@@ -7,6 +7,7 @@
 #include <rte_eal.h>
 
 #include "dataplane/base/rng.h"
+#include "dataplane/base/text.h"
 #include "lb/l7/cache/hcache_pvt.h"
 
 #define COPY_BELOW    1024  /* shorter slices are copied (mbuf and pin cost more) */
@@ -98,9 +99,8 @@ static bool add_text(struct hc_req *q, enum http_field_id id, const char *text, 
 static bool add_age(struct hc_req *q, const struct fresh *f)
 {
 	char text[24];
-	int n = snprintf(text, sizeof(text), "%lld", (long long)fresh_age(f, hc_wall_ms(q->hw)));
 
-	return add_text(q, HTTP_FIELD_AGE, text, (uint32_t)n);
+	return add_text(q, HTTP_FIELD_AGE, text, text_i64(text, fresh_age(f, hc_wall_ms(q->hw))));
 }
 
 static bool add_status(struct hc_req *q, const struct fresh *f)
@@ -325,7 +325,7 @@ bool hc_open_view(struct hc_req *q, const struct cache_view *v, struct stored *s
 		.host = q->s->req.host, .path = q->s->req.path, .query = q->s->req.query};
 
 	*soft = false;
-	if (v->len < sizeof(*pre) || !stored_decode(pre + 1, v->len - (uint32_t)sizeof(*pre), s))
+	if (v->len < sizeof(*pre) || !stored_open(pre + 1, v->len - (uint32_t)sizeof(*pre), s))
 		return false;
 	sub.born = pre->born;
 	sub.tags = s->tags;

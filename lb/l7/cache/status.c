@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lb/l7/cache/status.h"
 
-#include <stdio.h>
+#include "dataplane/base/text.h"
+
+#define NAME_MAX 64
+#define WORD_MAX 32
+
+_Static_assert(CACHE_STATUS_MAX >= NAME_MAX + 2 * WORD_MAX + TEXT_I64_MAX + 64, "all of it fits");
 
 const char *cache_forward_word(enum cache_forward f)
 {
@@ -14,18 +19,50 @@ const char *cache_forward_word(enum cache_forward f)
 	return words[f];
 }
 
+struct out {
+	char *at;
+};
+
+static void put(struct out *o, const char *bytes, uint32_t len)
+{
+	memcpy(o->at, bytes, len);
+	o->at += len;
+}
+
+#define PUT(o, literal) put(o, literal, sizeof(literal) - 1)
+
+static void put_text(struct out *o, const char *text, size_t most)
+{
+	put(o, text, (uint32_t)strnlen(text, most));
+}
+
 uint32_t cache_status_format(
 	const struct cache_status *s, struct span name, char out[CACHE_STATUS_MAX])
 {
-	char fwd[48] = "", ttl[32] = "";
+	struct out o = {out};
 
-	if (s->forward_status != 0)
-		(void)snprintf(fwd, sizeof(fwd), "; fwd-status=%u", s->forward_status);
-	if (s->has_ttl)
-		(void)snprintf(ttl, sizeof(ttl), "; ttl=%lld", (long long)s->ttl);
-	return (uint32_t)snprintf(out, CACHE_STATUS_MAX, "%.*s; %s%s%s%s%s%s%s%.32s",
-		(int)(name.len < 64 ? name.len : 64), name.at,
-		s->forward == CACHE_FORWARD_NONE ? "hit" : "fwd=", cache_forward_word(s->forward),
-		fwd, ttl, s->stored ? "; stored" : "", s->collapsed ? "; collapsed" : "",
-		s->detail != NULL ? "; detail=" : "", s->detail != NULL ? s->detail : "");
+	put(&o, name.at, name.len < NAME_MAX ? name.len : NAME_MAX);
+	if (s->forward == CACHE_FORWARD_NONE) {
+		PUT(&o, "; hit");
+	} else {
+		PUT(&o, "; fwd=");
+		put_text(&o, cache_forward_word(s->forward), WORD_MAX);
+	}
+	if (s->forward_status != 0) {
+		PUT(&o, "; fwd-status=");
+		o.at += text_u32(o.at, s->forward_status);
+	}
+	if (s->has_ttl) {
+		PUT(&o, "; ttl=");
+		o.at += text_i64(o.at, s->ttl);
+	}
+	if (s->stored)
+		PUT(&o, "; stored");
+	if (s->collapsed)
+		PUT(&o, "; collapsed");
+	if (s->detail != NULL) {
+		PUT(&o, "; detail=");
+		put_text(&o, s->detail, WORD_MAX);
+	}
+	return (uint32_t)(o.at - out);
 }

@@ -31,11 +31,11 @@ struct cache_status {
 	const char *detail; /* a token; NULL: none */
 };
 
-#define CACHE_STATUS_MAX 192
+#define CACHE_STATUS_MAX 224
 
 const char *cache_forward_word(enum cache_forward f);
 /* The member, under a name that is a token (longer than 64 it is cut). Returns its length, at most
- * CACHE_STATUS_MAX. */
+ * CACHE_STATUS_MAX; there is no NUL. */
 uint32_t cache_status_format(
 	const struct cache_status *s, struct span name, char out[CACHE_STATUS_MAX]);
 

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Layout: struct stored_hdr, field_cnt struct stored_field, text (names of unknown fields and
- * values in order). Everything is in the byte order of the machine. */
+ * Layout: struct stored_hdr, field_cnt struct stored_field, text: "Name: value" CR LF of each field
+ * in order, so that the codec sends all that stands together in one piece. Everything is in the
+ * byte order of the machine. */
 #include "lb/l7/cache/stored.h"
 
 #include "lb/l7/http/cond.h"
 
-#define STORED_MAGIC UINT32_C(0x57485331) /* changes with the layout */
+#define STORED_MAGIC UINT32_C(0x57485332) /* changes with the layout */
+
+#define AROUND 4 /* ": " and CR LF */
 
 struct stored_field {
-	uint16_t id, name_len; /* name_len 0: the id's own name */
+	uint16_t id, name_len;
 	uint32_t value_len;
-	uint32_t at; /* of name and value, in text */
+	uint32_t at; /* of its line, in text */
 };
 
 struct stored_hdr {
@@ -19,6 +22,8 @@ struct stored_hdr {
 	uint32_t text_len;
 	int64_t last_modified;
 	struct fresh fresh;
+	uint16_t etag, tags; /* 1 + index of their last field; 0: none */
+	uint32_t unused;
 };
 
 struct writer {
@@ -72,23 +77,30 @@ static void begin(struct writer *w, char *out, uint32_t cap, uint32_t max_fields
 	w->end = out + cap;
 }
 
+static void put(struct writer *w, const char *bytes, uint32_t len)
+{
+	memcpy(w->at, bytes, len);
+	w->at += len;
+}
+
 static void add(struct writer *w, uint16_t id, struct span name, struct span value)
 {
-	uint32_t name_len = id == HTTP_FIELD_OTHER ? name.len : 0;
-
-	if (w->full || name_len > UINT16_MAX ||
-		(size_t)(w->end - w->at) < (size_t)name_len + value.len) {
+	if (w->full || name.len > UINT16_MAX ||
+		(size_t)(w->end - w->at) < (size_t)name.len + value.len + AROUND) {
 		w->full = true;
 		return;
 	}
 	w->field[w->hdr->field_cnt++] = (struct stored_field){
-		id, (uint16_t)name_len, value.len, (uint32_t)(w->at - w->text)};
-	if (name_len > 0)
-		memcpy(w->at, name.at, name_len);
-	w->at += name_len;
+		id, (uint16_t)name.len, value.len, (uint32_t)(w->at - w->text)};
+	if (id == HTTP_FIELD_ETAG)
+		w->hdr->etag = w->hdr->field_cnt;
+	else if (id == HTTP_FIELD_SURROGATE_KEY)
+		w->hdr->tags = w->hdr->field_cnt;
+	put(w, name.at, name.len);
+	put(w, ": ", 2);
 	if (value.len > 0)
-		memcpy(w->at, value.at, value.len);
-	w->at += value.len;
+		put(w, value.at, value.len);
+	put(w, "\r\n", 2);
 }
 
 /* Text moves down to behind the fields that there really are. */
@@ -132,6 +144,48 @@ uint32_t stored_encode(const struct http_head *resp, const struct fresh *f,
 
 /* ---- decode ---- */
 
+static struct span value_of(const struct stored *s, const struct stored_field *f)
+{
+	return (struct span){s->text + f->at + f->name_len + 2, f->value_len};
+}
+
+static struct span name_of(const struct stored *s, const struct stored_field *f)
+{
+	return (struct span){s->text + f->at, f->name_len};
+}
+
+bool stored_open(const void *bytes, uint32_t len, struct stored *out)
+{
+	const struct stored_hdr *h = bytes;
+
+	if (len < sizeof(*h) || h->magic != STORED_MAGIC || h->len > len ||
+		h->etag > h->field_cnt || h->tags > h->field_cnt)
+		return false;
+	out->fresh = h->fresh;
+	out->status = h->status;
+	out->len = h->len;
+	out->last_modified = h->last_modified;
+	out->fields = (const void *)(h + 1);
+	out->field_cnt = h->field_cnt;
+	out->text = (const char *)(out->fields + h->field_cnt);
+	out->etag = out->tags = (struct span){NULL, 0};
+	if (h->etag > 0)
+		out->etag = value_of(out, &out->fields[h->etag - 1]);
+	if (h->tags > 0)
+		out->tags = value_of(out, &out->fields[h->tags - 1]);
+	return true;
+}
+
+static bool line_ok(const struct stored_field *f, const char *text, uint32_t text_len)
+{
+	const char *name = text + f->at, *value = name + f->name_len + 2;
+
+	return f->id < HTTP_FIELD_CNT && f->name_len > 0 &&
+	       (uint64_t)f->at + f->name_len + f->value_len + AROUND <= text_len &&
+	       http_field_find((struct span){name, f->name_len}) == f->id &&
+	       memcmp(value - 2, ": ", 2) == 0 && memcmp(value + f->value_len, "\r\n", 2) == 0;
+}
+
 bool stored_decode(const void *bytes, uint32_t len, struct stored *out)
 {
 	const struct stored_hdr *h = bytes;
@@ -142,36 +196,11 @@ bool stored_decode(const void *bytes, uint32_t len, struct stored *out)
 	heads = sizeof(*h) + (size_t)h->field_cnt * sizeof(struct stored_field);
 	if (h->field_cnt > LIMIT_HTTP_FIELDS || heads + h->text_len != h->len)
 		return false;
-	*out = (struct stored){.fresh = h->fresh,
-		.status = h->status,
-		.len = h->len,
-		.last_modified = h->last_modified,
-		.fields = (const void *)((const char *)bytes + sizeof(*h)),
-		.field_cnt = h->field_cnt,
-		.text = (const char *)bytes + heads};
-	for (uint32_t i = 0; i < out->field_cnt; i++) {
-		const struct stored_field *f = &out->fields[i];
-
-		if (f->id >= HTTP_FIELD_CNT || (f->id == HTTP_FIELD_OTHER) != (f->name_len > 0) ||
-			(uint64_t)f->at + f->name_len + f->value_len > h->text_len)
+	for (uint32_t i = 0; i < h->field_cnt; i++)
+		if (!line_ok((const struct stored_field *)(h + 1) + i, (const char *)bytes + heads,
+			    h->text_len))
 			return false;
-		if (f->id == HTTP_FIELD_ETAG)
-			out->etag = (struct span){out->text + f->at, f->value_len};
-		else if (f->id == HTTP_FIELD_SURROGATE_KEY)
-			out->tags = (struct span){out->text + f->at, f->value_len};
-	}
-	return true;
-}
-
-static struct span value_of(const struct stored *s, const struct stored_field *f)
-{
-	return (struct span){s->text + f->at + f->name_len, f->value_len};
-}
-
-static struct span name_of(const struct stored *s, const struct stored_field *f)
-{
-	return f->name_len > 0 ? (struct span){s->text + f->at, f->name_len}
-			       : http_field_name((enum http_field_id)f->id);
+	return stored_open(bytes, len, out);
 }
 
 void stored_head(const struct stored *s, struct http_head *resp)

@@ -39,7 +39,10 @@ uint32_t stored_freshen(const struct fresh_policy *p, const struct http_head *re
 	const struct stored *old, const struct http_head *resp, int64_t request_ms,
 	int64_t response_ms, struct http_head *scratch, char *out, uint32_t cap);
 
-/* False: no stored head. bytes 8-aligned. */
+/* Of bytes that stored_encode() or stored_update() made and memory kept. False: no stored head.
+ * bytes 8-aligned. */
+bool stored_open(const void *bytes, uint32_t len, struct stored *out);
+/* The same for bytes that come from elsewhere (SD2). */
 bool stored_decode(const void *bytes, uint32_t len, struct stored *out);
 /* Status and fields into resp, which is otherwise left alone. */
 void stored_head(const struct stored *s, struct http_head *resp);

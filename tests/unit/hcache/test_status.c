@@ -33,8 +33,8 @@ static void test_members(void **state)
 		char out[CACHE_STATUS_MAX];
 		uint32_t n = cache_status_format(&cases[i].s, SPAN("weir"), out);
 
-		assert_string_equal(out, cases[i].want);
 		assert_int_equal(n, strlen(cases[i].want));
+		assert_memory_equal(out, cases[i].want, n);
 	}
 }
 

@@ -65,11 +65,11 @@ static void test_what_is_kept(void **state)
 	(void)state;
 	text_of(&s, got, sizeof(got));
 	assert_string_equal(got,
-		"date: Sun, 06 Nov 1994 08:49:37 GMT\n"
-		"cache-control: max-age=60, no-cache=\"set-cookie\", private=x-user\n"
+		"Date: Sun, 06 Nov 1994 08:49:37 GMT\n"
+		"Cache-Control: max-age=60, no-cache=\"set-cookie\", private=x-user\n"
 		"X-Other: kept\n"
-		"etag: \"v1\"\nsurrogate-key: a b\n"
-		"last-modified: Sat, 05 Nov 1994 08:49:37 GMT\n");
+		"ETag: \"v1\"\nSurrogate-Key: a b\n"
+		"Last-Modified: Sat, 05 Nov 1994 08:49:37 GMT\n");
 	assert_int_equal(s.status, 200);
 	assert_int_equal(s.fresh.lifetime, 60);
 	assert_int_equal(s.fresh.initial_age, 3);
@@ -141,8 +141,8 @@ static void test_update(void **state)
 	assert_true(stored_decode(buf2, n, &s));
 	text_of(&s, got, sizeof(got));
 	assert_string_equal(got,
-		"X-B: kept\ncontent-encoding: gzip\nvary: accept\ncontent-type: text/plain\n"
-		"date: Sun, 06 Nov 1994 09:49:37 GMT\ncache-control: max-age=90\netag: \"v1\"\n"
+		"X-B: kept\nContent-Encoding: gzip\nVary: accept\nContent-Type: text/plain\n"
+		"Date: Sun, 06 Nov 1994 09:49:37 GMT\nCache-Control: max-age=90\nETag: \"v1\"\n"
 		"x-a: 3\nX-New: n\n");
 	assert_int_equal(s.status, 200);
 	assert_int_equal(s.fresh.lifetime, 90);
