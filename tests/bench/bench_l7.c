@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * HTTP in process, one core: clients' and backends' TCP engines, weir's layer 7 worker between
- *them, a wire that hands mbufs over, a clock that is counted up. Cycles are those spent in weir
- *(both of its TCP sides, the codec, routes, pools, timers); clients, backends and wire are not in
- *them.
+ * them, a wire that hands mbufs over, a clock that is counted up. Cycles are those spent in weir
+ * (both of its TCP sides, the codec, routes, pools, timers); clients, backends and wire are not in
+ * them.
  *
  *	bench_l7 [--quick] [--json PATH]
  *	bench_l7 --count CASE N        for callgrind: N requests in bench_measured() */
@@ -15,31 +15,22 @@
 
 #include "dataplane/base/assert.h"
 #include "dataplane/net/hdr.h"
-#include "dataplane/net/pkt.h"
 #include "lb/l7/cache/hcache.h"
 #include "lb/l7/http/http.h"
 #include "lb/l7/worker.h"
 #include "tests/support/bench.h"
+#include "tests/support/bench_wire.h"
 #include "tests/support/config_text.h"
 #include "tests/support/eal.h"
 
-#define WIRE_MAX 8192
-#define BATCH    32
-#define STEP_NS  10000
-#define ROUNDS   5
-#define CLIENT   0
-#define WEIR     1
-#define BACKEND  2
+#define BATCH   BENCH_WIRE_BURST
+#define STEP_NS 10000
+#define ROUNDS  5
+#define CLIENT  0
+#define WEIR    1
+#define BACKEND 2
 
-struct node {
-	struct tcp_engine *e;
-	struct rte_mempool *hdr, *ref, *data, *rx;
-	struct ip_addr addr;
-	struct rte_mbuf *out[WIRE_MAX];
-	uint32_t out_n;
-};
-
-static struct node nodes[3];
+static struct bench_host nodes[3];
 static struct l7_worker *weir;
 static uint64_t now_ns = UINT64_C(1000000000);
 static uint64_t cycles, responses, response_bytes;
@@ -54,61 +45,6 @@ static uint32_t conn_cnt;
 
 /* ---- the wire ---- */
 
-static void emit(void *ctx, struct rte_mbuf **m, uint16_t n)
-{
-	struct node *nd = ctx;
-
-	ASSERT(nd->out_n + n <= WIRE_MAX);
-	memcpy(nd->out + nd->out_n, m, n * sizeof(m[0]));
-	nd->out_n += n;
-}
-
-static bool route(void *ctx, const struct ip_addr *dst, struct tcp_route *out)
-{
-	const struct node *nd = ctx;
-
-	(void)dst;
-	*out = (struct tcp_route){.src = nd->addr, .mtu = 1500, .csum_offload = true};
-	return true;
-}
-
-static void fill_meta(struct rte_mbuf *m, struct pkt_meta *p)
-{
-	const struct ip4_hdr *h = rte_pktmbuf_mtod(m, const struct ip4_hdr *);
-	const uint8_t *l4 = (const uint8_t *)(h + 1);
-
-	p->src = ip_addr_from4(h->src_be);
-	p->dst = ip_addr_from4(h->dst_be);
-	p->sport = load16(l4);
-	p->dport = load16(l4 + 2);
-	p->l3_off = 0;
-	p->l4_off = IP4_HDR_LEN;
-	p->l3_len = BE16(h->total_len_be);
-	p->proto = PROTO_TCP;
-	p->ip_ver = 4;
-	p->tos = h->tos;
-	p->tcp_flags = l4[13];
-}
-
-/* As a port would: received into a buffer of the receiver. */
-static struct rte_mbuf *copy(struct node *to, struct rte_mbuf *m)
-{
-	struct rte_mbuf *c = rte_pktmbuf_alloc(to->rx);
-	uint8_t *d;
-
-	ASSERT(c != NULL && m->pkt_len <= rte_pktmbuf_tailroom(c));
-	d = rte_pktmbuf_mtod(c, uint8_t *);
-	for (const struct rte_mbuf *s = m; s != NULL; s = s->next) {
-		memcpy(d, rte_pktmbuf_mtod(s, const uint8_t *), s->data_len);
-		d += s->data_len;
-	}
-	c->data_len = (uint16_t)m->pkt_len;
-	c->pkt_len = m->pkt_len;
-	c->ol_flags = RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-	rte_pktmbuf_free(m);
-	return c;
-}
-
 static __attribute__((noinline)) void bench_measured(
 	struct rte_mbuf **mbufs, const struct pkt_meta *metas, uint16_t n)
 {
@@ -121,7 +57,7 @@ static __attribute__((noinline)) void bench_measured(
 
 static void run(uint32_t at, struct rte_mbuf **mbufs, const struct pkt_meta *metas, uint16_t n)
 {
-	struct node *to = &nodes[at];
+	struct bench_host *to = &nodes[at];
 	uint64_t t;
 
 	if (at == WEIR) {
@@ -132,35 +68,18 @@ static void run(uint32_t at, struct rte_mbuf **mbufs, const struct pkt_meta *met
 	}
 	if (n != 0)
 		tcp_input(to->e, mbufs, metas, n, now_ns);
-	tcp_run_timers(to->e, now_ns);
-	tcp_flush(to->e, now_ns);
+	bench_host_flush(to, now_ns);
 }
 
 /* Everything that was sent to `at` arrives there, in bursts. */
 static void deliver(uint32_t at)
 {
-	static struct rte_mbuf *mine[WIRE_MAX];
-	static struct pkt_meta metas[WIRE_MAX];
+	static struct rte_mbuf *mine[BENCH_WIRE_MAX];
+	static struct pkt_meta metas[BENCH_WIRE_MAX];
 	uint32_t n = 0;
 
-	for (uint32_t f = 0; f < 3; f++) {
-		struct node *from = &nodes[f];
-		uint32_t kept = 0;
-
-		for (uint32_t i = 0; i < from->out_n; i++) {
-			struct rte_mbuf *m = from->out[i];
-			const struct ip4_hdr *h = rte_pktmbuf_mtod(m, const struct ip4_hdr *);
-
-			if (h->dst_be != nodes[at].addr.w[3]) {
-				from->out[kept++] = m;
-				continue;
-			}
-			m = copy(&nodes[at], m);
-			fill_meta(m, &metas[n]);
-			mine[n++] = m;
-		}
-		from->out_n = kept;
-	}
+	for (uint32_t f = 0; f < 3; f++)
+		n += bench_wire_take(&nodes[f], &nodes[at], true, mine + n, metas + n);
 	for (uint32_t i = 0; i < n || i == 0; i += BATCH)
 		run(at, mine + i, metas + i, (uint16_t)(n - i < BATCH ? n - i : BATCH));
 }
@@ -168,7 +87,7 @@ static void deliver(uint32_t at)
 /* ---- client and backend ---- */
 
 static void send_all(
-	struct tcp_engine *e, struct node *nd, uint64_t conn, const char *p, uint32_t n)
+	struct tcp_engine *e, struct bench_host *nd, uint64_t conn, const char *p, uint32_t n)
 {
 	struct rte_mbuf *first = NULL, **link = &first;
 
@@ -188,23 +107,12 @@ static void send_all(
 	ASSERT(tcp_send(e, conn, &first, 0) > 0 && first == NULL);
 }
 
-static void free_chain(struct rte_mbuf *m)
-{
-	while (m != NULL) {
-		struct rte_mbuf *next = m->next;
-
-		m->next = NULL;
-		rte_pktmbuf_free_seg(m);
-		m = next;
-	}
-}
-
 static void client_data(
 	struct tcp_engine *e, uint64_t conn, void *user, struct rte_mbuf *chain, uint32_t len)
 {
 	uint32_t *have = user;
 
-	free_chain(chain);
+	bench_chain_free(chain);
 	(void)tcp_consumed(e, conn, len);
 	response_bytes += len;
 	*have += len;
@@ -220,7 +128,7 @@ static void backend_data(
 	struct tcp_engine *e, uint64_t conn, void *user, struct rte_mbuf *chain, uint32_t len)
 {
 	(void)user;
-	free_chain(chain);
+	bench_chain_free(chain);
 	(void)tcp_consumed(e, conn, len);
 	send_all(e, &nodes[BACKEND], conn, answer, answer_len);
 }
@@ -245,48 +153,22 @@ static const struct tcp_ops backend_ops = {
 
 /* ---- setup ---- */
 
-static struct rte_mempool *pool(const char *what, uint32_t id, unsigned n, uint16_t room)
-{
-	char name[32];
-	struct rte_mempool *p;
-
-	snprintf(name, sizeof(name), "b_%s%u", what, id);
-	p = rte_mempool_lookup(name);
-	if (p == NULL)
-		p = rte_pktmbuf_pool_create(name, n, 256, 0, room, SOCKET_ID_ANY);
-	ASSERT(p != NULL);
-	return p;
-}
-
 static void node_init(uint32_t id)
 {
-	struct node *n = &nodes[id];
-	struct tcp_config c = {.max_conns = 8192,
+	const struct bench_pools pools = {.hdr = 4095,
+		.ref = 4095,
+		.data = id == CLIENT ? 1535 : 5119,
+		.rx = id == WEIR ? 6143 : 2047};
+	const struct tcp_config c = {.max_conns = 8192,
 		.max_syns = 4096,
 		.max_timewaits = 32768,
 		.max_segs = 131072,
-		.time_wait_ms = 1000,
-		.port_lo = 1024,
-		.port_hi = 65535,
 		.cookie_level = 4096,
 		.max_challenges_per_s = 1000000};
 
-	n->addr = ip_addr_from4(BE32(0x0a000001u + id));
-	n->out_n = 0;
-	n->hdr = pool("h", id, 4095, RTE_PKTMBUF_HEADROOM + 384);
-	n->ref = pool("r", id, 4095, 0);
-	n->data = pool("d", id, id == CLIENT ? 1535 : 5119, RTE_PKTMBUF_HEADROOM + 2048);
-	n->rx = pool("x", id, id == WEIR ? 6143 : 2047, RTE_PKTMBUF_HEADROOM + 1600);
-	if (id == WEIR)
-		return;
-	c.header_pool = n->hdr;
-	c.ref_pool = n->ref;
-	c.data_pool = n->data;
-	c.cb = (struct tcp_callbacks){.ctx = n, .route = route, .emit = emit};
-	for (size_t i = 0; i < sizeof(c.secret); i++)
-		c.secret[i] = (uint8_t)(i * 7 + id);
-	n->e = tcp_engine_create(&c, now_ns);
-	ASSERT(n->e != NULL);
+	bench_host_init(&nodes[id], id, &pools);
+	if (id != WEIR)
+		bench_host_engine(&nodes[id], &c, now_ns);
 }
 
 static struct config *cfg;
@@ -368,7 +250,7 @@ static void setup(void)
 	conf.ref_pool = nodes[WEIR].ref;
 	conf.data_pool = nodes[WEIR].data;
 	conf.rx_pool = nodes[WEIR].rx;
-	conf.cb = (struct tcp_callbacks){.ctx = &nodes[WEIR], .route = route, .emit = emit};
+	conf.cb = bench_host_callbacks(&nodes[WEIR]);
 	ASSERT(l7_worker_create(&conf, now_ns, &weir) == 0);
 	all[0] = weir;
 	l7_worker_adopt(weir, table, false, now_ns);
@@ -388,8 +270,7 @@ static void turn(void)
 
 static void kick_client(void)
 {
-	tcp_run_timers(nodes[CLIENT].e, now_ns);
-	tcp_flush(nodes[CLIENT].e, now_ns);
+	bench_host_flush(&nodes[CLIENT], now_ns);
 }
 
 static void connect_all(uint16_t port, uint32_t n)
@@ -411,11 +292,16 @@ static void connect_all(uint16_t port, uint32_t n)
 	}
 }
 
+/* As many at once as the wire has buffers for. */
 static void close_all(void)
 {
-	for (uint32_t i = 0; i < conn_cnt; i++)
-		(void)tcp_close(nodes[CLIENT].e, conns[i]);
-	kick_client();
+	for (uint32_t i = 0; i < conn_cnt; i += BATCH) {
+		for (uint32_t k = i; k < conn_cnt && k < i + BATCH; k++)
+			(void)tcp_close(nodes[CLIENT].e, conns[k]);
+		kick_client();
+		turn();
+		turn();
+	}
 	for (int i = 0; i < 4; i++)
 		turn();
 }

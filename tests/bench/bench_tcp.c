@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The TCP engine in process, one core: two or three engines, a wire that hands mbufs over, a clock
  * that is counted up. Cycles are those spent inside the engine under test (input, timers,
- *callbacks, output); the peers and the wire are not in them.
+ * callbacks, output); the peers and the wire are not in them.
  *
  *	bench_tcp [--quick] [--idle] [--json PATH] */
 #include <stdio.h>
@@ -14,52 +14,24 @@
 
 #include "dataplane/base/assert.h"
 #include "dataplane/net/hdr.h"
-#include "dataplane/net/pkt.h"
-#include "dataplane/tcp/tcp.h"
 #include "tests/support/bench.h"
+#include "tests/support/bench_wire.h"
 #include "tests/support/eal.h"
 
-#define WIRE_MAX 8192
-#define BATCH    32
-#define STEP_NS  10000
-#define ROUNDS   5
+#define BATCH   BENCH_WIRE_BURST
+#define STEP_NS 10000
+#define ROUNDS  5
 
 struct node {
-	struct tcp_engine *e;
-	struct rte_mempool *hdr, *ref, *data, *rx;
-	struct ip_addr addr;
-	struct rte_mbuf *out[WIRE_MAX];
-	uint32_t out_n;
+	struct bench_host h;
 	uint64_t cycles, bytes, opened, closed;
-	uint32_t tso;
-	bool csum, echo, one_shot;
+	bool echo, one_shot;
 	struct node *next_hop; /* splice: connect there for each accepted connection */
 	uint64_t *conns;
 	uint32_t conn_n;
 };
 
 static uint64_t now_ns = UINT64_C(1000000000);
-
-static void emit(void *ctx, struct rte_mbuf **m, uint16_t n)
-{
-	struct node *nd = ctx;
-
-	ASSERT(nd->out_n + n <= WIRE_MAX);
-	memcpy(nd->out + nd->out_n, m, n * sizeof(m[0]));
-	nd->out_n += n;
-}
-
-static bool route(void *ctx, const struct ip_addr *dst, struct tcp_route *out)
-{
-	struct node *nd = ctx;
-
-	(void)dst;
-	out->src = nd->addr;
-	out->mtu = 1500;
-	out->csum_offload = nd->csum;
-	out->tso_bytes = nd->tso;
-	return true;
-}
 
 /* ---- applications ---- */
 
@@ -124,7 +96,7 @@ static void on_accept(struct tcp_engine *e, uint64_t conn, void *arg)
 	nd->opened++;
 	if (nd->next_hop != NULL) {
 		struct tcp_connect_args a = {
-			.raddr = nd->next_hop->addr, .rport = BE16(80), .ops = &ops, .user = nd};
+			.raddr = nd->next_hop->h.addr, .rport = BE16(80), .ops = &ops, .user = nd};
 		uint64_t up;
 
 		ASSERT(tcp_connect(e, &a, &up) == 0);
@@ -134,138 +106,54 @@ static void on_accept(struct tcp_engine *e, uint64_t conn, void *arg)
 
 /* ---- the wire ---- */
 
-static void fill_meta(struct rte_mbuf *m, struct pkt_meta *p)
-{
-	const struct ip4_hdr *h = rte_pktmbuf_mtod(m, const struct ip4_hdr *);
-	const uint8_t *l4 = (const uint8_t *)(h + 1);
-
-	p->src = ip_addr_from4(h->src_be);
-	p->dst = ip_addr_from4(h->dst_be);
-	p->sport = load16(l4);
-	p->dport = load16(l4 + 2);
-	p->l3_off = 0;
-	p->l4_off = IP4_HDR_LEN;
-	p->l3_len = BE16(h->total_len_be);
-	p->proto = PROTO_TCP;
-	p->ip_ver = 4;
-	p->tos = h->tos;
-	p->tcp_flags = l4[13];
-}
-
-static struct rte_mbuf *copy(struct node *to, struct rte_mbuf *m)
-{
-	struct rte_mbuf *c = rte_pktmbuf_alloc(to->rx);
-	uint8_t *d;
-
-	ASSERT(c != NULL && m->pkt_len <= rte_pktmbuf_tailroom(c));
-	d = rte_pktmbuf_mtod(c, uint8_t *);
-	for (const struct rte_mbuf *s = m; s != NULL; s = s->next) {
-		memcpy(d, rte_pktmbuf_mtod(s, const uint8_t *), s->data_len);
-		d += s->data_len;
-	}
-	c->data_len = (uint16_t)m->pkt_len;
-	c->pkt_len = m->pkt_len;
-	rte_pktmbuf_free(m);
-	return c;
-}
-
 /* Everything that `from` has sent and that is for `to` arrives there, in bursts. */
 static void deliver(struct node *from, struct node *to, bool as_copy)
 {
-	static struct rte_mbuf *mine[WIRE_MAX];
-	static struct pkt_meta metas[WIRE_MAX];
-	uint32_t n = 0, kept = 0;
+	static struct rte_mbuf *mine[BENCH_WIRE_MAX];
+	static struct pkt_meta metas[BENCH_WIRE_MAX];
+	uint32_t n = bench_wire_take(&from->h, &to->h, as_copy, mine, metas);
 
-	for (uint32_t i = 0; i < from->out_n; i++) {
-		struct rte_mbuf *m = from->out[i];
-		const struct ip4_hdr *h = rte_pktmbuf_mtod(m, const struct ip4_hdr *);
-
-		if (h->dst_be != to->addr.w[3]) {
-			from->out[kept++] = m;
-			continue;
-		}
-		if (as_copy)
-			m = copy(to, m);
-		if (from->csum)
-			m->ol_flags = RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-		else
-			m->ol_flags = 0;
-		fill_meta(m, &metas[n]);
-		mine[n++] = m;
-	}
-	from->out_n = kept;
 	for (uint32_t at = 0; at < n || at == 0; at += BATCH) {
 		uint16_t k = (uint16_t)(n - at < BATCH ? n - at : BATCH);
 		uint64_t t = rte_rdtsc();
 
 		if (k != 0)
-			tcp_input(to->e, mine + at, metas + at, k, now_ns);
-		tcp_run_timers(to->e, now_ns);
-		tcp_flush(to->e, now_ns);
+			tcp_input(to->h.e, mine + at, metas + at, k, now_ns);
+		bench_host_flush(&to->h, now_ns);
 		to->cycles += rte_rdtsc() - t;
 	}
 }
 
 static void flush(struct node *n)
 {
-	tcp_run_timers(n->e, now_ns);
-	tcp_flush(n->e, now_ns);
+	bench_host_flush(&n->h, now_ns);
 }
 
 /* ---- setup ---- */
 
-static struct rte_mempool *pool(const char *what, int id, unsigned n, uint16_t room)
+static void node_init(struct node *n, uint32_t id, uint32_t conns, bool csum, uint32_t tso)
 {
-	char name[32];
-	struct rte_mempool *p;
-
-	snprintf(name, sizeof(name), "b_%s%d", what, id);
-	p = rte_mempool_lookup(name);
-	if (p == NULL)
-		p = rte_pktmbuf_pool_create(name, n, 256, 0, room, SOCKET_ID_ANY);
-	ASSERT(p != NULL);
-	return p;
-}
-
-static void node_init(struct node *n, int id, uint32_t conns, bool csum, uint32_t tso)
-{
-	struct tcp_config c = {0};
-
-	memset(n, 0, sizeof(*n));
-	n->addr = ip_addr_from4(BE32(0x0a000001u + (uint32_t)id));
-	n->csum = csum;
-	n->tso = tso;
-	n->hdr = pool("h", id, 8191, RTE_PKTMBUF_HEADROOM + 384);
-	n->ref = pool("r", id, 8191, 0);
-	n->data = pool("d", id, 2047, RTE_PKTMBUF_HEADROOM + 1448);
-	n->rx = pool("x", id, 2047, RTE_PKTMBUF_HEADROOM + 1600);
-	c.max_conns = conns;
-	c.max_syns = 4096;
-	c.max_timewaits = 32768;
-	c.max_segs = 131072;
-	c.header_pool = n->hdr;
-	c.ref_pool = n->ref;
-	c.data_pool = n->data;
-	c.time_wait_ms = 1000;
+	const struct bench_pools pools = {.hdr = 8191, .ref = 8191, .data = 2047, .rx = 2047};
 	/* The peer acknowledges soon, so that answers over very many connections need not be held
 	 * for long; to the engine under test that is one segment more a round trip. */
-	c.delack_ms = id == 0 ? 1 : 40;
-	c.port_lo = 1024;
-	c.port_hi = 65535;
-	c.cookie_level = 4096;
-	c.max_challenges_per_s = 1000000;
-	c.cb = (struct tcp_callbacks){.ctx = n, .route = route, .emit = emit};
-	for (size_t i = 0; i < sizeof(c.secret); i++)
-		c.secret[i] = (uint8_t)(i * 7 + (size_t)id);
-	n->e = tcp_engine_create(&c, now_ns);
-	ASSERT(n->e != NULL);
+	const struct tcp_config c = {.max_conns = conns,
+		.max_syns = 4096,
+		.max_timewaits = 32768,
+		.max_segs = 131072,
+		.delack_ms = id == 0 ? 1 : 40,
+		.cookie_level = 4096,
+		.max_challenges_per_s = 1000000};
+
+	memset(n, 0, sizeof(*n));
+	bench_host_init(&n->h, id, &pools);
+	n->h.csum = csum;
+	n->h.tso_bytes = tso;
+	bench_host_engine(&n->h, &c, now_ns);
 }
 
 static void node_fini(struct node *n)
 {
-	for (uint32_t i = 0; i < n->out_n; i++)
-		rte_pktmbuf_free(n->out[i]);
-	tcp_engine_destroy(n->e);
+	bench_host_fini(&n->h);
 	free(n->conns);
 }
 
@@ -274,7 +162,7 @@ static void listen_on(struct node *n, uint16_t ports)
 	struct ip_addr any = {0};
 
 	for (uint16_t p = 0; p < ports; p++)
-		ASSERT(tcp_listen(n->e, &any, BE16(80 + p), &ops, n) >= 0);
+		ASSERT(tcp_listen(n->h.e, &any, BE16(80 + p), &ops, n) >= 0);
 }
 
 static void open_all(struct node *a, struct node *b, uint32_t n)
@@ -282,12 +170,12 @@ static void open_all(struct node *a, struct node *b, uint32_t n)
 	a->conns = calloc(n, sizeof(a->conns[0]));
 	for (uint32_t i = 0; i < n; i += BATCH) {
 		for (uint32_t k = i; k < i + BATCH && k < n; k++) {
-			struct tcp_connect_args args = {.raddr = b->addr,
+			struct tcp_connect_args args = {.raddr = b->h.addr,
 				.rport = BE16(80 + k / 40000),
 				.ops = &ops,
 				.user = a};
 
-			ASSERT(tcp_connect(a->e, &args, &a->conns[k]) == 0);
+			ASSERT(tcp_connect(a->h.e, &args, &a->conns[k]) == 0);
 		}
 		flush(a);
 		for (int r = 0; r < 3; r++) {
@@ -327,7 +215,8 @@ static void bench_echo(uint32_t conns)
 			for (uint32_t k = 0; k < per; k++) {
 				/* A stride that visits all and never a neighbour. */
 				at = (uint32_t)(((uint64_t)at + 40503) % conns);
-				ASSERT(tcp_send_bytes(a.e, a.conns[at], msg, sizeof(msg), 0) == 64);
+				ASSERT(tcp_send_bytes(a.h.e, a.conns[at], msg, sizeof(msg), 0) ==
+					64);
 			}
 			flush(&a);
 			deliver(&a, &b, false);
@@ -362,13 +251,13 @@ static void bench_short(void)
 			uint64_t c[BATCH];
 
 			for (uint32_t k = 0; k < BATCH; k++) {
-				struct tcp_connect_args args = {.raddr = b.addr,
+				struct tcp_connect_args args = {.raddr = b.h.addr,
 					.rport = BE16(80),
 					.ops = &ops,
 					.user = &a};
 
-				ASSERT(tcp_connect(a.e, &args, &c[k]) == 0);
-				ASSERT(tcp_send_bytes(a.e, c[k], msg, sizeof(msg), 0) == 64);
+				ASSERT(tcp_connect(a.h.e, &args, &c[k]) == 0);
+				ASSERT(tcp_send_bytes(a.h.e, c[k], msg, sizeof(msg), 0) == 64);
 			}
 			flush(&a);
 			for (int turn = 0; turn < 5; turn++) {
@@ -387,14 +276,14 @@ static void bench_short(void)
 
 static void feed(struct node *a, uint64_t conn)
 {
-	while (tcp_send_room(a->e, conn) >= 1448) {
-		struct rte_mbuf *m = rte_pktmbuf_alloc(a->data);
+	while (tcp_send_room(a->h.e, conn) >= 1448) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(a->h.data);
 
 		if (m == NULL)
 			return;
 		m->data_len = 1448;
 		m->pkt_len = 1448;
-		if (tcp_send(a->e, conn, &m, 0) < 0 || m != NULL) {
+		if (tcp_send(a->h.e, conn, &m, 0) < 0 || m != NULL) {
 			rte_pktmbuf_free(m);
 			return;
 		}
@@ -464,9 +353,9 @@ static void bench_splice(const char *name, bool csum)
 	listen_on(&p, 1);
 	listen_on(&c, 1);
 	args = (struct tcp_connect_args){
-		.raddr = p.addr, .rport = BE16(80), .ops = &ops, .user = &a};
+		.raddr = p.h.addr, .rport = BE16(80), .ops = &ops, .user = &a};
 	a.conns = calloc(1, sizeof(a.conns[0]));
-	ASSERT(tcp_connect(a.e, &args, &a.conns[0]) == 0);
+	ASSERT(tcp_connect(a.h.e, &args, &a.conns[0]) == 0);
 	flush(&a);
 	for (int r = 0; r < ROUNDS; r++) {
 		p.cycles = c.bytes = 0;
@@ -507,7 +396,7 @@ static void bench_idle(void)
 	char name[64];
 
 	/* The mbuf pools are there before and after. */
-	for (int id = 0; id < 2; id++) {
+	for (uint32_t id = 0; id < 2; id++) {
 		node_init(&a, id, 64, false, 0);
 		node_fini(&a);
 	}

@@ -18,29 +18,20 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/time.h"
 #include "dataplane/net/hdr.h"
-#include "dataplane/net/pkt.h"
 #include "dataplane/tls/tls_pvt.h"
 #include "tests/support/bench.h"
+#include "tests/support/bench_wire.h"
 #include "tests/support/certs.h"
 #include "tests/support/eal.h"
 #include "tests/support/tmpdir.h"
 
-#define WIRE_MAX 2048
-#define ROUNDS   5
-#define PORT     BE16(443)
+#define ROUNDS 5
+#define PORT   BE16(443)
 
 int mallctl(const char *name, void *old, size_t *len, void *new_value, size_t new_len)
 	__attribute__((weak));
 
-struct node {
-	struct tcp_engine *e;
-	struct rte_mempool *hdr, *ref, *data, *rx;
-	struct ip_addr addr;
-	struct rte_mbuf *out[WIRE_MAX];
-	uint32_t out_n;
-};
-
-static struct node cli, srv;
+static struct bench_host cli, srv;
 static struct tls_libs *libs;
 static struct tls_tickets *tickets;
 static struct tls_worker *worker;
@@ -63,65 +54,12 @@ static uint64_t cpu_ns(void)
 
 /* ---- the wire ---- */
 
-static void emit(void *ctx, struct rte_mbuf **m, uint16_t n)
+static void deliver(struct bench_host *from, struct bench_host *to)
 {
-	struct node *nd = ctx;
+	static struct rte_mbuf *mine[BENCH_WIRE_MAX];
+	static struct pkt_meta metas[BENCH_WIRE_MAX];
+	uint32_t n = bench_wire_take(from, to, true, mine, metas);
 
-	ASSERT(nd->out_n + n <= WIRE_MAX);
-	memcpy(nd->out + nd->out_n, m, n * sizeof(m[0]));
-	nd->out_n += n;
-}
-
-static bool route(void *ctx, const struct ip_addr *dst, struct tcp_route *out)
-{
-	struct node *nd = ctx;
-
-	(void)dst;
-	out->src = nd->addr;
-	out->mtu = 1500;
-	out->csum_offload = true;
-	return true;
-}
-
-static struct rte_mbuf *copy(struct node *to, struct rte_mbuf *m, struct pkt_meta *p)
-{
-	struct rte_mbuf *c = rte_pktmbuf_alloc(to->rx);
-	const struct ip4_hdr *h;
-	uint8_t *d;
-
-	ASSERT(c != NULL && m->pkt_len <= rte_pktmbuf_tailroom(c));
-	d = rte_pktmbuf_mtod(c, uint8_t *);
-	h = (const struct ip4_hdr *)(void *)d;
-	for (const struct rte_mbuf *s = m; s != NULL; s = s->next) {
-		memcpy(d, rte_pktmbuf_mtod(s, const uint8_t *), s->data_len);
-		d += s->data_len;
-	}
-	c->data_len = (uint16_t)m->pkt_len;
-	c->pkt_len = m->pkt_len;
-	c->ol_flags = RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-	rte_pktmbuf_free(m);
-	*p = (struct pkt_meta){.src = ip_addr_from4(h->src_be),
-		.dst = ip_addr_from4(h->dst_be),
-		.sport = load16(h + 1),
-		.dport = load16((const uint8_t *)(h + 1) + 2),
-		.l4_off = IP4_HDR_LEN,
-		.l3_len = BE16(h->total_len_be),
-		.proto = PROTO_TCP,
-		.ip_ver = 4,
-		.tos = h->tos,
-		.tcp_flags = ((const uint8_t *)(h + 1))[13]};
-	return c;
-}
-
-static void deliver(struct node *from, struct node *to)
-{
-	static struct rte_mbuf *mine[WIRE_MAX];
-	static struct pkt_meta metas[WIRE_MAX];
-	uint32_t n = from->out_n;
-
-	from->out_n = 0;
-	for (uint32_t i = 0; i < n; i++)
-		mine[i] = copy(to, from->out[i], &metas[i]);
 	for (uint32_t at = 0; at < n; at += LIMIT_BURST)
 		tcp_input(to->e, mine + at, metas + at,
 			(uint16_t)(n - at < LIMIT_BURST ? n - at : LIMIT_BURST), now_ns);
@@ -134,8 +72,7 @@ static void turn(void)
 
 	now_ns += 10 * NS_PER_US;
 	deliver(&srv, &cli);
-	tcp_run_timers(cli.e, now_ns);
-	tcp_flush(cli.e, now_ns);
+	bench_host_flush(&cli, now_ns);
 	t = cpu_ns();
 	deliver(&cli, &srv);
 	tcp_run_timers(srv.e, now_ns);
@@ -281,39 +218,13 @@ static void hang_up(void)
 
 /* ---- setup ---- */
 
-static struct rte_mempool *pool(const char *what, int id, unsigned n, uint16_t room)
+static void node_init(struct bench_host *h, uint32_t id)
 {
-	char name[32];
-	struct rte_mempool *p;
+	const struct bench_pools pools = {.hdr = 4095, .ref = 4095, .data = 2047, .rx = 2047};
+	const struct tcp_config c = {.max_conns = 16384, .delack_ms = 1};
 
-	snprintf(name, sizeof(name), "b_%s%d", what, id);
-	p = rte_pktmbuf_pool_create(name, n, 256, 0, room, SOCKET_ID_ANY);
-	ASSERT(p != NULL);
-	return p;
-}
-
-static void node_init(struct node *n, int id)
-{
-	struct tcp_config c = {0};
-
-	n->addr = ip_addr_from4(BE32(0x0a000001u + (uint32_t)id));
-	n->hdr = pool("h", id, 4095, RTE_PKTMBUF_HEADROOM + 384);
-	n->ref = pool("r", id, 4095, 0);
-	n->data = pool("d", id, 2047, RTE_PKTMBUF_HEADROOM + 2048);
-	n->rx = pool("x", id, 2047, RTE_PKTMBUF_HEADROOM + 1600);
-	c.max_conns = 16384;
-	c.header_pool = n->hdr;
-	c.ref_pool = n->ref;
-	c.data_pool = n->data;
-	c.time_wait_ms = 1000;
-	c.delack_ms = 1;
-	c.port_lo = 1024;
-	c.port_hi = 65535;
-	c.cb = (struct tcp_callbacks){.ctx = n, .route = route, .emit = emit};
-	for (size_t i = 0; i < sizeof(c.secret); i++)
-		c.secret[i] = (uint8_t)(i * 7 + (size_t)id);
-	n->e = tcp_engine_create(&c, now_ns);
-	ASSERT(n->e != NULL);
+	bench_host_init(h, id, &pools);
+	bench_host_engine(h, &c, now_ns);
 }
 
 static void serve(const struct cert *c)
@@ -342,7 +253,7 @@ static void setup(void)
 	ASSERT(tls_tickets_create(&tickets) == 0);
 	node_init(&cli, 0);
 	node_init(&srv, 1);
-	pool_app = pool("app", 2, 1023, RTE_PKTMBUF_HEADROOM + 2048);
+	pool_app = bench_pool("app", 2, 1023, RTE_PKTMBUF_HEADROOM + 2048);
 	conf.libs = libs;
 	conf.tickets = tickets;
 	conf.pool = srv.data;
