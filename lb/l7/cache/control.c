@@ -310,14 +310,19 @@ static bool pragma(const struct http_head *req)
 	return false;
 }
 
-void control_request_parse(const struct http_head *req, struct control_request *out)
+void control_request_init(struct control_request *out)
 {
-	const struct http_field *f = NULL;
-
 	*out = (struct control_request){.max_age = CONTROL_NONE,
 		.min_fresh = CONTROL_NONE,
 		.max_stale = CONTROL_NONE,
 		.stale_if_error = CONTROL_NONE};
+}
+
+void control_request_parse(const struct http_head *req, struct control_request *out)
+{
+	const struct http_field *f = NULL;
+
+	control_request_init(out);
 	if (http_head_get(req, HTTP_FIELD_CACHE_CONTROL, NULL) == NULL)
 		out->no_cache = pragma(req);
 	while ((f = http_head_get(req, HTTP_FIELD_CACHE_CONTROL, f)) != NULL) {

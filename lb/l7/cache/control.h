@@ -36,6 +36,8 @@ struct control_request {
 void control_response_parse(const struct http_head *resp, const struct span *targets,
 	uint32_t target_cnt, struct control_response *out);
 void control_request_parse(const struct http_head *req, struct control_request *out);
+/* The same of a request without Cache-Control and Pragma. */
+void control_request_init(struct control_request *out);
 
 /* Does a list of names ("set-cookie, x-a", as in no_cache_fields) hold this one? */
 bool control_names(struct span list, struct span name);

@@ -239,9 +239,12 @@ static bool add_validators(struct hc_fetch *f, const struct stored *old)
 static struct hc_fetch *fetch_new(struct hc_req *q, enum hc_fetch_kind kind)
 {
 	struct hcache_worker *hw = q->hw;
-	uint32_t idx = pool_get(&hw->fetches);
 	struct hc_fetch *f;
+	uint32_t idx;
 
+	if (http_request_tell(q->s) != HTTP_END_OK)
+		return NULL;
+	idx = pool_get(&hw->fetches);
 	if (idx == POOL_NONE)
 		return NULL;
 	f = pool_at(&hw->fetches, idx);

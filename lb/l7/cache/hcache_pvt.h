@@ -66,6 +66,13 @@ struct hcache_worker {
 	_Alignas(8) char scratch[STORED_MAX];
 };
 
+/* A request without these fields, as most are, is not searched for each of them. */
+enum hc_asks {
+	ASKS_CONTROL = 1,   /* Cache-Control, Pragma */
+	ASKS_CONDITION = 2, /* RFC 9110 13.1 */
+	ASKS_RANGE = 4,
+};
+
 enum hc_source {
 	HC_NONE,
 	HC_SMALL,  /* bytes at `bytes`, this turn only */
@@ -83,6 +90,7 @@ struct hc_req {
 
 	const char *primary, *key; /* key: the variant's, once known */
 	uint32_t primary_len, key_len;
+	uint32_t asks; /* enum hc_asks: what kinds of fields the request has */
 	struct control_request control;
 	int64_t arrived_ms;
 	struct cache_status status;
@@ -96,7 +104,7 @@ struct hc_req {
 	struct cache_view view;
 	uint64_t total;   /* CACHE_LEN_UNKNOWN: of an object whose end is not known */
 	struct span etag; /* strong, in the arena; empty: holes cannot be filled */
-	struct http_range *ranges;
+	struct http_range whole, *ranges;
 	uint32_t range_cnt, range_at;
 	uint64_t pos; /* next byte of the representation to send */
 	bool multipart, part_open;
@@ -180,6 +188,8 @@ void hc_look_up(struct hc_req *q);
 /* The upstream failed: answer with the stored response if that may be, else with the error. */
 bool hc_stale_usable(struct hc_req *q);
 void hc_failed(struct hc_req *q, enum http_end end, uint16_t status);
+/* The request gets what its origin is told besides. False: it is answered with an error. */
+bool hc_tell(struct hc_req *q);
 /* The request is answered or over: nothing of it is referred to any more. */
 void hc_detach(struct hc_req *q);
 /* Ask the upstream on the request's own stream. */

@@ -136,10 +136,21 @@ static void passed_head(struct http_stream *s)
 	add_status(q);
 }
 
+bool hc_tell(struct hc_req *q)
+{
+	enum http_end e = http_request_tell(q->s);
+
+	if (e != HTTP_END_OK)
+		fail(q, e, 0);
+	return e == HTTP_END_OK;
+}
+
 void hc_pass(struct hc_req *q)
 {
 	struct http_stream *s = q->s;
 
+	if (!hc_tell(q))
+		return;
 	hc_detach(q);
 	s->on_head = passed_head;
 	s->on_head_arg = q;
@@ -384,7 +395,9 @@ static void found(struct hc_req *q, const struct cache_view *v)
 		found_response(q, v);
 		break;
 	case MARK_VARY:
-		if (q->key != q->primary || !to_variant(q, v)) {
+		/* Vary may name what the origin is told. */
+		if (http_request_tell(q->s) != HTTP_END_OK || q->key != q->primary ||
+			!to_variant(q, v)) {
 			bypass(q, CACHE_FORWARD_BYPASS, "key");
 			break;
 		}
@@ -543,6 +556,35 @@ static void purge_request(struct hc_req *q)
 	http_respond(q->s, 200, SPAN("application/json"), SPAN("{\"status\": \"ok\"}\n"));
 }
 
+static uint32_t asks_of(const struct http_head *req)
+{
+	static const uint8_t kinds[HTTP_FIELD_CNT] = {
+		[HTTP_FIELD_CACHE_CONTROL] = ASKS_CONTROL,
+		[HTTP_FIELD_PRAGMA] = ASKS_CONTROL,
+		[HTTP_FIELD_IF_MATCH] = ASKS_CONDITION,
+		[HTTP_FIELD_IF_NONE_MATCH] = ASKS_CONDITION,
+		[HTTP_FIELD_IF_MODIFIED_SINCE] = ASKS_CONDITION,
+		[HTTP_FIELD_IF_UNMODIFIED_SINCE] = ASKS_CONDITION,
+		[HTTP_FIELD_IF_RANGE] = ASKS_RANGE,
+		[HTTP_FIELD_RANGE] = ASKS_RANGE,
+	};
+	uint32_t asks = 0;
+
+	for (uint32_t i = 0; i < req->field_cnt; i++)
+		asks |= kinds[req->fields[i].id];
+	return asks;
+}
+
+static void read_control(struct hc_req *q)
+{
+	if (q->asks & ASKS_CONTROL)
+		control_request_parse(&q->s->req, &q->control);
+	else
+		control_request_init(&q->control);
+	if (q->route->fresh.ignore_request_directives)
+		q->control.no_cache = q->control.no_store = q->control.only_if_cached = false;
+}
+
 static struct hc_req *req_new(struct http_stream *s)
 {
 	struct hc_req *q = http_arena_alloc(&s->arena, sizeof(*q));
@@ -555,6 +597,8 @@ static struct hc_req *req_new(struct http_stream *s)
 	q->hw = s->w->cache;
 	q->route = s->route->cache;
 	q->arrived_ms = hc_wall_ms(q->hw);
+	if (q->route->key.header_cnt > 0 && http_request_tell(s) != HTTP_END_OK)
+		return NULL; /* the key may hold what the origin is told */
 	q->primary_len = aligned_key(&q->route->key, &s->req, key, sizeof(key));
 	copy = http_arena_alloc(&s->arena, q->primary_len > 0 ? q->primary_len : 1);
 	if (copy == NULL)
@@ -562,9 +606,8 @@ static struct hc_req *req_new(struct http_stream *s)
 	memcpy(copy, key, q->primary_len);
 	q->key = q->primary = copy;
 	q->key_len = q->primary_len;
-	control_request_parse(&s->req, &q->control);
-	if (q->route->fresh.ignore_request_directives)
-		q->control.no_cache = q->control.no_store = q->control.only_if_cached = false;
+	q->asks = asks_of(&s->req);
+	read_control(q);
 	return q;
 }
 

@@ -11,6 +11,7 @@
 #include "lb/l7/cache/hcache_pvt.h"
 
 #define COPY_BELOW    1024  /* shorter slices are copied (mbuf and pin cost more) */
+#define WHOLE_MAX     1400  /* shorter answers are sent in one piece with their head */
 #define SLICE_MAX     49152 /* of one external buffer, whose length has 16 bits */
 #define PART_HEAD_MAX 256
 
@@ -86,6 +87,11 @@ static void *take(struct hc_req *q, uint32_t len)
 	return http_arena_alloc(&q->s->arena, len);
 }
 
+static bool add(struct hc_req *q, enum http_field_id id, const char *text, uint32_t len)
+{
+	return http_head_add(&q->s->resp, id, (struct span){text, len}) == 0;
+}
+
 static bool add_text(struct hc_req *q, enum http_field_id id, const char *text, uint32_t len)
 {
 	char *copy = take(q, len > 0 ? len : 1);
@@ -93,26 +99,28 @@ static bool add_text(struct hc_req *q, enum http_field_id id, const char *text, 
 	if (copy == NULL)
 		return false;
 	memcpy(copy, text, len);
-	return http_head_add(&q->s->resp, id, (struct span){copy, len}) == 0;
+	return add(q, id, copy, len);
 }
 
-static bool add_age(struct hc_req *q, const struct fresh *f)
+/* Age and Cache-Status. */
+static bool resp_common(struct hc_req *q, const struct stored *s)
 {
-	char text[24];
+	char *text = take(q, TEXT_I64_MAX + CACHE_STATUS_MAX);
+	int64_t now = hc_wall_ms(q->hw);
+	uint32_t n;
 
-	return add_text(q, HTTP_FIELD_AGE, text, text_i64(text, fresh_age(f, hc_wall_ms(q->hw))));
-}
-
-static bool add_status(struct hc_req *q, const struct fresh *f)
-{
-	char text[CACHE_STATUS_MAX];
-
+	if (text == NULL)
+		return false;
+	n = text_i64(text, fresh_age(&s->fresh, now));
+	if (!add(q, HTTP_FIELD_AGE, text, n))
+		return false;
 	if (!q->route->cache_status)
 		return true;
 	q->status.has_ttl = q->status.forward == CACHE_FORWARD_NONE;
-	q->status.ttl = fresh_ttl(f, hc_wall_ms(q->hw));
+	q->status.ttl = fresh_ttl(&s->fresh, now);
 	q->status.collapsed = q->collapsed;
-	return add_text(q, HTTP_FIELD_CACHE_STATUS, text,
+	text += n;
+	return add(q, HTTP_FIELD_CACHE_STATUS, text,
 		cache_status_format(&q->status, q->route->name, text));
 }
 
@@ -142,11 +150,6 @@ static void resp_base(struct hc_req *q, const struct stored *s)
 	r->version = 11;
 	r->keep_alive = true;
 	r->upgrade = false;
-}
-
-static bool resp_common(struct hc_req *q, const struct stored *s)
-{
-	return add_age(q, &s->fresh) && add_status(q, &s->fresh);
 }
 
 static void fail(struct hc_req *q, enum http_end end)
@@ -289,25 +292,26 @@ static bool choose_ranges(struct hc_req *q, const struct stored *s)
 	enum http_ranges v = HTTP_RANGES_IGNORE;
 	uint32_t cnt = 0;
 
-	if (s->status == 200 && q->total != CACHE_LEN_UNKNOWN &&
+	if (s->status == 200 && (q->asks & ASKS_RANGE) && q->total != CACHE_LEN_UNKNOWN &&
 		http_if_range(&q->s->req, &sel, q->arrived_ms / 1000))
 		v = http_ranges_parse(&q->s->req, q->total, r, &cnt);
 	if (v == HTTP_RANGES_UNSATISFIABLE) {
 		serve_416(q, s);
 		return false;
 	}
-	if (v == HTTP_RANGES_IGNORE) {
-		r[0] = (struct http_range){0, q->total - 1}; /* unknown: to the end */
-		cnt = 1;
-	}
-	q->ranges = take(q, cnt * (uint32_t)sizeof(r[0]));
-	if (q->ranges == NULL) {
-		fail(q, HTTP_END_NO_MEMORY);
-		return false;
-	}
-	memcpy(q->ranges, r, cnt * sizeof(r[0]));
-	q->range_cnt = cnt;
+	q->ranges = &q->whole;
+	q->whole = (struct http_range){0, q->total - 1}; /* unknown: to the end */
+	q->range_cnt = 1;
 	q->range_at = 0;
+	if (v == HTTP_RANGES_OK) {
+		q->ranges = take(q, cnt * (uint32_t)sizeof(r[0]));
+		if (q->ranges == NULL) {
+			fail(q, HTTP_END_NO_MEMORY);
+			return false;
+		}
+		memcpy(q->ranges, r, cnt * sizeof(r[0]));
+		q->range_cnt = cnt;
+	}
 	q->pos = q->ranges[0].first;
 	if (v == HTTP_RANGES_OK && !partial_head(q)) {
 		fail(q, HTTP_END_NO_MEMORY);
@@ -371,6 +375,21 @@ static bool keep_etag(struct hc_req *q, const struct stored *s)
 	return true;
 }
 
+/* Short enough that head and body in one buffer cost less than a slice of the arena. */
+static bool goes_whole(const struct hc_req *q)
+{
+	return q->source == HC_SMALL && q->total <= WHOLE_MAX && q->ranges == &q->whole &&
+	       q->s->req.method == HTTP_GET && q->s->resp.framing == HTTP_BODY_LENGTH;
+}
+
+static void send_whole(struct hc_req *q)
+{
+	hc_count(&q->hw->stats.bytes_hit, q->total);
+	hc_detach(q);
+	if (http_send_whole(q->s, q->bytes, (uint32_t)q->total) != 0)
+		http_fail(q->s, HTTP_END_NO_MEMORY);
+}
+
 void hc_serve(struct hc_req *q, const struct cache_view *v, const struct stored *s)
 {
 	struct http_stream *st = q->s;
@@ -379,8 +398,9 @@ void hc_serve(struct hc_req *q, const struct cache_view *v, const struct stored 
 	st->cache = q->status.forward == CACHE_FORWARD_NONE ? "hit"
 							    : cache_forward_word(q->status.forward);
 	set_source(q, v, s);
-	if (s->status == 200 && http_cond_check_cached(&st->req, &sel, q->arrived_ms / 1000) ==
-					HTTP_COND_NOT_MODIFIED) {
+	if (s->status == 200 && (q->asks & ASKS_CONDITION) &&
+		http_cond_check_cached(&st->req, &sel, q->arrived_ms / 1000) ==
+			HTTP_COND_NOT_MODIFIED) {
 		serve_304(q, s);
 		return;
 	}
@@ -397,6 +417,10 @@ void hc_serve(struct hc_req *q, const struct cache_view *v, const struct stored 
 	}
 	if (!keep_etag(q, s)) {
 		fail(q, HTTP_END_NO_MEMORY);
+		return;
+	}
+	if (goes_whole(q)) {
+		send_whole(q);
 		return;
 	}
 	http_send_head(st);

@@ -225,6 +225,16 @@ static bool keeps_alive(const struct h1_stream *st)
 	       (st->s.req_finished || !st->s.body_ignored || may_skip(st, &left));
 }
 
+static void plan_final(struct h1_stream *st)
+{
+	struct http_stream *s = &st->s;
+
+	st->plan = h1_response_plan(&s->resp, s->req.method, s->req.version, keeps_alive(st));
+	if (!st->plan.keep_alive)
+		st->close = true;
+	st->resp_left = s->resp.length;
+}
+
 static void start_tunnel(struct h1_stream *st)
 {
 	struct http_stream *s = &st->s;
@@ -252,13 +262,38 @@ static void h1_send_head(struct http_stream *s)
 		write_head(st);
 		return;
 	}
-	st->plan = h1_response_plan(&s->resp, s->req.method, s->req.version, keeps_alive(st));
-	if (!st->plan.keep_alive)
-		st->close = true;
-	st->resp_left = s->resp.length;
+	plan_final(st);
 	write_head(st);
 	if (st->plan.framing == HTTP_BODY_TUNNEL)
 		start_tunnel(st);
+}
+
+/* One buffer costs less than a head's and a body's, also what it costs to send and free them. */
+static bool h1_send_whole(struct http_stream *s, const void *body, uint32_t len)
+{
+	struct h1_stream *st = h1_of(s);
+	struct rte_mbuf *m;
+	char *p;
+	int n;
+
+	plan_final(st);
+	m = st->plan.framing == HTTP_BODY_LENGTH ? http_mbuf(front_worker(st->c)) : NULL;
+	if (m == NULL)
+		return false;
+	p = rte_pktmbuf_mtod(m, char *);
+	n = h1_response_write(
+		&s->resp, &st->plan, s->req.method, s->req.version, p, rte_pktmbuf_tailroom(m));
+	if (n < 0 || len > (uint32_t)(rte_pktmbuf_tailroom(m) - n)) {
+		rte_pktmbuf_free(m);
+		return false;
+	}
+	if (len > 0)
+		memcpy(p + n, body, len);
+	st->resp_left -= len;
+	m->data_len = (uint16_t)((uint32_t)n + len);
+	m->pkt_len = m->data_len;
+	(void)push(st, m, m->pkt_len);
+	return true;
 }
 
 /* Chunk head and the CR LF of the chunk before, in front of the list. */
@@ -380,6 +415,7 @@ static void h1_go_on(struct http_stream *s)
 
 const struct http_front_ops h1_front_ops = {
 	.send_head = h1_send_head,
+	.send_whole = h1_send_whole,
 	.send_body = h1_send_body,
 	.room = h1_room,
 	.finish = h1_finish,

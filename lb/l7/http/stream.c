@@ -34,7 +34,7 @@ uint64_t http_now_ns(const struct http_stream *s)
 
 /* ---- the response ---- */
 
-void http_send_head(struct http_stream *s)
+static void head_passes(struct http_stream *s)
 {
 	uint16_t status = s->resp.status;
 	bool final = status >= 200 || status == 101;
@@ -50,6 +50,11 @@ void http_send_head(struct http_stream *s)
 		http_response_rewrite(s->w->route, s);
 		http_count_response(s);
 	}
+}
+
+void http_send_head(struct http_stream *s)
+{
+	head_passes(s);
 	s->front->send_head(s);
 }
 
@@ -82,6 +87,24 @@ int http_send_bytes(struct http_stream *s, const void *data, uint32_t len)
 
 	if (rc == 0)
 		(void)http_send_body(s, c.head, c.len);
+	return rc;
+}
+
+int http_send_whole(struct http_stream *s, const void *body, uint32_t len)
+{
+	int rc = 0;
+
+	head_passes(s);
+	if (s->filter == NULL && s->front->send_whole != NULL &&
+		s->front->send_whole(s, body, len)) {
+		s->resp_bytes += len;
+	} else {
+		s->front->send_head(s);
+		if (len > 0)
+			rc = http_send_bytes(s, body, len);
+	}
+	if (rc == 0)
+		http_finish(s, NULL);
 	return rc;
 }
 
@@ -143,13 +166,10 @@ static void send_own(struct http_stream *s, struct span type, struct span body)
 	}
 	if (!s->req_finished)
 		http_body_ignore(s);
-	http_send_head(s);
-	if (body.len > 0 && http_send_bytes(s, body.at, body.len) != 0) {
+	if (http_send_whole(s, body.at, body.len) != 0) {
 		s->action = NULL;
 		s->front->cut(s);
-		return;
 	}
-	http_finish(s, NULL);
 }
 
 void http_respond(struct http_stream *s, uint16_t status, struct span type, struct span body)

@@ -180,6 +180,9 @@ uint32_t http_send_filtered(struct http_stream *s, struct rte_mbuf *chain, uint3
 /* Bytes copied into buffers of the worker; for small bodies. 0 or -ENOMEM. */
 int http_send_bytes(struct http_stream *s, const void *data, uint32_t len) WARN_UNUSED;
 uint32_t http_send_room(const struct http_stream *s);
+/* Head, a short body that is copied, and the end, in one piece if the front can. 0, and the stream
+ * may be gone; or -ENOMEM: then it is as after http_send_head(). */
+int http_send_whole(struct http_stream *s, const void *body, uint32_t len) WARN_UNUSED;
 /* The response is complete. trailers may be NULL. The stream may be gone afterwards. */
 void http_finish(struct http_stream *s, const struct http_head *trailers);
 /* A whole small response. body is copied; type empty: none. Fields that s->resp has already
@@ -205,6 +208,9 @@ uint64_t http_now_ns(const struct http_stream *s);
  * frees the stream but finish and cut, and those only if all was sent. */
 struct http_front_ops {
 	void (*send_head)(struct http_stream *s);
+	/* Final head and the whole body in one piece, but for finish(). False: not so, and nothing
+	 * was done. NULL: never. */
+	bool (*send_whole)(struct http_stream *s, const void *body, uint32_t len);
 	uint32_t (*send_body)(struct http_stream *s, struct rte_mbuf *chain, uint32_t len);
 	uint32_t (*room)(const struct http_stream *s);
 	void (*finish)(struct http_stream *s, const struct http_head *trailers);

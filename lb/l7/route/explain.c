@@ -506,6 +506,8 @@ static void explain_route(struct explain *e)
 
 		explain_upstream(e, chosen);
 		end = http_request_rewrite(e->rw, &e->s);
+		if (end == HTTP_END_OK)
+			end = http_request_tell(&e->s);
 		if (end != HTTP_END_OK) {
 			set(e, "refused", json_sprintf("after rewriting: %s", http_end_word(end)));
 		} else {

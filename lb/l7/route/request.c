@@ -357,11 +357,32 @@ static enum http_end add_via(const struct http_site *site, struct http_stream *s
 	return HTTP_END_HEAD_TOO_LARGE;
 }
 
+/* What the backend is told beyond what the client said. */
+static enum http_end tell(struct http_stream *s, struct http_exchange *x)
+{
+	enum http_end e = forwarded_fields(s->site, s, x);
+
+	x->told = true;
+	if (e == HTTP_END_OK)
+		e = ids_fields(s->site, s, x);
+	if (e == HTTP_END_OK)
+		e = add_via(s->site, s);
+	return e;
+}
+
+enum http_end http_request_tell(struct http_stream *s)
+{
+	struct http_exchange *x = route_exchange(s);
+
+	return x->told ? HTTP_END_OK : tell(s, x);
+}
+
 enum http_end http_request_rewrite(struct http_route_worker *rw, struct http_stream *s)
 {
 	struct http_exchange *x = route_exchange(s);
 	const struct http_route *r = s->route;
-	enum http_end e;
+	bool new_host = r->rewrite && r->rewrite->host;
+	enum http_end e = HTTP_END_OK;
 
 	/* Files are looked for by the path alone. */
 	if (r->kind == HTTP_ROUTE_FILES)
@@ -372,14 +393,11 @@ enum http_end http_request_rewrite(struct http_route_worker *rw, struct http_str
 	/* The fields first: they may speak of the request as it came. */
 	if (!edit(s, &s->req, r->request_edits, x))
 		return HTTP_END_HEAD_TOO_LARGE;
-	e = forwarded_fields(s->site, s, x);
-	if (e == HTTP_END_OK)
-		e = ids_fields(s->site, s, x);
-	if (e == HTTP_END_OK)
-		e = add_via(s->site, s);
+	if (!r->cache || new_host)
+		e = tell(s, x);
 	if (e == HTTP_END_OK && r->rewrite)
 		e = rewrite_path(container_of(r, struct route_rule, r), rw, s, x);
-	if (e == HTTP_END_OK && r->rewrite && r->rewrite->host)
+	if (e == HTTP_END_OK && new_host)
 		e = rewrite_host(r->rewrite, s, x);
 	return e;
 }

@@ -93,6 +93,7 @@ struct http_exchange {
 	uint32_t waiting;   /* job of a policy, plus one; 0: none */
 	bool responded;     /* the response side of the policies ran */
 	bool trusted;       /* a trusted proxy sent it */
+	bool told;          /* the request holds what http_request_tell() adds */
 	struct ip_addr hop; /* who sent it: the client, or the last proxy before us */
 	struct span trace_id, traceparent;
 	struct span user;  /* who was authenticated; empty: nobody */
@@ -139,8 +140,12 @@ uint64_t http_route_given_up(const struct http_route_worker *rw);
  * s->client, s->request_id, s->route, s->policy_state. What comes back is HTTP_END_OK, or what to
  * http_fail() with: BAD_REQUEST, NO_ROUTE, LOOP, NO_MEMORY, METHOD_NOT_ALLOWED. */
 enum http_end http_request_prepare(struct http_route_worker *rw, struct http_stream *s) WARN_UNUSED;
-/* The request as the backend is to see it. HTTP_END_OK, NO_MEMORY or HEAD_TOO_LARGE. */
+/* The request as the backend is to see it. HTTP_END_OK, NO_MEMORY or HEAD_TOO_LARGE. With a cache
+ * in front of the backend, what only the backend is told (who the client is, ids, Via) is left to
+ * http_request_tell(). */
 enum http_end http_request_rewrite(struct http_route_worker *rw, struct http_stream *s) WARN_UNUSED;
+/* The rest of it, if it was not done. */
+enum http_end http_request_tell(struct http_stream *s) WARN_UNUSED;
 /* Fields of the final response head that the route and site change. */
 void http_response_rewrite(struct http_route_worker *rw, struct http_stream *s);
 
