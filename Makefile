@@ -15,7 +15,7 @@ VERSION := 0.1.0
 
 # In dependency order: what stands right may include what stands left (scripts/check_layers).
 MODULES := dataplane/base dataplane/eal dataplane/core dataplane/net dataplane/tcp dataplane/tls \
-	cache storage lb/config lb/l4 lb/l7 lb/l7/http lb/l7/h1 lb/l7/route lb/l7/policy lb/l7/upstream lb/l7/files \
+	cache storage lb/config lb/l4 lb/l7 lb/l7/http lb/l7/h1 lb/l7/route lb/l7/policy lb/l7/upstream lb/resolve lb/l7/files \
 	lb/l7/log lb/l7/cache lb/l7/resp lb/l7/kv lb/kvs lb/health lb/admin lb/pipeline lb/capture lb/api lb/ctl lb
 
 MODULE_SRC := $(foreach m,$(MODULES),$(wildcard $(m)/*.c))

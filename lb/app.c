@@ -29,6 +29,7 @@
 #include "lb/l7/sites.h"
 #include "lb/l7/tls_set.h"
 #include "lb/pipeline/pipeline.h"
+#include "lb/resolve/resolve.h"
 
 #define REAP_NS      NS_PER_SEC
 #define WATCH_NS     (20 * NS_PER_MS)
@@ -404,11 +405,15 @@ int app_create(struct config *cfg, uint64_t now_ns, struct app **out)
 	if (rc == 0)
 		rc = app_cache_open(app);
 	if (rc == 0)
+		rc = app_resolve_prepare(app, cfg);
+	if (rc == 0)
 		rc = first_generation(app, now_ns);
 	if (rc == 0)
 		rc = create_workers(app, now_ns);
 	if (rc == 0)
 		rc = app_http_start(app);
+	if (rc == 0)
+		app_resolve_use(app, cfg, now_ns);
 	if (rc != 0) {
 		LOG_ERR("cannot start", "error=%d", rc);
 		app_destroy(app);
@@ -441,6 +446,7 @@ void app_destroy(struct app *app)
 		port_close(&app->ports[i]);
 	}
 	app_cache_close(app);
+	resolve_destroy(app->resolve);
 	if (app->registry != NULL)
 		l4_registry_destroy(app->registry);
 	health_view_fini(&app->view);
@@ -529,6 +535,8 @@ uint64_t app_control(struct app *app, uint64_t now_ns)
 		app_tls_rotate(app, now_ns);
 		app->next_aggregate_ns = now_ns + AGGREGATE_NS;
 	}
+	if (app->resolve != NULL)
+		app_resolve_run(app, now_ns);
 	if (now_ns >= app->next_rebuild_ns)
 		rebuild(app, now_ns);
 	if (app->running)
@@ -536,10 +544,35 @@ uint64_t app_control(struct app *app, uint64_t now_ns)
 	return now_ns + (app->retiring != NULL ? NS_PER_MS : WATCH_NS);
 }
 
+/* A generation of cfg with a plan of its own, in force. tls as in gen_make(). */
+int app_adopt(struct app *app, struct config *cfg, struct l7_tls *tls, uint64_t now_ns)
+{
+	struct health_plan *plan;
+	struct pipeline_gen *gen;
+	int rc = health_plan_create(&app->health_registry, cfg, &plan);
+
+	if (rc != 0)
+		return rc;
+	rc = health_engine_reserve(pipeline_health(app->pipes[0]), plan);
+	if (rc == 0)
+		rc = health_view_set_plan(&app->view, plan);
+	if (rc != 0) {
+		health_plan_destroy(plan);
+		return rc;
+	}
+	rc = gen_make(app, cfg, plan, tls, now_ns, &gen);
+	if (rc != 0) {
+		ASSERT(health_view_set_plan(&app->view, app->cur->health) == 0);
+		health_plan_destroy(plan);
+		return rc;
+	}
+	(void)health_registry_commit(&app->health_registry, plan);
+	publish(app, gen);
+	return 0;
+}
+
 int app_reload(struct app *app, struct config *next, FILE *err, uint64_t now_ns)
 {
-	struct health_plan *plan = NULL;
-	struct pipeline_gen *gen;
 	struct l7_tls *tls = NULL;
 	struct overrides said;
 	int rc = -EBUSY;
@@ -556,30 +589,22 @@ int app_reload(struct app *app, struct config *next, FILE *err, uint64_t now_ns)
 	}
 	if (app->tcp && app_tls_load(app, next, err, &tls) != 0)
 		goto refuse;
-	rc = health_plan_create(&app->health_registry, next, &plan);
+	rc = app_resolve_prepare(app, next);
 	if (rc != 0)
 		goto refuse;
-	rc = health_engine_reserve(pipeline_health(app->pipes[0]), plan);
-	if (rc == 0)
-		rc = health_view_set_plan(&app->view, plan);
-	if (rc != 0)
-		goto drop_plan;
 	said = app->overrides;
 	app->overrides = (struct overrides){0};
-	rc = gen_make(app, next, plan, tls, now_ns, &gen);
-	if (rc != 0)
-		goto old_view;
+	rc = app_adopt(app, next, tls, now_ns);
+	if (rc != 0) {
+		app->overrides = said;
+		app_resolve_use(app, app->cfg, now_ns);
+		goto refuse;
+	}
 	overrides_clear(&said);
-	(void)health_registry_commit(&app->health_registry, plan);
-	publish(app, gen);
 	app->cfg = next;
+	app_resolve_use(app, next, now_ns);
 	return 0;
 
-old_view:
-	app->overrides = said;
-	ASSERT(health_view_set_plan(&app->view, app->cur->health) == 0);
-drop_plan:
-	health_plan_destroy(plan);
 refuse:
 	l7_tls_free(tls);
 	config_free(next);
@@ -602,7 +627,7 @@ bool app_reload_done(const struct app *app)
 
 bool app_settled(const struct app *app)
 {
-	return app->retiring == NULL && !app->dirty;
+	return app->retiring == NULL && !app->dirty && !app->names_dirty;
 }
 
 void app_drain(struct app *app)

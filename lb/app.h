@@ -50,7 +50,7 @@ bool app_reload_done(const struct app *app);
 bool app_settled(const struct app *app);
 
 /* What the control thread should wait on besides its own; fills at most max entries. */
-#define APP_POLL_MAX (2 * LIMIT_PORTS)
+#define APP_POLL_MAX (2 * LIMIT_PORTS + 16)
 struct pollfd;
 uint32_t app_poll_fds(const struct app *app, struct pollfd *fds, uint32_t max);
 

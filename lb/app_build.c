@@ -7,6 +7,7 @@
 #include "dataplane/eal/host_tap.h"
 #include "lb/app_pvt.h"
 #include "lb/l4/worker.h"
+#include "lb/resolve/resolve.h"
 
 static uint32_t count_specs(const struct pipeline_gen *gen)
 {
@@ -70,5 +71,7 @@ uint32_t app_poll_fds(const struct app *app, struct pollfd *fds, uint32_t max)
 		fds[n++] = (struct pollfd){.fd = host_tap_fd(app->taps[i]), .events = POLLIN};
 		fds[n++] = (struct pollfd){.fd = host_tap_doorbell(app->taps[i]), .events = POLLIN};
 	}
+	if (app->resolve != NULL)
+		n += resolve_fds(app->resolve, fds + n, max - n);
 	return n;
 }

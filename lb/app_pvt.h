@@ -17,6 +17,7 @@ struct hcache;
 struct store;
 struct l4_registry;
 struct l7_sites;
+struct resolve;
 struct rte_mempool;
 
 struct app {
@@ -34,6 +35,10 @@ struct app {
 	uint64_t next_ticket_ns; /* time of the next key */
 	struct http_log *log;    /* NULL: none */
 	struct files_io *files;
+	struct resolve *resolve; /* NULL: no backend ever had a name */
+	bool resolve_scripted;   /* tests: who answers was set and stays */
+	bool names_dirty;        /* cur has other addresses than names stand for */
+	uint64_t next_names_ns;
 	uint32_t serial; /* makes names of DPDK objects unique when a process makes several */
 	uint32_t port_cnt, worker_cnt;
 	struct port ports[LIMIT_PORTS];
@@ -99,6 +104,20 @@ void app_tls_close(struct app *app);
 int app_tls_load(
 	struct app *app, const struct config *cfg, FILE *err, struct l7_tls **out) WARN_UNUSED;
 void app_tls_rotate(struct app *app, uint64_t now_ns);
+
+/* Build a generation of cfg and its plan of probes, and send it out. On failure nothing has changed,
+ * and tls stays the caller's. */
+int app_adopt(
+	struct app *app, struct config *cfg, struct l7_tls *tls, uint64_t now_ns) WARN_UNUSED;
+
+/* Names of backends. Before cfg is built: what is known of its names becomes backends. */
+int app_resolve_prepare(struct app *app, struct config *cfg) WARN_UNUSED;
+/* The same without asking for names that are new. */
+int app_resolve_preview(struct app *app, struct config *cfg) WARN_UNUSED;
+/* It is in force, or again: names of others are forgotten, and its name servers are asked. */
+void app_resolve_use(struct app *app, const struct config *cfg, uint64_t now_ns);
+/* Ask, listen, and put what changed into force. */
+void app_resolve_run(struct app *app, uint64_t now_ns);
 
 /* Sum what workers count and hand the sums back to them (least connections, limits). */
 void app_aggregate(struct app *app);

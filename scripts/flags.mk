@@ -8,7 +8,7 @@ V ?= 0
 Q := $(if $(filter 0,$(V)),@,)
 
 PKG_CONFIG ?= pkg-config
-SYS_PKGS   := zlib libbrotlienc libzstd libdpdk jemalloc yaml-0.1 libmicrohttpd jansson rocksdb liburing libssl libcrypto libpcre2-8 libxcrypt
+SYS_PKGS   := zlib libbrotlienc libzstd libdpdk jemalloc yaml-0.1 libmicrohttpd jansson rocksdb liburing libssl libcrypto libpcre2-8 libxcrypt libcares
 
 # -march comes from MARCH, and headers of libraries are not ours to warn about.
 PKG_CFLAGS := $(filter-out -march=%,$(shell $(PKG_CONFIG) --cflags $(SYS_PKGS) 2>/dev/null))
@@ -65,6 +65,6 @@ LDFLAGS  += $(if $(filter debug asan ubsan tsan,$(VARIANT)),-fuse-ld=gold)
 # jemalloc replaces malloc in what is shipped; sanitizers bring their own.
 JEMALLOC := $(if $(filter release debug,$(VARIANT)),$(shell $(PKG_CONFIG) --libs jemalloc 2>/dev/null))
 LIBS      = $(DPDK_LINK) $(DPDK_SYS) \
-	$(shell $(PKG_CONFIG) --libs zlib libbrotlienc libzstd yaml-0.1 libmicrohttpd jansson rocksdb liburing libssl libcrypto libpcre2-8 libxcrypt) -lstdc++ $(JEMALLOC) \
+	$(shell $(PKG_CONFIG) --libs zlib libbrotlienc libzstd yaml-0.1 libmicrohttpd jansson rocksdb liburing libssl libcrypto libpcre2-8 libxcrypt libcares) -lstdc++ $(JEMALLOC) \
 	-lpthread -ldl -lm
 TEST_LIBS = $(shell $(PKG_CONFIG) --libs cmocka libbrotlidec) -lpcap

@@ -23,6 +23,9 @@ extern const struct metric_set metrics_http; /* metrics_http.c */
 extern const struct metric_set metrics_http_ends;
 extern const struct metric_set metrics_upstreams;
 extern const struct metric_set metrics_upstream_servers;
+extern const struct metric_set metrics_names; /* names.c */
+extern const struct metric_set metrics_resolver;
+extern const struct metric_set metrics_resolver_results;
 extern const struct metric_set metrics_http_cache; /* metrics_cache.c */
 extern const struct metric_set metrics_cache_memory;
 
@@ -45,6 +48,7 @@ int api_parse_config(const struct admin_call *c, const char *name, const char *t
 
 /* Routes. */
 int api_get_backends(void *ctx, struct admin_call *c); /* backends.c */
+int api_get_names(void *ctx, struct admin_call *c);    /* names.c */
 int api_get_overrides(void *ctx, struct admin_call *c);
 int api_post_drain(void *ctx, struct admin_call *c);
 int api_post_weight(void *ctx, struct admin_call *c);

@@ -80,6 +80,8 @@ const struct admin_route api_routes[] = {
 	{"GET", "/v1/backends",
 		"backends of all services, listeners and upstreams: state and what they carry",
 		api_get_backends, .params = NULL},
+	{"GET", "/v1/names", "host names of backends: their addresses, since when, and when again",
+		api_get_names, .params = NULL},
 	{"POST", "/v1/backends/drain", "give a backend no new flows until the next reload",
 		api_post_drain, .params = api_backend_params, .flags = ADMIN_DRY_RUN},
 	{"POST", "/v1/backends/disable", "take a backend out of service until the next reload",

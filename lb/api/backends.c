@@ -45,6 +45,8 @@ static void add_pool(const struct app *app, enum override_kind kind, uint32_t i,
 		json_object_set_new(o, "pool", json_string(p.name));
 		json_object_set_new(
 			o, "backend", json_string(api_endpoint(&b.addr, b.port, where)));
+		if (b.host != NULL)
+			json_object_set_new(o, "name", json_sprintf("%s#%s", b.host, where));
 		json_object_set_new(o, "state",
 			json_string(state_of(&b,
 				override_disabled(&app->overrides, kind, p.name, &p.backends[k]),

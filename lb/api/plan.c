@@ -274,7 +274,9 @@ int api_post_plan(void *ctx, struct admin_call *c)
 
 	if (rc != 0)
 		return rc;
-	rc = plan(app, next, c->out);
+	rc = app_resolve_preview(app, next);
+	if (rc == 0)
+		rc = plan(app, next, c->out);
 	config_free(next);
 	return rc;
 }

@@ -139,6 +139,7 @@ void check_all(struct reader *r, const struct reach *reach, const struct config 
 	check_ports(&c);
 	check_machine(&c);
 	check_admin(&c);
+	check_resolver(&c);
 	check_access_log(&c);
 	check_overlaps(&c);
 	if (!c.scratch->failed)

@@ -71,10 +71,21 @@ void check_server(
 {
 	const struct config_backend *b = &all[i];
 	char text[IP_ADDR_TEXT_MAX];
-	const char *why = check_unusable(&b->addr);
+	const char *why = NULL;
 
+	if (!address->mark.line && !address->bad)
+		diag_error(c->diag, b->mark, "a backend without 'address' or 'host'");
 	if (!address->mark.line || address->bad)
 		return;
+	if (b->host != NULL) {
+		for (uint32_t k = 0; k < i; k++)
+			if (all[k].port == b->port && all[k].host != NULL &&
+				strcmp(all[k].host, b->host) == 0)
+				diag_error(c->diag, b->mark,
+					"backends: '%s' is there twice with this port", b->host);
+		return;
+	}
+	why = check_unusable(&b->addr);
 	if (!why && reach_is_own(c->reach, &b->addr))
 		why = "is a port's own address";
 	if (!why && check_is_vip(c, &b->addr))
@@ -82,7 +93,8 @@ void check_server(
 	if (!why && !c->ports_bad && !reach_find(c->reach, &b->addr))
 		why = "is not reached by any port or route";
 	for (uint32_t k = 0; k < i && !why; k++)
-		if (all[k].port == b->port && ip_addr_eq(&all[k].addr, &b->addr))
+		if (all[k].port == b->port && all[k].host == NULL &&
+			ip_addr_eq(&all[k].addr, &b->addr))
 			why = "is there twice with this port";
 	if (why)
 		diag_error(

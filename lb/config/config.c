@@ -89,6 +89,7 @@ void config_free(struct config *cfg)
 
 	if (!h)
 		return;
+	free(cfg->resolved);
 	arena_fini(&h->arena);
 	free(h);
 }

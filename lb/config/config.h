@@ -3,6 +3,9 @@
  * Owner:      whoever called config_load(); immutable afterwards; freed by config_free().
  * Invariants: CF1 every cross reference is resolved. CF2 every value is inside its schema's range.
  *             CF3 no two services overlap in (address, protocol, ports).
+ *             CF4 of all that is read while running, `backends` of listeners and upstreams alone
+ *             change: control puts what names resolve to in their place (resolved.h), and only
+ *             control reads them.
  * Units:      times in ns, sizes in bytes, rates per second, ports in host order.
  * Errors:     config_load() reports all errors it can find, each with file, line and column. */
 #ifndef LB_CONFIG_CONFIG_H
@@ -16,6 +19,7 @@
 #include "lb/config/config_admin.h"
 #include "lb/config/config_mark.h"
 #include "lb/config/config_cache.h"
+#include "lb/config/config_resolver.h"
 #include "lb/config/config_store.h"
 #include "lb/config/config_tls.h"
 
@@ -85,7 +89,8 @@ struct config_health {
 	uint8_t *expect; /* prefix of the reply, or part of the body; empty: any reply */
 	uint32_t expect_len;
 	/* Of HTTP. */
-	char method[16], path[256], host[128]; /* host empty: address and port */
+	char method[16], path[256];
+	char host[264]; /* empty: address and port, or the name it was resolved from */
 	uint16_t status_lo, status_hi;
 };
 
@@ -94,10 +99,11 @@ struct config_sni {
 };
 
 struct config_backend {
-	struct ip_addr addr;
-	uint16_t port;   /* 0: as the client's destination port */
-	uint16_t weight; /* 0: drain */
-	bool drain;      /* explicit drain: no new flows, tracked ones go on until the deadline */
+	struct ip_addr addr; /* of a name in the file: nothing yet */
+	const char *host;    /* the name, in lower case; NULL: an address was given */
+	uint16_t port;       /* 0: as the client's destination port */
+	uint16_t weight;     /* 0: drain */
+	bool drain; /* explicit drain: no new flows, tracked ones go on until the deadline */
 	struct config_sni
 		*snis; /* of a TCP proxy: names that go here; none: what nobody else takes */
 	uint32_t sni_cnt;
@@ -172,8 +178,10 @@ struct config_listener {
 	struct config_tls_client *backend_tls; /* NULL: plain */
 	bool accept_proxy;                     /* connections begin with a PROXY protocol header */
 	uint64_t source_bytes;                 /* action source: then close; 0: never */
-	struct config_backend *backends;
+	struct config_backend *backends;       /* in force */
 	uint32_t backend_cnt;
+	struct config_backend *written; /* as in the file: names too */
+	uint32_t written_cnt;
 	enum listener_scheduler scheduler;
 	enum proxy_version send_proxy;
 	struct ip_addr *local_addrs; /* sources towards backends; empty: the port's own */
@@ -199,6 +207,7 @@ struct config_tcp {
 };
 
 struct config_access_log; /* config_log.h */
+struct config_resolved;   /* resolved.h */
 struct config_http_route;
 struct config_site;
 struct config_upstream;
@@ -225,6 +234,8 @@ struct config {
 	struct config_site *sites; /* config_http.h */
 	uint32_t site_cnt;
 	struct config_access_log *access_log; /* NULL: none */
+	struct config_resolver resolver;
+	struct config_resolved *resolved; /* what names stand for; NULL: there are no names */
 	struct config_tree *tree; /* every effective value and where it came from; private */
 };
 

@@ -52,8 +52,11 @@ struct config_upstream_outlier {
 
 struct config_upstream {
 	char name[LIMIT_NAME];
-	struct config_backend *backends;
+	struct config_backend *backends; /* in force */
 	uint32_t backend_cnt;
+	struct config_backend *written; /* as in the file: names too */
+	uint32_t written_cnt;
+	bool resolving; /* names of it were asked for and nothing is known yet; as `backends` */
 	enum upstream_balance balance;
 	enum upstream_key key;
 	char key_name[128];     /* of the header or cookie */

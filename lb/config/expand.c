@@ -206,13 +206,39 @@ const struct schema_custom custom_vip = {
 
 /* ---- backends: [192.0.2.7:80] ---- */
 
-/* An address, or an address and one port, which then stands for the key `port` as well. */
+/* What stands behind the colon, which then stands for the key `port` as well. */
+static bool port_set(struct reader *r, const struct schema_field *f, const struct yaml_node *node,
+	struct config_tree *t, const char *ports, uint16_t *port)
+{
+	uint16_t lo, hi;
+	char why[VALUE_WHY];
+
+	if (!reader_gives(r, f, node, t, "port"))
+		return false;
+	schema_value(t, "port")->bad = true;
+	if (value_ports(ports, &lo, &hi, why) != 0) {
+		reader_error(r, f, node, "%s", why);
+		return false;
+	}
+	if (lo != hi) {
+		if (f->custom == &custom_bind)
+			reader_error(r, f, node, "one port, not a range");
+		else
+			reader_error(r, f, node,
+				"a backend has one port; leave it out to keep the client's");
+		return false;
+	}
+	*port = lo;
+	schema_value(t, "port")->bad = false;
+	return true;
+}
+
+/* An address, or an address and one port. */
 static void endpoint_set(struct reader *r, const struct schema_field *f,
 	const struct yaml_node *node, struct config_tree *t, struct ip_addr *addr, uint16_t *port)
 {
 	struct config_value *v = value_of(t, f);
 	const struct yaml_node *n;
-	uint16_t lo, hi;
 	const char *ports;
 	char why[VALUE_WHY];
 
@@ -223,27 +249,8 @@ static void endpoint_set(struct reader *r, const struct schema_field *f,
 		reader_error(r, f, node, "%s", memchr(n->text, 0, n->len) ? "a NUL byte" : why);
 		return;
 	}
-	if (ports) {
-		if (!reader_gives(r, f, node, t, "port"))
-			return;
-		schema_value(t, "port")->bad = true;
-		if (value_ports(ports, &lo, &hi, why) != 0) {
-			reader_error(r, f, node, "%s", why);
-			return;
-		}
-		if (lo != hi) {
-			if (f->custom == &custom_bind)
-				reader_error(r, f, node, "one port, not a range");
-			else
-				reader_error(r, f, node,
-					"a backend has one port; leave it out to keep the "
-					"client's");
-			return;
-		}
-		*port = lo;
-		schema_value(t, "port")->bad = false;
-	}
-	v->bad = false;
+	if (ports == NULL || port_set(r, f, node, t, ports, port))
+		v->bad = false;
 }
 
 static void backend_set(struct reader *r, const struct schema_field *f,
@@ -292,6 +299,82 @@ const struct schema_custom custom_backend = {
 	.json = "{\"type\": \"string\"}",
 	.set = backend_set,
 	.show = backend_show,
+};
+
+/* ---- backends: [app.example.com:80] ---- */
+
+/* The name in lower case; false if the text is none. */
+static bool take_host(struct reader *r, const struct schema_field *f, const struct yaml_node *node,
+	const struct yaml_node *n, struct config_tree *t)
+{
+	struct config_backend *b = t->data;
+	struct config_value *v = schema_value(t, "address");
+	const char *ports = NULL;
+	uint32_t len = memchr(n->text, 0, n->len) ? 0 : value_host(n->text, &ports);
+	char *host;
+
+	if (len == 0)
+		return false;
+	v->bad = true;
+	host = arena_text(r->arena, n->text, len);
+	for (uint32_t i = 0; host != NULL && i < len; i++)
+		host[i] = (char)(host[i] >= 'A' && host[i] <= 'Z' ? host[i] | 0x20 : host[i]);
+	b->host = host;
+	if (host != NULL && (ports == NULL || port_set(r, f, node, t, ports, &b->port)))
+		v->bad = false;
+	return true;
+}
+
+static void server_set(struct reader *r, const struct schema_field *f, const struct yaml_node *node,
+	struct config_tree *t)
+{
+	const struct yaml_node *n;
+
+	value_of(t, f)->bad = true;
+	if (reader_scalar(r, f, node, &n) && !take_host(r, f, node, n, t))
+		backend_set(r, f, node, t);
+}
+
+static void server_show(const struct schema_field *f, const void *data, FILE *out)
+{
+	const struct config_backend *b = data;
+
+	if (b->host != NULL)
+		value_show_text(b->host, strlen(b->host), out);
+	else
+		backend_show(f, data, out);
+}
+
+const struct schema_custom custom_server = {
+	.type = "address or host name, with a port or without",
+	.json = "{\"type\": \"string\"}",
+	.set = server_set,
+	.show = server_show,
+};
+
+static void host_set(struct reader *r, const struct schema_field *f, const struct yaml_node *node,
+	struct config_tree *t)
+{
+	struct config_value *v = value_of(t, f);
+	const struct yaml_node *n;
+	char q[DIAG_QUOTE];
+
+	v->bad = true;
+	if (!reader_scalar(r, f, node, &n) || !reader_gives(r, f, node, t, "address"))
+		return;
+	if (take_host(r, f, node, n, t)) {
+		v->bad = false;
+		return;
+	}
+	schema_value(t, "address")->bad = true;
+	reader_error(r, f, node, "'%s' is not a host name", diag_quote(n->text, n->len, q));
+}
+
+const struct schema_custom custom_host = {
+	.type = "host name",
+	.json = "{\"type\": \"string\"}",
+	.set = host_set,
+	.show = server_show,
 };
 
 /* ---- tunnel_source: [192.0.2.0/28, "2001:db8::/64"] ---- */
@@ -468,10 +551,14 @@ static void expand_upstreams(struct config *cfg, struct config_tree *root)
 {
 	struct config_value *v = schema_value(root, "upstreams");
 
-	for (uint32_t i = 0; i < cfg->upstream_cnt; i++)
+	for (uint32_t i = 0; i < cfg->upstream_cnt; i++) {
+		struct config_upstream *u = &cfg->upstreams[i];
+
+		u->written = u->backends;
+		u->written_cnt = u->backend_cnt;
 		if (!schema_given(schema_value(v->maps[i], "health")->maps[0], "timeout"))
-			cfg->upstreams[i].health.timeout_ns =
-				health_timeout(&cfg->upstreams[i].health);
+			u->health.timeout_ns = health_timeout(&u->health);
+	}
 }
 
 static void expand_store(struct reader *r, struct config *cfg)
@@ -527,6 +614,8 @@ static void expand_listeners(struct reader *r, struct config *cfg, struct config
 			expand_resp(r, cfg, &l->resp);
 		if (!schema_given(schema_value(v->maps[i], "health")->maps[0], "timeout"))
 			l->health.timeout_ns = health_timeout(&l->health);
+		l->written = l->backends;
+		l->written_cnt = l->backend_cnt;
 		for (uint32_t b = 0; b < l->backend_cnt; b++)
 			if (l->backends[b].port == 0 && l->bind_cnt > 0)
 				l->backends[b].port = l->binds[0].port;

@@ -8,7 +8,7 @@
 #include "lb/config/reader.h"
 
 extern const struct schema_custom custom_cores, custom_seed, custom_vip, custom_backend,
-	custom_bind, custom_tunnel_source;
+	custom_bind, custom_server, custom_host, custom_tunnel_source;
 
 /* Fill what depends on other values: cores, names, routes of the gateways, local addresses. */
 void config_expand(struct reader *r, struct config *cfg, struct config_tree *root);

@@ -409,8 +409,13 @@ static const struct schema_map service_map = {
 /* ---- tcp and listeners ---- */
 
 static const struct schema_field proxy_backend_fields[] = {
-	{"address", SCHEMA_CUSTOM, SCHEMA_REQUIRED, SCHEMA_AT(config_backend, addr),
-		.custom = &custom_backend, .help = "Address, or address and port."},
+	{"address", SCHEMA_CUSTOM, 0, SCHEMA_AT(config_backend, addr), .custom = &custom_server,
+		.dflt_doc = "`host` or this is **required**",
+		.help = "Address or host name, or one of them and a port. A name is asked for "
+			"again by its TTL, as `resolver` says, and each of its addresses is a "
+			"backend."},
+	{"host", SCHEMA_CUSTOM, SCHEMA_SHORT, SCHEMA_AT(config_backend, host),
+		.custom = &custom_host, .help = "A host name, in place of `address`."},
 	{"port", SCHEMA_UINT, 0, SCHEMA_AT(config_backend, port), .min = 0, .max = UINT16_MAX,
 		.dflt = "0", .help = "Port; 0: the one the client asked for."},
 	{"weight", SCHEMA_UINT, 0, SCHEMA_AT(config_backend, weight), .min = 0, .max = LIMIT_WEIGHT,
@@ -631,6 +636,8 @@ static const struct schema_field root_fields[] = {
 		.help = "Durable data."},
 	{"tls", SCHEMA_MAP, 0, SCHEMA_AT(config, tls), .map = &schema_tls,
 		.help = "What holds for all TLS."},
+	{"resolver", SCHEMA_MAP, 0, SCHEMA_AT(config, resolver), .map = &schema_resolver,
+		.help = "Names of backends."},
 	{"services", SCHEMA_MAP, SCHEMA_LIST, SCHEMA_LIST_AT(config, services, service_cnt),
 		.max_cnt = LIMIT_SERVICES, .map = &service_map, .help = "Layer 4 services."},
 	{"upstreams", SCHEMA_MAP, SCHEMA_NAMED, SCHEMA_LIST_AT(config, upstreams, upstream_cnt),

@@ -135,7 +135,7 @@ extern const struct schema_map schema_root;
 extern const struct schema_map schema_health, schema_upstream, schema_admin_map;
 extern const struct schema_map schema_tls, schema_tls_server, schema_tls_client;
 extern const struct schema_map schema_site, schema_http_route;
-extern const struct schema_map schema_http_kv;
+extern const struct schema_map schema_http_kv, schema_resolver;
 extern const struct schema_map schema_store, schema_resp, schema_access_log, schema_cache,
 	schema_route_cache, schema_http_files, schema_compress;
 

@@ -12,8 +12,13 @@
 #define BIT(value)    (1u << (value))
 
 static const struct schema_field backend_fields[] = {
-	{"address", SCHEMA_CUSTOM, SCHEMA_REQUIRED, SCHEMA_AT(config_backend, addr),
-		.custom = &custom_backend, .help = "Address, or address and port."},
+	{"address", SCHEMA_CUSTOM, 0, SCHEMA_AT(config_backend, addr), .custom = &custom_server,
+		.dflt_doc = "`host` or this is **required**",
+		.help = "Address or host name, or one of them and a port. A name is asked for "
+			"again by its TTL, as `resolver` says, and each of its addresses is a "
+			"backend of this weight."},
+	{"host", SCHEMA_CUSTOM, SCHEMA_SHORT, SCHEMA_AT(config_backend, host),
+		.custom = &custom_host, .help = "A host name, in place of `address`."},
 	{"port", SCHEMA_UINT, 0, SCHEMA_AT(config_backend, port), .min = 1, .max = UINT16_MAX,
 		.dflt = "80", .help = "Port."},
 	{"weight", SCHEMA_UINT, 0, SCHEMA_AT(config_backend, weight), .min = 0, .max = LIMIT_WEIGHT,

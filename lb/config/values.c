@@ -368,6 +368,40 @@ int value_endpoint(const char *text, struct ip_addr *addr, const char **ports, c
 	return 0;
 }
 
+static bool host_char(char c)
+{
+	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '-' ||
+	       c == '_';
+}
+
+uint32_t value_host(const char *text, const char **ports)
+{
+	const char *p = text, *label = text;
+	bool digits = true;
+
+	for (; host_char(*p) || *p == '.'; p++) {
+		if (*p != '.') {
+			digits = digits && *p >= '0' && *p <= '9';
+			continue;
+		}
+		if (p == label || p - label > 63 || *label == '-' || p[-1] == '-')
+			return 0;
+		/* One dot may end it. */
+		if (p[1] == '\0' || p[1] == ':')
+			break;
+		label = p + 1;
+		digits = true;
+	}
+	if (p == label || p - label > 63 || *label == '-' || p[-1] == '-' || digits ||
+		p - text >= LIMIT_HOST)
+		return 0;
+	*ports = p + (*p == '.');
+	if (**ports != '\0' && (**ports != ':' || (*ports)[1] == '\0'))
+		return 0;
+	*ports = **ports == ':' ? *ports + 1 : NULL;
+	return (uint32_t)(p - text);
+}
+
 static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

@@ -33,5 +33,8 @@ int value_ports(const char *text, uint16_t *lo, uint16_t *hi, char *why) WARN_UN
  * colon or NULL. */
 int value_endpoint(
 	const char *text, struct ip_addr *addr, const char **ports, char *why) WARN_UNUSED;
+/* "app.example.com" or "app.example.com:80": the length of the name, 0 if it is none. A name whose
+ * last label is a number would be an address that is mistyped (RFC 1123 2.1). */
+uint32_t value_host(const char *text, const char **ports);
 
 #endif

@@ -105,12 +105,13 @@ static void print_backends(struct ctl *c, const json_t *b)
 {
 	static const struct ctl_column cols[] = {{"kind", "KIND", CTL_TEXT},
 		{"pool", "POOL", CTL_TEXT}, {"backend", "BACKEND", CTL_TEXT},
-		{"state", "STATE", CTL_STATE}, {"weight", "WEIGHT", CTL_NUMBER},
-		{"override", "OVERRIDE", CTL_TEXT}, {"active", "ACTIVE", CTL_NUMBER},
-		{"flows", "FLOWS", CTL_SI}, {"connects", "CONNECTS", CTL_SI},
-		{"requests", "REQUESTS", CTL_SI}, {"conns", "CONNS", CTL_NUMBER},
-		{"packets", "PACKETS", CTL_SI}, {"bytes", "BYTES", CTL_SI},
-		{"back_bytes", "BACK BYTES", CTL_SI}, {"port_headroom", "PORTS LEFT", CTL_SI}};
+		{"name", "NAME", CTL_TEXT}, {"state", "STATE", CTL_STATE},
+		{"weight", "WEIGHT", CTL_NUMBER}, {"override", "OVERRIDE", CTL_TEXT},
+		{"active", "ACTIVE", CTL_NUMBER}, {"flows", "FLOWS", CTL_SI},
+		{"connects", "CONNECTS", CTL_SI}, {"requests", "REQUESTS", CTL_SI},
+		{"conns", "CONNS", CTL_NUMBER}, {"packets", "PACKETS", CTL_SI},
+		{"bytes", "BYTES", CTL_SI}, {"back_bytes", "BACK BYTES", CTL_SI},
+		{"port_headroom", "PORTS LEFT", CTL_SI}};
 
 	TABLE(c, json_object_get(b, "backends"), cols);
 }
@@ -120,6 +121,40 @@ int cmd_backends(struct ctl *c, char **argv, int argc)
 	(void)argv;
 	(void)argc;
 	return ctl_show(c, "GET", "/v1/backends", NULL, print_backends);
+}
+
+/* One line a family, the addresses in one column. */
+static void print_names(struct ctl *c, const json_t *b)
+{
+	static const struct ctl_column cols[] = {{"name", "NAME", CTL_TEXT},
+		{"family", "FAMILY", CTL_TEXT}, {"result", "RESULT", CTL_TEXT},
+		{"age_s", "AGE s", CTL_NUMBER}, {"ttl_s", "TTL s", CTL_NUMBER},
+		{"failures", "FAILURES", CTL_NUMBER}, {"questions", "QUESTIONS", CTL_SI},
+		{"list", "ADDRESSES", CTL_TEXT}};
+	json_t *rows = json_array(), *n, *a;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(b, "names"), i, n)
+	{
+		json_t *row = json_copy(n);
+		char list[1024] = "";
+		size_t at = 0;
+
+		json_array_foreach(json_object_get(n, "addresses"), k, a) if (at < sizeof(list))
+			at += (size_t)snprintf(list + at, sizeof(list) - at, "%s%s",
+				k > 0 ? " " : "", json_string_value(a));
+		json_object_set_new(row, "list", json_string(list));
+		json_array_append_new(rows, row);
+	}
+	TABLE(c, rows, cols);
+	json_decref(rows);
+}
+
+int cmd_names(struct ctl *c, char **argv, int argc)
+{
+	(void)argv;
+	(void)argc;
+	return ctl_show(c, "GET", "/v1/names", NULL, print_names);
 }
 
 static void print_flows(struct ctl *c, const json_t *b)

@@ -13,7 +13,8 @@
 
 static const char *const stat_words[] = {"process", "workers", "reasons", "ports", "services",
 	"backends", "health", "listeners", "listener_backends", "tcp", "store", "kvs", "http",
-	"upstreams", "upstream_servers", "http_cache", "cache_memory", NULL};
+	"upstreams", "upstream_servers", "names", "resolver", "resolver_results", "http_cache",
+	"cache_memory", NULL};
 static const char *const level_words[] = {"error", "warn", "info", "debug", NULL};
 static const char *const shell_words[] = {"bash", NULL};
 static const char *const proto_words[] = {"tcp", "udp", NULL};
@@ -50,6 +51,8 @@ const struct ctl_command ctl_commands[] = {
 		0, 0, cmd_top, NULL},
 	{"vips", "", "", "virtual addresses and their services", NULL, 0, 0, cmd_vips, NULL},
 	{"backends", "", "", "backends of all services and listeners", NULL, 0, 0, cmd_backends,
+		NULL},
+	{"names", "", "", "host names of backends and their addresses", NULL, 0, 0, cmd_names,
 		NULL},
 	{"flows", "", "cvSpn", "tracked flows of layer 4", NULL, 0, 0, cmd_flows, NULL},
 	{"conns", "", "", "TCP connections that end in weir", NULL, 0, 0, cmd_conns, NULL},

@@ -41,6 +41,7 @@ enum ctl_color ctl_state_color(const char *state);
 int cmd_status(struct ctl *c, char **argv, int argc); /* cmd_show.c */
 int cmd_vips(struct ctl *c, char **argv, int argc);
 int cmd_backends(struct ctl *c, char **argv, int argc);
+int cmd_names(struct ctl *c, char **argv, int argc);
 int cmd_flows(struct ctl *c, char **argv, int argc);
 int cmd_conns(struct ctl *c, char **argv, int argc);
 int cmd_drop_reasons(struct ctl *c, char **argv, int argc);

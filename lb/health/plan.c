@@ -112,6 +112,9 @@ static void describe(
 		/* Behind DSR and tunnels a backend serves the VIP's own port. */
 		t->check.port = direct && be->port != 0 ? be->port : s->port_lo;
 	}
+	if (t->check.type == HEALTH_HTTP && t->check.host[0] == '\0' && be->host != NULL)
+		snprintf(t->check.host, sizeof(t->check.host), t->check.port == 80 ? "%s" : "%s:%u",
+			be->host, t->check.port);
 	if (t->check.type != HEALTH_UDP) {
 		t->check.send = NULL;
 		t->check.send_len = 0;
@@ -157,7 +160,7 @@ static const struct config_service *upstream_group(
 		.backend_cnt = u->backend_cnt,
 		.health = u->health,
 		/* Only the backends' own addresses and ports are used. */
-		.vips = &u->backends[0].addr,
+		.vips = u->backend_cnt > 0 ? &u->backends[0].addr : NULL,
 		.vip_cnt = u->backend_cnt > 0,
 		.port_lo = 1,
 		.port_hi = 1};
@@ -200,7 +203,8 @@ static int collect(struct builder *b, const struct config *cfg, struct health_pl
 		const struct config_service *sv = group(cfg, s, &tmp);
 
 		plan->service_first[s] = entry;
-		if (sv->health.type != HEALTH_NONE && check_service(sv) < 0)
+		/* No backend: names of which nothing is known yet. */
+		if (sv->health.type != HEALTH_NONE && sv->backend_cnt > 0 && check_service(sv) < 0)
 			return -EINVAL;
 		for (uint32_t i = 0; i < sv->backend_cnt; i++, entry++) {
 			struct health_target *t = &b->cand[b->cand_cnt];

@@ -201,6 +201,15 @@ static bool serves(const struct config_backend *b, const char *name)
 	return false;
 }
 
+static const char *host_of(const struct config_listener *c, const struct maglev_node *n)
+{
+	for (uint32_t b = 0; b < c->backend_cnt; b++)
+		if (BE16(c->backends[b].port) == n->port_be &&
+			ip_addr_eq(&c->backends[b].addr, &n->addr))
+			return c->backends[b].host;
+	return NULL;
+}
+
 static int build_group(const struct l7_build *in, uint32_t i, const struct l7_listener *l,
 	const char *name, struct l7_group *g)
 {
@@ -232,9 +241,14 @@ static int build_group(const struct l7_build *in, uint32_t i, const struct l7_li
 	g->members = calloc(ask.node_cnt + 1, sizeof(*g->members));
 	if (rc == 0 && g->members == NULL)
 		rc = -ENOMEM;
-	for (uint32_t n = 0; rc == 0 && n < ask.node_cnt; n++)
+	g->hosts = calloc(ask.node_cnt + 1, sizeof(*g->hosts));
+	if (rc == 0 && g->hosts == NULL)
+		rc = -ENOMEM;
+	for (uint32_t n = 0; rc == 0 && n < ask.node_cnt; n++) {
 		g->members[n] =
 			l7_member_find(in->registry, l->id, &nodes[n].addr, nodes[n].port_be);
+		g->hosts[n] = host_of(c, &nodes[n]);
+	}
 	free(nodes);
 	return rc;
 }
@@ -244,23 +258,23 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct l7_sni *)a)->name, ((const struct l7_sni *)b)->name);
 }
 
-/* Every name of the listener's backends once. */
+/* Every name of the listener's backends once, also of those that do not resolve. */
 static int list_names(struct l7_listener *l)
 {
 	uint32_t cnt = 0, n = 0;
 
-	for (uint32_t b = 0; b < l->cfg->backend_cnt; b++)
-		cnt += l->cfg->backends[b].sni_cnt;
+	for (uint32_t b = 0; b < l->cfg->written_cnt; b++)
+		cnt += l->cfg->written[b].sni_cnt;
 	if (cnt == 0)
 		return 0;
 	l->snis = calloc(cnt, sizeof(*l->snis));
 	if (l->snis == NULL)
 		return -ENOMEM;
-	for (uint32_t b = 0; b < l->cfg->backend_cnt; b++)
-		for (uint32_t k = 0; k < l->cfg->backends[b].sni_cnt; k++, n++)
-			for (uint32_t i = 0; l->cfg->backends[b].snis[k].name[i] != '\0'; i++)
+	for (uint32_t b = 0; b < l->cfg->written_cnt; b++)
+		for (uint32_t k = 0; k < l->cfg->written[b].sni_cnt; k++, n++)
+			for (uint32_t i = 0; l->cfg->written[b].snis[k].name[i] != '\0'; i++)
 				l->snis[n].name[i] = (char)tolower(
-					(unsigned char)l->cfg->backends[b].snis[k].name[i]);
+					(unsigned char)l->cfg->written[b].snis[k].name[i]);
 	qsort(l->snis, cnt, sizeof(*l->snis), by_name);
 	l->sni_cnt = 1;
 	for (uint32_t i = 1; i < cnt; i++)
@@ -516,6 +530,7 @@ static void free_group(struct l7_group *g)
 	if (g->set != NULL)
 		sched_set_unref(g->set);
 	free(g->members);
+	free(g->hosts);
 }
 
 void l7_table_free(struct l7_table *t)

@@ -31,7 +31,8 @@ struct tls_server;
 /* Backends that may get connections. */
 struct l7_group {
 	struct l4_sched_set *set;
-	uint32_t *members; /* id of each node of the set */
+	uint32_t *members;  /* id of each node of the set */
+	const char **hosts; /* names they were resolved from, or NULL */
 };
 
 struct l7_sni {

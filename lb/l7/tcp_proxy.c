@@ -347,9 +347,10 @@ static struct ip_addr local_for(struct l7_conn *c, const struct config_listener 
 	return none;
 }
 
-/* Before anything else goes the PROXY protocol header, in front of TLS too; the address stands in
- * for a name that is not configured. */
-static int speak(struct l7_conn *c, const struct l7_listener *l, const struct ip_addr *addr)
+/* Before anything else goes the PROXY protocol header, in front of TLS too; the backend's host name
+ * or address stands in for a name that is not configured. */
+static int speak(struct l7_conn *c, const struct l7_listener *l, const struct ip_addr *addr,
+	const char *host)
 {
 	uint8_t hdr[PROXY_WRITE_MAX];
 	uint32_t len = proxy_write(l->cfg->send_proxy, &c->peer, hdr);
@@ -365,7 +366,7 @@ static int speak(struct l7_conn *c, const struct l7_listener *l, const struct ip
 	if (l->backend_tls == NULL)
 		return 0;
 	if (l->cfg->backend_tls->sni[0] == '\0')
-		a.sni = ip_addr_format(addr, text);
+		a.sni = host != NULL ? host : ip_addr_format(addr, text);
 	return c->w->tls == NULL ? -ENOTSUP : tls_connect(c->w->tls, &a, &c->back.tls);
 }
 
@@ -388,7 +389,7 @@ static int connect_to(
 		c->back.conn = TCP_NONE;
 		return rc;
 	}
-	rc = speak(c, l, &n->addr);
+	rc = speak(c, l, &n->addr, g->hosts[node]);
 	if (rc == 0)
 		l7_count(&c->w->members[c->member].active, 1);
 	else

@@ -11,6 +11,7 @@
 #include "lb/app_pvt.h"
 #include "lb/l7/cache/hcache.h"
 #include "lb/l7/worker.h"
+#include "lb/resolve/resolve.h"
 #include "tests/support/config_text.h"
 
 #define ROOM  1448
@@ -23,7 +24,7 @@ static const char head[] =
 	"  - {name: front, device: net_ring_p0, mac: '02:00:00:00:00:a0', rx_queue_len: 64,\n"
 	"     tx_queue_len: 64, addresses: [192.0.2.1/24]}\n"
 	"  - {name: back, device: net_ring_p1, mac: '02:00:00:00:00:a1', rx_queue_len: 64,\n"
-	"     tx_queue_len: 64, addresses: [198.51.100.1/24]}\n"
+	"     tx_queue_len: 64, addresses: [198.51.100.1/24, '2001:db8:2::1/64']}\n"
 	"workers: {count: 1}\n"
 	"memory: {hugepages: false, mbufs: 4096, flows: 1024, nat_flows: 1024}\n"
 	"admin: {socket: ''}\n"
@@ -323,6 +324,9 @@ static void server_accept(struct tcp_engine *e, uint64_t conn, void *arg)
 	*c = (struct hw_conn){.hw = hw, .e = e, .conn = conn, .up = true};
 	keep(c, "", 0);
 	c->port = rte_be_to_cpu_16(i.lport);
+	for (uint16_t k = 0; k < HW_PORTS; k++)
+		if (hw->more[k] != NULL && hw->more[k]->e == e)
+			c->port = (uint16_t)(80 + k);
 	(void)tcp_set_user(e, conn, c);
 }
 
@@ -354,7 +358,18 @@ void http_world_listen(struct http_world *hw, uint16_t port, bool open)
 	ASSERT(*l >= 0);
 }
 
+void http_world_host(struct http_world *hw, uint16_t port, const char *addr4, const char *addr6)
+{
+	struct tcp_host *h = tcp_world_host(&hw->w, 1, addr4, addr6, mac1);
+
+	hw->more[port - 80] = h;
+	ASSERT(tcp_listen(h->e, &h->addr4, rte_cpu_to_be_16(80), &server_ops, hw) >= 0);
+	ASSERT(tcp_listen(h->e, &h->addr6, rte_cpu_to_be_16(80), &server_ops, hw) >= 0);
+}
+
 /* ---- the world ---- */
+
+const struct resolve_io *http_world_names;
 
 static char *whole(const char *http)
 {
@@ -378,6 +393,10 @@ void http_world_open_at(struct http_world *hw, const struct hw_place *at, const 
 	memset(hw, 0, sizeof(*hw));
 	tcp_world_start();
 	tcp_world_open(&hw->w, config);
+	if (http_world_names != NULL && hw->w.app->resolve != NULL) {
+		hw->w.app->resolve_scripted = true;
+		resolve_set_io(hw->w.app->resolve, http_world_names);
+	}
 	hw->wall_ms = HW_WALL * 1000;
 	if (hw->w.app->hcache != NULL)
 		hcache_set_wall(hw->w.app->hcache, wall, hw);

@@ -88,6 +88,7 @@ struct http_world {
 	bool refuse;        /* servers reset who connects */
 	int64_t wall_ms;
 	struct ip_addr vip;
+	struct tcp_host *more[HW_PORTS]; /* hosts that stand for ports 81, 82, ... */
 };
 
 /* Where the hosts are in a configuration that is not http_world_open()'s own. */
@@ -96,6 +97,10 @@ struct hw_place {
 	uint32_t client_port, server_port;        /* of the wire */
 	const uint8_t *client_weir, *server_weir; /* MAC addresses of weir on them */
 };
+
+/* Who answers for names of backends, for the next http_world_open(); NULL: the machine's DNS. */
+struct resolve_io;
+extern const struct resolve_io *http_world_names;
 
 /* `http` is the part of the file from `upstreams:` on. Upstream servers are HW_SERVER:80. */
 void http_world_open(struct http_world *hw, const char *http);
@@ -110,6 +115,9 @@ void http_world_reload(struct http_world *hw, const char *http);
 void http_world_listen(struct http_world *hw, uint16_t port, bool open);
 /* End all clients and forget what came to them. */
 void http_world_forget(struct http_world *hw);
+
+/* Another server at an address of its own, port 80, which says what is told for the n-th port. */
+void http_world_host(struct http_world *hw, uint16_t port, const char *addr4, const char *addr6);
 
 void hw_replies(struct http_world *hw, const struct hw_reply *r, uint32_t cnt);
 void hw_reply(struct http_world *hw, const char *text, enum hw_then then);

@@ -70,6 +70,7 @@ struct http_action {
 	E(RATE_LIMITED, "rate_limited", NULL, 429) \
 	E(OVERLOADED, "overloaded", "connection_limit_reached", 503) \
 	E(NO_BACKEND, "no_backend", "destination_unavailable", 503) \
+	E(DNS_ERROR, "dns_error", "dns_error", 503) \
 	E(QUEUE_TIMEOUT, "queue_timeout", "connection_limit_reached", 503) \
 	E(CIRCUIT_OPEN, "circuit_open", "connection_limit_reached", 503) \
 	E(CONNECT_REFUSED, "connect_refused", "connection_refused", 502) \

@@ -147,7 +147,7 @@ static enum http_end end_of(int rc)
 	}
 }
 
-/* The address stands in for a name that is not configured. */
+/* The host name of the backend or its address stands in for a name that is not configured. */
 static int speak_tls(
 	struct up_worker *w, const struct up_entry *e, const struct up_server *s, struct up_conn *c)
 {
@@ -159,7 +159,7 @@ static int speak_tls(
 		.user = c};
 
 	if (e->cfg->tls->sni[0] == '\0')
-		a.sni = ip_addr_format(&s->addr, text);
+		a.sni = s->host != NULL ? s->host : ip_addr_format(&s->addr, text);
 	return w->conf.tls == NULL ? -ENOTSUP : tls_connect(w->conf.tls, &a, &c->io.tls);
 }
 
@@ -268,11 +268,14 @@ static enum up_verdict start(
 	struct up_conn *c;
 	int rc;
 
+	/* The first answer about its names is awaited as a free connection is. */
+	*full = *full || e->resolving;
 	if (*full)
 		return UP_WAIT;
 	if (i == UP_NONE) {
 		up_count(&w->pools[e->id].stats.no_backend, 1);
-		*why = HTTP_END_NO_BACKEND;
+		/* A pool without any server is one whose names stand for nothing. */
+		*why = e->server_cnt == 0 ? HTTP_END_DNS_ERROR : HTTP_END_NO_BACKEND;
 		return UP_FAILED;
 	}
 	r->chosen = e->servers[i].cookie;
@@ -741,6 +744,9 @@ void up_worker_adopt(struct up_worker *w, const struct up_table *t, bool drainin
 		if (s->present && !draining)
 			continue;
 		close_all_idle(s);
+		/* Should it come back, it is new. */
+		if (!s->present)
+			s->up = false;
 		if (!s->present && s->ejected_ns != 0)
 			up_outlier_forget(w, s);
 	}

@@ -122,6 +122,7 @@ static int fill_servers(const struct up_build *in, uint32_t i, struct up_entry *
 		if (in->adjust != NULL)
 			in->adjust(in->health_ctx, i, b, &be);
 		s->addr = be.addr;
+		s->host = be.host;
 		s->port = BE16(be.port);
 		s->weight = be.weight;
 		s->drain = be.drain || be.weight == 0;
@@ -179,6 +180,7 @@ static int add_entry(const struct up_build *in, struct up_table *t, uint32_t i)
 
 	e->cfg = &in->cfg->upstreams[i];
 	e->tls = l7_tls_upstream(in->tls, i);
+	e->resolving = e->cfg->resolving;
 	rc = pool_id(in, e->cfg->name, &e->id);
 	if (rc != 0)
 		return rc;

@@ -23,7 +23,8 @@ struct tls_client;
 
 struct up_server {
 	struct ip_addr addr;
-	uint64_t cookie; /* value of the sticky cookie; the same on every node */
+	const char *host; /* what it was resolved from; NULL: an address was given */
+	uint64_t cookie;  /* value of the sticky cookie; the same on every node */
 	uint32_t id;
 	uint16_t port, weight;
 	bool up, drain;
@@ -38,6 +39,7 @@ struct up_entry {
 	struct up_server *servers;    /* all, in the order of the configuration */
 	uint32_t server_cnt;
 	uint32_t weights; /* sum over the set */
+	bool resolving;   /* no server yet, but names were asked for */
 };
 
 struct up_table {

@@ -580,6 +580,39 @@ static void one_mistake_one_message(void **state)
 	run(all, ARRAY_SIZE(all));
 }
 
+#define POOL(list) PORT GOOD "upstreams: {a: {backends: [" list "]}}\n"
+
+/* Host names are those of backends that weir connects to, and mistyped addresses are none. */
+static void host_names(void **state)
+{
+	static const struct text_case all[] = {
+		{POOL("App.Example.com, 'b:8080', {host: c_1.example., port: 1}, {address: d-e}"),
+			""},
+		{POOL("192.0.2.300"),
+			"t:3:28: error: address: '192.0.2.300' is not an IPv4 or IPv6 "
+			"address\n"},
+		{POOL("'a..b'"), "t:3:28: error: address: 'a..b' is not an IPv4 or IPv6 address\n"},
+		{POOL("'-a.b'"), "t:3:28: error: address: '-a.b' is not an IPv4 or IPv6 address\n"},
+		{POOL("'a.b:'"),
+			"t:3:28: error: address: 'a.b:' is not an IPv4 or IPv6 address with a "
+			"port\n"},
+		{POOL("{host: 192.0.2.11}"),
+			"t:3:35: error: host: '192.0.2.11' is not a host name\n"},
+		{POOL("{host: a.b, address: c.d}"),
+			"t:3:40: error: address: given already by 'host' on line 3\n"},
+		{POOL("{port: 80}"), "t:3:28: error: a backend without 'address' or 'host'\n"},
+		{POOL("a.b, A.b."),
+			"t:3:33: error: backends: 'a.b' is there twice with this port\n"},
+		{POOL("a.b") "resolver: {min_ttl: 2s, max_ttl: 1s}\n",
+			"t:4:21: error: resolver: 'min_ttl' is more than 'max_ttl'\n"},
+		{PORT "services: [{vip: 192.0.2.10:80, backends: [a.b]}]\n",
+			"t:2:44: error: address: 'a.b' is not an IPv4 or IPv6 address\n"},
+	};
+
+	(void)state;
+	run(all, ARRAY_SIZE(all));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -593,6 +626,7 @@ int main(void)
 		cmocka_unit_test(tables_weights_and_transport),
 		cmocka_unit_test(probes),
 		cmocka_unit_test(client_lists),
+		cmocka_unit_test(host_names),
 		cmocka_unit_test(one_mistake_one_message),
 	};
 
