@@ -385,7 +385,7 @@ static void an_address_that_leaves_finishes(void **state)
 	assert_int_equal(c->len, 0);
 	hw_send(&hw.servers[0], OK "a");
 	http_world_run(&hw, 5);
-	assert_int_equal(hw_status(c->buf), 200);
+	assert_int_equal(hw_status(c->text), 200);
 	assert_int_equal(ask_one(c), 'b');
 }
 
@@ -466,8 +466,8 @@ static void without_an_answer_requests_wait_and_then_fail(void **state)
 	fail_with("app.example", true, RESOLVE_TIMEOUT);
 	resolve_take(hw.w.app->resolve, v4->token, &v4->a);
 	http_world_run(&hw, 5);
-	assert_int_equal(hw_status(c->buf), 503);
-	assert_non_null(strstr(c->buf, "error=dns_error"));
+	assert_int_equal(hw_status(c->text), 503);
+	assert_non_null(strstr(c->text, "error=dns_error"));
 	/* And now at once, until there is an answer. */
 	d = hw_connect(&hw);
 	assert_int_equal(hw_status(hw_ask(d, get, 3)), 503);
@@ -489,7 +489,7 @@ static void a_request_that_waited_gets_the_answer(void **state)
 	hw_ask(c, get, 20);
 	resolve_take(hw.w.app->resolve, v4->token, &v4->a);
 	http_world_run(&hw, 5);
-	assert_int_equal(hw_status(c->buf), 200);
+	assert_int_equal(hw_status(c->text), 200);
 }
 
 static void ipv6_is_as_good(void **state)
@@ -517,7 +517,7 @@ static void checks_follow(void **state)
 		"    health: {type: http, path: /up, interval: 100ms, timeout: 100ms}\n");
 	hw_reply_of(&hw, 82, "HTTP/1.1 500 no\r\nContent-Length: 0\r\n\r\n", HW_KEEP);
 	http_world_run(&hw, 100);
-	assert_non_null(strstr(hw.servers[0].buf, "Host: app.example\r\n"));
+	assert_non_null(strstr(hw.servers[0].text, "Host: app.example\r\n"));
 	say("app.example", true, 1, "198.51.100.11 198.51.100.12 198.51.100.13");
 	http_world_run(&hw, 1500);
 	assert_int_equal(servers(), 3);
