@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "dataplane/base/assert.h"
+#include "dataplane/base/hash.h"
 #include "dataplane/base/log.h"
 #include "dataplane/base/time.h"
 #include "storage/shard_pvt.h"
@@ -56,6 +57,8 @@ struct commit {
 	uint32_t max_reqs, max_items;
 	uint64_t max_bytes;
 	bool sync, has_logged;
+	bool judging; /* some item of the round depends on what is there */
+	struct mix_key secret;
 };
 
 struct commit *commit_create(const struct store_params *p)
@@ -70,6 +73,7 @@ struct commit *commit_create(const struct store_params *p)
 	c->max_items = p->batch_items;
 	c->max_bytes = p->batch_bytes;
 	c->overlay_mask = (uint32_t)overlay - 1;
+	mix_key_init(&c->secret);
 	c->reqs = calloc(c->max_reqs, sizeof(c->reqs[0]));
 	c->rows = calloc(rows, sizeof(c->rows[0]));
 	c->read_keys = calloc(rows, sizeof(c->read_keys[0]));
@@ -146,15 +150,22 @@ static void arena_reset(struct commit *c)
 
 /* ---- overlay: what this round has decided about a key ---- */
 
-static uint32_t key_hash(struct rocks_slice k)
+static uint32_t key_hash(const struct commit *c, struct rocks_slice k)
 {
-	return codec_crc32c(0, k.data, k.len);
+	const uint8_t *p = k.data;
+	uint64_t h = c->secret.k[0] ^ k.len, tail = 0;
+	size_t n = k.len;
+
+	for (; n >= 8; n -= 8, p += 8)
+		h = mix_fold(h ^ load64(p), c->secret.k[1]);
+	memcpy(&tail, p, n);
+	return (uint32_t)mix_fold(h ^ tail, c->secret.k[2]);
 }
 
 /* The entry of the key, or the free one where it would stand. */
 static struct overlay_entry *overlay_at(struct commit *c, struct rocks_slice key)
 {
-	uint32_t i = key_hash(key) & c->overlay_mask;
+	uint32_t i = key_hash(c, key) & c->overlay_mask;
 
 	for (;; i = (i + 1) & c->overlay_mask) {
 		struct overlay_entry *e = &c->overlay[i];
@@ -175,15 +186,18 @@ static void overlay_set(struct commit *c, struct rocks_slice key, const struct c
 	e->rec = *rec;
 }
 
-/* The state before this item: of the overlay, else of the database; an expired record is none.
- * 0 or -EIO, -EUCLEAN. */
+/* The state before this item: of the overlay, else of the database; an expired record is none. In a
+ * round of blind writes nobody asks for it. 0 or -EIO, -EUCLEAN. */
 static int state_of(
 	struct shard *sh, const struct row *w, uint64_t now_ms, struct codec_record *rec)
 {
 	struct commit *c = sh->commit;
-	const struct overlay_entry *e = overlay_at(c, w->key);
+	const struct overlay_entry *e;
 
 	memset(rec, 0, sizeof(*rec));
+	if (!c->judging)
+		return 0;
+	e = overlay_at(c, w->key);
 	if (e->round == c->round) {
 		*rec = e->rec;
 	} else if (w->read_idx != UINT32_MAX) {
@@ -234,6 +248,7 @@ static int add_row(struct shard *sh, struct store_item *it)
 	w->item = it;
 	w->key = (struct rocks_slice){enc, codec_key_encode(&k, enc)};
 	w->read_idx = UINT32_MAX;
+	c->judging |= needs_read(it);
 	/* Members of an incarnation that does not exist yet are not there. */
 	if (needs_read(it) && (k.space == CODEC_KEY || k.incarnation != 0)) {
 		w->read_idx = c->read_cnt;
@@ -249,7 +264,7 @@ static void gather(struct shard *sh)
 
 	c->row_cnt = c->read_cnt = 0;
 	c->round++;
-	c->sync = c->has_logged = false;
+	c->sync = c->has_logged = c->judging = false;
 	rocks_batch_clear(c->logged);
 	rocks_batch_clear(c->volatile_);
 	for (uint32_t i = 0; i < c->req_cnt; i++) {
@@ -426,7 +441,8 @@ static int apply(struct shard *sh, struct store_req *r, uint64_t now_ms)
 		if (rec.type != CODEC_NONE)
 			it->version = version;
 		batch_record(b, w->key, &rec);
-		overlay_set(c, w->key, &rec);
+		if (c->judging)
+			overlay_set(c, w->key, &rec);
 		count_add(&sh->threads[0].c.writes, 1);
 	}
 	sh->next_version++;

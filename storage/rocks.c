@@ -9,6 +9,7 @@
 #include <rocksdb/c.h>
 
 #include "dataplane/base/assert.h"
+#include "storage/memtable_rep.h"
 
 #define BLOOM_BITS        10
 #define READAHEAD_BYTES   (2 << 20)
@@ -160,6 +161,7 @@ static rocksdb_options_t *make_options(
 	rocksdb_options_set_disable_auto_compactions(o, p->manual_compaction);
 	/* One writer: the machinery for many costs and gives nothing. */
 	rocksdb_options_set_allow_concurrent_memtable_write(o, 0);
+	memtable_rep_use(o, p->memtable_bytes);
 	rocksdb_options_set_stats_dump_period_sec(o, 0);
 	rocksdb_options_set_stats_persist_period_sec(o, 0);
 	if (env->limiter != NULL)
