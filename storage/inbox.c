@@ -129,7 +129,7 @@ void inbox_answer(struct shard_thread *t, struct store_req *r)
 	uint32_t client = r->client_;
 	void *p = r;
 
-	t->answered |= UINT64_C(1) << client;
+	t->answered[client / 64] |= UINT64_C(1) << client % 64;
 	ASSERT(spsc_push(t->out[client], &p, 1) == 1); /* SH3 */
 }
 
@@ -137,13 +137,14 @@ void inbox_wake_clients(struct shard_thread *t)
 {
 	struct store *s = t->shard->store;
 
-	while (t->answered != 0) {
-		uint32_t c = (uint32_t)__builtin_ctzll(t->answered);
+	for (uint32_t i = 0; i < ARRAY_SIZE(t->answered); i++)
+		while (t->answered[i] != 0) {
+			uint32_t c = i * 64 + (uint32_t)__builtin_ctzll(t->answered[i]);
 
-		t->answered &= t->answered - 1;
-		if (s->clients[c]->on_answer != NULL)
-			s->clients[c]->on_answer(s->clients[c]->on_answer_ctx);
-	}
+			t->answered[i] &= t->answered[i] - 1;
+			if (s->clients[c]->on_answer != NULL)
+				s->clients[c]->on_answer(s->clients[c]->on_answer_ctx);
+		}
 }
 
 static bool rings_empty(const struct shard_thread *t)

@@ -54,7 +54,8 @@ struct shard_thread {
 	struct spsc **in, **out; /* by client */
 	struct req_list waiting[STORE_PRIO_CNT];
 	uint32_t waiting_cnt, turn;
-	uint64_t answered; /* bit for each client that got an answer since the last wake-up */
+	/* A bit for each client that got an answer since the last wake-up. */
+	uint64_t answered[STORE_CLIENTS / 64];
 	CACHE_ALIGNED _Atomic uint32_t sleeping; /* futex word */
 	CACHE_ALIGNED struct shard_counters c;
 	pthread_t thread;
@@ -113,7 +114,7 @@ struct store {
 	bool direct_io, uring_ok;
 	struct rocks_env *env;
 	struct shard *shards[LIMIT_SHARDS];
-	struct store_client *clients[LIMIT_WORKERS];
+	struct store_client *clients[STORE_CLIENTS];
 	uint32_t threads_per_shard;
 	_Atomic bool stop;
 

@@ -90,7 +90,7 @@ static bool params_ok(const struct store_params *p)
 	return p->dir != NULL && strlen(p->dir) + 64 < FILE_PATH_MAX &&
 	       p->shard_cnt <= LIMIT_SHARDS && p->reader_cnt >= 1 &&
 	       p->reader_cnt <= LIMIT_STORE_READERS && p->client_cnt >= 1 &&
-	       p->client_cnt <= LIMIT_WORKERS && p->queue_len >= 1 &&
+	       p->client_cnt <= STORE_CLIENTS && p->queue_len >= 1 &&
 	       p->queue_len <= LIMIT_STORE_QUEUE && p->ns_cnt >= 1 && p->ns_cnt <= LIMIT_STORE_NS &&
 	       p->batch_items >= 1 && p->batch_items <= 65536 && p->read_batch >= 1 &&
 	       p->read_batch <= 65536 && p->memtable_bytes >= 65536 &&
@@ -301,10 +301,10 @@ void store_close(struct store *s)
 
 /* ---- the worker's side ---- */
 
-struct store_client *store_client(struct store *s, uint32_t worker)
+struct store_client *store_client(struct store *s, uint32_t client)
 {
-	ASSERT(worker < s->p.client_cnt);
-	return s->clients[worker];
+	ASSERT(client < s->p.client_cnt);
+	return s->clients[client];
 }
 
 void store_client_on_answer(struct store_client *c, void (*fn)(void *ctx), void *ctx)

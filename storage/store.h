@@ -6,7 +6,7 @@
  * turns everything that queued during the last fsync into one write, and one or more reader
  * threads, which turn what queued into one batch of reads.
  *
- * Owner:      control opens and closes; client i and its descriptors belong to worker i alone.
+ * Owner:      control opens and closes; a client and its descriptors belong to one worker alone.
  * Lifetime:   from store_submit() until store_poll() returns it, a descriptor and every buffer it
  *             names (keys, values, items, out) belong to the store; outside of that they are the
  *             caller's.  A caller that goes away meanwhile leaves its buffers standing and knows
@@ -29,6 +29,9 @@
 #include "dataplane/base/limits.h"
 #include "storage/codec.h"
 #include "storage/slot.h"
+
+#define STORE_CLIENTS 128 /* two for each worker: what one waits for does not crowd the other */
+_Static_assert(STORE_CLIENTS >= 2 * LIMIT_WORKERS, "a worker may be two clients");
 
 struct store;
 struct store_client;
@@ -53,7 +56,7 @@ struct store_params {
 	 * store_reshard(), and another number here is -EINVAL. 0: as it is, or 1. */
 	uint32_t shard_cnt;
 	uint32_t reader_cnt; /* threads of one shard, 1 .. LIMIT_STORE_READERS */
-	uint32_t client_cnt; /* workers */
+	uint32_t client_cnt; /* up to STORE_CLIENTS */
 	uint32_t queue_len;  /* up to LIMIT_STORE_QUEUE */
 	const struct store_ns_params *ns;
 	uint32_t ns_cnt; /* item.key.ns is an index into ns */
@@ -221,7 +224,7 @@ struct store_req {
 };
 
 /* ---- the worker's side ---- */
-struct store_client *store_client(struct store *s, uint32_t worker);
+struct store_client *store_client(struct store *s, uint32_t client);
 /* Called by threads of the store when they answered: must wake the worker if it sleeps (after a
  * full fence, see dataplane/core). Before the worker runs; fn NULL: none. May still be
  * called after the last answer was taken, until store_close(). */
