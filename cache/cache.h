@@ -301,6 +301,9 @@ bool cache_object_wait(struct cache_worker *w, const struct cache_view *v, uint6
 /* Sparse objects: an object of known length without a stream, whose extents come in any order. */
 int cache_object_put(struct cache_worker *w, const struct cache_key *k,
 	const struct cache_object *obj, uint64_t now_ns);
+/* The same, with the lease, which is over in each case: -ESTALE if the placeholder is gone. */
+int cache_object_fill(struct cache_worker *w, const struct cache_key *k, struct cache_lease *lease,
+	const struct cache_object *obj, uint64_t now_ns);
 /* Extent number n, whole (all but the last have cache_extent_bytes()). 0, -EINVAL, -EAGAIN. */
 int cache_extent_put(struct cache_worker *w, const struct cache_view *v, uint32_t n,
 	const void *data, uint32_t len, uint64_t now_ns);
@@ -311,6 +314,21 @@ uint32_t cache_extent_bytes(const struct cache *c);
  * it was replaced; -EFBIG or -EAGAIN, and it stays as it was. */
 int cache_object_update(struct cache_worker *w, const struct cache_key *k,
 	const struct cache_view *v, const struct cache_object *obj, uint64_t now_ns);
+
+/* -- what leaves -- */
+
+/* A value, or an object's head, that eviction is about to drop although it was used since it was
+ * put: it had been moved to the main queue. `v` may be read and pinned as what a lookup found; the
+ * item is still in the index, so another worker may replace or delete it meanwhile. */
+struct cache_leaving {
+	struct cache_key key;
+	struct cache_view v;
+};
+/* `fn` runs on the worker that evicts, inside of any call that may need memory: it must not put,
+ * fill or evict itself. Set while no worker runs; NULL: nobody asks. */
+void cache_on_leaving(struct cache *c,
+	void (*fn)(void *ctx, uint32_t worker, const struct cache_leaving *l, uint64_t now_ns),
+	void *ctx);
 
 /* -- what it holds -- */
 

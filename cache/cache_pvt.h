@@ -254,6 +254,8 @@ struct cache {
 	uint8_t *mail;
 	void (*ring)(void *ctx, uint32_t worker); /* NULL: nobody sleeps */
 	void *ring_ctx;
+	void (*leaving)(void *ctx, uint32_t worker, const struct cache_leaving *l, uint64_t now_ns);
+	void *leaving_ctx;
 	struct ghost_line *ghost;
 	struct {
 		uint64_t token, since_ns;

@@ -174,6 +174,32 @@ static bool start(struct cache_worker *w, uint64_t now_ns)
 	return true;
 }
 
+static void drop(struct cache_worker *w, struct place *p, struct item *it, enum stat count)
+{
+	if (!index_remove(w, p))
+		return;
+	seg_account(w, it, -1);
+	lease_replaced(w, it);
+	stat_add(w, count, 1);
+}
+
+/* Somebody may want to keep what was used. It is still in the index: as long as this worker has not
+ * reported quiescent, the view is as good as that of a reader (R1). */
+static void tell_leaving(
+	struct cache_worker *w, const struct item *it, uint64_t hash, uint64_t now_ns)
+{
+	struct cache *c = w->c;
+	enum item_kind kind = item_kind(it);
+	struct cache_leaving l;
+
+	if (c->leaving == NULL || (kind != ITEM_VALUE && kind != ITEM_HEAD))
+		return;
+	l.key = (struct cache_key){
+		.data = it->data, .hash = hash, .len = it->key_len, .ns = it->ns};
+	view_fill(c, it, &l.v);
+	c->leaving(c->leaving_ctx, w->id, &l, now_ns);
+}
+
 /* Write the item again in the main tier and let its slot point there. */
 static void keep(struct cache_worker *w, struct place *p, struct item *it, uint64_t hash,
 	uint8_t freq, uint64_t now_ns, enum stat count)
@@ -185,11 +211,8 @@ static void keep(struct cache_worker *w, struct place *p, struct item *it, uint6
 	struct item *copy;
 
 	if (to == ITEM_NONE) {
-		if (index_remove(w, p)) {
-			seg_account(w, it, -1);
-			lease_replaced(w, it);
-			stat_add(w, STAT_copy_dropped, 1);
-		}
+		tell_leaving(w, it, hash, now_ns);
+		drop(w, p, it, STAT_copy_dropped);
 		return;
 	}
 	copy = item_at(c, to);
@@ -207,15 +230,6 @@ static void keep(struct cache_worker *w, struct place *p, struct item *it, uint6
 		stat_add(w, count, 1);
 	else
 		seg_waste(w, to);
-}
-
-static void drop(struct cache_worker *w, struct place *p, struct item *it, enum stat count)
-{
-	if (!index_remove(w, p))
-		return;
-	seg_account(w, it, -1);
-	lease_replaced(w, it);
-	stat_add(w, count, 1);
 }
 
 static bool head_filling(const struct cache *c, const struct item *it)
@@ -251,6 +265,7 @@ static void decide(struct cache_worker *w, struct place *p, struct item *it, uin
 	} else if (freq > 0) {
 		keep(w, p, it, hash, (uint8_t)(freq - 1), now_ns, STAT_reinserted);
 	} else {
+		tell_leaving(w, it, hash, now_ns);
 		drop(w, p, it, STAT_evicted_main);
 	}
 }
@@ -278,4 +293,12 @@ void evict_step(struct cache_worker *w, uint64_t now_ns, uint32_t budget)
 		cur->seg = 0;
 		seg_retire(w, seg);
 	}
+}
+
+void cache_on_leaving(struct cache *c,
+	void (*fn)(void *ctx, uint32_t worker, const struct cache_leaving *l, uint64_t now_ns),
+	void *ctx)
+{
+	c->leaving = fn;
+	c->leaving_ctx = ctx;
 }

@@ -284,6 +284,26 @@ int cache_object_put(struct cache_worker *w, const struct cache_key *k,
 	return rc;
 }
 
+int cache_object_fill(struct cache_worker *w, const struct cache_key *k, struct cache_lease *lease,
+	const struct cache_object *obj, uint64_t now_ns)
+{
+	struct head head = {.total_len = obj->total_len};
+	struct item_spec spec = head_spec(obj, &head, lease->seq);
+	int rc = check_object(w->c, k, obj);
+
+	if (rc == 0 && obj->total_len == CACHE_LEN_UNKNOWN)
+		rc = -EINVAL;
+	if (rc == 0)
+		rc = own_replace(w, k, ITEM_PENDING, lease->seq, &spec, now_ns);
+	else
+		own_remove(w, k, ITEM_PENDING, lease->seq);
+	if (rc == 0)
+		stat_add(w, STAT_fills, 1);
+	fill_end(w, lease->stream, rc == 0 ? FILL_DONE : FILL_FAILED);
+	lease->stream = 0;
+	return rc;
+}
+
 int cache_extent_put(struct cache_worker *w, const struct cache_view *v, uint32_t n,
 	const void *data, uint32_t len, uint64_t now_ns)
 {
