@@ -410,6 +410,7 @@ static void not_storable(struct hc_fetch *f, enum fresh_store why)
 	if (f->kind == FETCH_VALIDATE) { /* what was stored is not what there is any more */
 		hc_key(f->hw, &k, f->key, f->key_len);
 		(void)!cache_delete(f->hw->cw, &k, CACHE_ALWAYS, 0, now_of(f));
+		tier_replaced(f->hw, f->key, f->key_len);
 		lease_end(f);
 	} else if (why == FRESH_STORE_AUTHORIZATION || why == FRESH_STORE_REQUEST_NO_STORE) {
 		lease_end(f); /* it says nothing about other clients' requests */
@@ -431,7 +432,8 @@ static uint64_t expire_of(const struct hc_fetch *f, const struct fresh *fr)
 /* Prefix and head into the scratch buffer; 0: too long. */
 static uint32_t encode(struct hc_fetch *f, const struct fresh *fr)
 {
-	struct hc_prefix pre = {.born = f->born};
+	struct hc_prefix pre = {
+		.born = f->born, .primary = tier_primary(f->hw, f->primary, f->primary_len)};
 	struct control_response c;
 	uint32_t n;
 
@@ -544,6 +546,8 @@ static bool begin_object(struct hc_fetch *f, uint32_t head_len, uint64_t body_le
 		0)
 		return false;
 	f->sink = SINK_OBJECT;
+	if (body_len != CACHE_LEN_UNKNOWN)
+		tier_filled(f->hw, f->key, f->key_len);
 	lease_end(f); /* who waited for the validation reads along */
 	return true;
 }
@@ -579,6 +583,7 @@ static void store(struct hc_fetch *f, const struct fresh *fr)
 		return;
 	}
 	head_len = settle_key(f) ? encode(f, fr) : 0;
+	tier_replaced(f->hw, f->key, f->key_len);
 	if (head_len > 0 && begin_small(f, head_len, len))
 		return;
 	if (head_len > 0 && head_len <= HTTP_ARENA_SLAB - 64 && begin_object(f, head_len, len)) {
@@ -596,7 +601,7 @@ static void store(struct hc_fetch *f, const struct fresh *fr)
 static bool freshen(struct hc_fetch *f, const struct cache_view *v, const struct stored *old)
 {
 	struct hcache_worker *hw = f->hw;
-	struct hc_prefix pre = {.born = f->born};
+	struct hc_prefix pre = *(const struct hc_prefix *)(const void *)v->val;
 	uint32_t off = (uint32_t)sizeof(pre), body_at = off + old->len, body = v->len - body_at, n;
 	struct cache_put p = {
 		.val = hw->scratch, .user = MARK_SMALL, .cond = CACHE_IF_SEQ, .cond_seq = v->seq};
@@ -609,6 +614,8 @@ static bool freshen(struct hc_fetch *f, const struct cache_view *v, const struct
 		(uint32_t)sizeof(hw->scratch) - off);
 	if (n == 0 || !stored_decode(hw->scratch + off, n, &s))
 		return false;
+	pre.born = f->born;
+	pre.place.flags |= TIER_PLACE_NEWER;
 	memcpy(hw->scratch, &pre, sizeof(pre));
 	hc_key(hw, &k, f->key, f->key_len);
 	if (v->found == CACHE_OBJECT) {
@@ -644,8 +651,10 @@ static void not_modified(struct hc_fetch *f)
 		       freshen(f, &v, &old);
 	if (good)
 		hc_count(&f->hw->stats.revalidated, 1);
-	else if (how == CACHE_HIT || how == CACHE_OBJECT) /* fetched whole, next time */
+	else if (how == CACHE_HIT || how == CACHE_OBJECT) { /* fetched whole, next time */
 		(void)!cache_delete(f->hw->cw, &k, CACHE_IF_SEQ, v.seq, now_of(f));
+		tier_replaced(f->hw, f->key, f->key_len);
+	}
 	lease_end(f);
 	q = let_go(f);
 	if (q == NULL)
@@ -748,10 +757,13 @@ static void object_end(struct hc_fetch *f)
 	f->sink = SINK_NONE;
 	if (cache_object_close(f->hw->cw, &k, &f->object, true, now_of(f)) == 0)
 		hc_count(&f->hw->stats.stored, 1);
+	if (f->object.total_len == CACHE_LEN_UNKNOWN)
+		tier_filled(f->hw, f->key, f->key_len);
 	/* Most of it is evicted already, or it is longer than the route keeps: its length was not
 	 * known before. */
 	cache_usage(f->hw->hc->cache, &u);
-	if (size > u.segments * u.segment_bytes / 2 || too_large(f, size))
+	if ((size > u.segments * u.segment_bytes / 2 && !tier_keeps(f->hw, f->object.id)) ||
+		too_large(f, size))
 		(void)!cache_delete(f->hw->cw, &k, CACHE_ALWAYS, 0, now_of(f));
 	(void)let_go(f);
 }
@@ -866,6 +878,8 @@ static void small_end(struct hc_fetch *f)
 		lease_end(f);
 	}
 	hc_count(rc == 0 ? &hw->stats.stored : &hw->stats.no_memory, 1);
+	if (rc == 0)
+		tier_filled(hw, f->key, f->key_len);
 	if (q == NULL)
 		return;
 	if (!stored_decode(f->buf + sizeof(struct hc_prefix),

@@ -62,6 +62,7 @@ void hcache_destroy(struct hcache *h)
 		return;
 	for (uint32_t i = 0; i < CACHE_WORKERS_MAX; i++)
 		worker_free(h->workers[i]);
+	tier_destroy(h->tier);
 	cache_destroy(h->cache);
 	cache_mem_unmap(&h->mem);
 	purge_destroy(h->purge);
@@ -95,6 +96,28 @@ struct cache *hcache_cache(struct hcache *h)
 	return h->cache;
 }
 
+int hcache_add_tier(struct hcache *h, const struct tier_conf *conf)
+{
+	int rc = tier_create(conf, h->purge, &h->tier);
+
+	if (rc == 0)
+		cache_on_leaving(h->cache, tier_leaving, h);
+	return rc;
+}
+
+struct tier *hcache_tier(struct hcache *h)
+{
+	return h->tier;
+}
+
+/* Called by threads of the store. */
+static void wake(void *ctx)
+{
+	const struct hcache_worker *hw = ctx;
+
+	hw->hc->conf.ring(hw->hc->conf.ring_ctx, hw->idx);
+}
+
 struct hcache_worker *hcache_worker_create(struct hcache *h, uint32_t idx, struct http_worker *w,
 	struct rte_mempool *desc_pool, uint32_t fetches)
 {
@@ -104,12 +127,16 @@ struct hcache_worker *hcache_worker_create(struct hcache *h, uint32_t idx, struc
 		return NULL;
 	hw->hc = h;
 	hw->w = w;
+	hw->idx = idx;
 	hw->desc_pool = desc_pool;
 	hw->cw = cache_worker(h->cache, idx);
 	hw->purge = purge_worker_create(h->purge);
 	if (hw->purge == NULL ||
 		pool_init(&hw->fetches, sizeof(struct hc_fetch), 8, fetches) != 0 ||
-		pool_init(&hw->slices, sizeof(struct hc_slice), 8, fetches) != 0) {
+		pool_init(&hw->slices, sizeof(struct hc_slice), 8, fetches) != 0 ||
+		(h->tier != NULL &&
+			tier_worker_create(h->tier, idx, hw, h->conf.ring != NULL ? wake : NULL, hw,
+				&hw->tier) != 0)) {
 		worker_free(hw);
 		return NULL;
 	}
@@ -121,6 +148,7 @@ void hcache_worker_stop(struct hcache_worker *hw)
 {
 	if (hw == NULL)
 		return;
+	tier_worker_stop(hw->tier);
 	if (hw->online)
 		cache_offline(hw->cw);
 	hw->online = false;
@@ -131,12 +159,16 @@ void hcache_worker_stop(struct hcache_worker *hw)
 
 uint32_t hcache_worker_poll(struct hcache_worker *hw, uint64_t now_ns)
 {
+	uint32_t n = 0;
+
 	if (unlikely(!hw->online)) {
 		cache_online(hw->cw);
 		hw->online = true;
 	}
 	hw->w->loop.now_ns = now_ns;
-	return cache_poll(hw->cw, now_ns);
+	if (hw->tier != NULL)
+		n = tier_poll(hw->tier, now_ns);
+	return n + cache_poll(hw->cw, now_ns);
 }
 
 bool hcache_worker_park(struct hcache_worker *hw)
@@ -144,7 +176,7 @@ bool hcache_worker_park(struct hcache_worker *hw)
 	if (hw->online)
 		cache_offline(hw->cw);
 	hw->online = false;
-	return !cache_mail_waiting(hw->cw);
+	return !cache_mail_waiting(hw->cw) && (hw->tier == NULL || !tier_waiting(hw->tier));
 }
 
 int64_t hc_wall_ms(struct hcache_worker *hw)
@@ -163,6 +195,11 @@ int64_t hc_wall_ms(struct hcache_worker *hw)
 		hw->wall_until_ns = now + WALL_GOOD_NS;
 	}
 	return hw->wall_off_ms + (int64_t)(now / NS_PER_MS);
+}
+
+const struct tier_stats *hcache_worker_tier(const struct hcache_worker *hw)
+{
+	return hw->tier != NULL ? tier_worker_stats(hw->tier) : NULL;
 }
 
 const struct hcache_stats *hcache_worker_stats(const struct hcache_worker *hw)

@@ -67,6 +67,15 @@ int hcache_create(const struct hcache_conf *conf, struct hcache **out) WARN_UNUS
  * fine. */
 void hcache_destroy(struct hcache *h);
 
+struct tier;
+struct tier_conf;
+struct tier_stats;
+/* Before workers are made: responses go to the store, too, and are looked for there. 0 or -errno,
+ * and there is memory alone. */
+int hcache_add_tier(struct hcache *h, const struct tier_conf *conf) WARN_UNUSED;
+struct tier *hcache_tier(struct hcache *h);                                  /* NULL: none */
+const struct tier_stats *hcache_worker_tier(const struct hcache_worker *hw); /* NULL: none */
+
 /* desc_pool: mbufs without data room for slices of the arena. */
 struct hcache_worker *hcache_worker_create(struct hcache *h, uint32_t idx, struct http_worker *w,
 	struct rte_mempool *desc_pool, uint32_t fetches);

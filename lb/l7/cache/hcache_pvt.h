@@ -9,6 +9,7 @@
 #include "lb/l7/cache/hcache.h"
 #include "lb/l7/cache/status.h"
 #include "lb/l7/cache/stored.h"
+#include "lb/l7/cache/tier.h"
 #include "lb/l7/http/chain.h"
 #include "lb/l7/http/cond.h"
 #include "lb/l7/http/http_pvt.h"
@@ -25,6 +26,8 @@ enum mark {
 /* What stands before a stored head. */
 struct hc_prefix {
 	uint64_t born; /* of purge */
+	struct tier_place place;
+	uint64_t primary; /* tier_primary() */
 };
 
 struct hc_error {
@@ -36,6 +39,7 @@ struct hcache {
 	struct cache *cache;
 	struct cache_mem mem;
 	struct purge *purge;
+	struct tier *tier; /* NULL: none */
 	struct hcache_conf conf;
 	bool zero_copy;
 	int64_t (*wall_ms)(void *ctx); /* NULL: the system's */
@@ -55,6 +59,8 @@ struct hcache_worker {
 	struct hcache *hc;
 	struct cache_worker *cw;
 	struct purge_worker *purge;
+	struct tier_worker *tier; /* NULL: none */
+	uint32_t idx;
 	struct http_worker *w;
 	struct rte_mempool *desc_pool;
 	struct pool fetches, slices;
@@ -96,6 +102,9 @@ struct hc_req {
 	struct cache_status status;
 	uint32_t rounds; /* look-ups so far */
 	bool waited, collapsed;
+	struct tier_read *disk;  /* of the second tier, that it waits for; NULL: none */
+	struct tier_place place; /* of what it is answered from */
+	bool disk_tried, from_disk;
 
 	enum hc_source source;
 	bool copy_only; /* `bytes` are not the cache's */
@@ -181,10 +190,17 @@ bool hc_open_view(struct hc_req *q, const struct cache_view *v, struct stored *s
 void hc_serve(struct hc_req *q, const struct cache_view *v, const struct stored *s);
 /* More of the body, as far as there is room and bytes. */
 void hc_pump(struct hc_req *q);
+/* The second tier has read the bytes of the body from `at` on (NULL: it could not), and put into
+ * memory what found room there. */
+void hc_chunk(struct hc_req *q, uint64_t at, const uint8_t *bytes, uint32_t len);
 
 /* ---- request.c ---- */
 
 void hc_look_up(struct hc_req *q);
+/* The second tier has put what it found into memory (0), or could not (-errno). */
+void hc_found_on_disk(struct hc_req *q, int rc);
+/* It has nothing: the lease is q's again. */
+void hc_not_on_disk(struct hc_req *q, struct cache_lease *lease);
 /* The upstream failed: answer with the stored response if that may be, else with the error. */
 bool hc_stale_usable(struct hc_req *q);
 void hc_failed(struct hc_req *q, enum http_end end, uint16_t status);

@@ -19,6 +19,7 @@
 #include "dataplane/base/rng.h"
 
 #define TAG_SLOTS   65536
+#define KEY_SLOTS   262144
 #define MATCH_STEPS 20000 /* a regular expression that takes longer counts as a match */
 
 enum kind { KIND_PREFIX = 1, KIND_REGEX };
@@ -43,6 +44,14 @@ struct mark {
 	_Atomic uint64_t hard, soft;
 };
 
+/* Places as one row of numbers, for saving. */
+#define PLACE_ALL     0
+#define PLACE_PATTERN 1
+#define PLACE_TAG     (PLACE_PATTERN + PURGE_PATTERNS)
+#define PLACE_KEY     (PLACE_TAG + TAG_SLOTS)
+#define PLACES        (PLACE_KEY + KEY_SLOTS)
+#define PLACE_WORDS   ((PLACES + 63) / 64)
+
 struct purge {
 	_Alignas(64) _Atomic uint64_t seq;
 	_Alignas(64) struct mark all;
@@ -51,6 +60,14 @@ struct purge {
 	struct siphash_key key;
 	struct pattern patterns[PURGE_PATTERNS];
 	struct mark tags[TAG_SLOTS];
+	_Atomic uint64_t keys[KEY_SLOTS];
+	/* Changed places: PS1 a change, then its bit (release), then `any` (release); the saver
+	 * takes `any`, then bits (acquire), then reads the places. */
+	_Alignas(64) _Atomic bool any;
+	bool tracked;
+	uint32_t cursor, left; /* the saver's: next word, words of this round */
+	uint64_t first;        /* number of the process's beginning */
+	_Atomic uint64_t changed[PLACE_WORDS];
 };
 
 struct compiled {
@@ -74,6 +91,7 @@ int purge_create(struct purge **out)
 		return -ENOMEM;
 	memset(p, 0, sizeof(*p));
 	atomic_init(&p->seq, 1);
+	p->first = 1;
 	rng_secret(&p->key, sizeof(p->key));
 	return 0;
 }
@@ -118,7 +136,7 @@ uint64_t purge_now(const struct purge *p)
 
 uint64_t purge_count(const struct purge *p)
 {
-	return purge_now(p) - 1;
+	return purge_now(p) - p->first;
 }
 
 /* ---- purging ---- */
@@ -137,6 +155,15 @@ static void raise(_Atomic uint64_t *at, uint64_t seq)
 		;
 }
 
+static void note(struct purge *p, uint32_t place)
+{
+	if (!p->tracked)
+		return;
+	atomic_fetch_or_explicit(
+		&p->changed[place / 64], UINT64_C(1) << place % 64, memory_order_release); /* PS1 */
+	atomic_store_explicit(&p->any, true, memory_order_release);                        /* PS1 */
+}
+
 static struct mark *tag_mark(struct purge *p, struct span tag)
 {
 	return &p->tags[siphash24(&p->key, tag.at, tag.len) % TAG_SLOTS];
@@ -150,12 +177,14 @@ int purge_tag(struct purge *p, struct span tag, bool soft)
 		return -EINVAL;
 	m = tag_mark(p, tag);
 	raise(soft ? &m->soft : &m->hard, take_number(p));
+	note(p, PLACE_TAG + (uint32_t)(m - p->tags));
 	return 0;
 }
 
 int purge_all(struct purge *p, bool soft)
 {
 	raise(soft ? &p->all.soft : &p->all.hard, take_number(p));
+	note(p, PLACE_ALL);
 	return 0;
 }
 
@@ -196,6 +225,7 @@ static struct pattern *claim(struct purge *p, uint64_t *state)
 
 			body_load(t, &b);
 			raise(b.soft ? &p->all.soft : &p->all.hard, old);
+			note(p, PLACE_ALL);
 		}
 		return t;
 	}
@@ -222,6 +252,7 @@ static int add_pattern(
 	atomic_store_explicit(&t->seq, seq, memory_order_relaxed);
 	atomic_store_explicit(&t->state, state + 2, memory_order_release);
 	raise(&p->last_pattern, seq);
+	note(p, PLACE_PATTERN + (uint32_t)(t - p->patterns));
 	return 0;
 }
 
@@ -377,4 +408,159 @@ enum purge_verdict purge_check(struct purge_worker *w, const struct purge_subjec
 		v = worse(v, by_pattern(w, i, s));
 	/* One that was displaced meanwhile stands in `all` by now. */
 	return worse(v, by_mark(&p->all, s->born));
+}
+
+/* ---- single keys ---- */
+
+void purge_key(struct purge *p, uint64_t key_hash)
+{
+	uint32_t slot = (uint32_t)(key_hash % KEY_SLOTS);
+
+	raise(&p->keys[slot], take_number(p));
+	note(p, PLACE_KEY + slot);
+}
+
+bool purge_key_gone(const struct purge *p, uint64_t key_hash, uint64_t born)
+{
+	return atomic_load_explicit(&p->keys[key_hash % KEY_SLOTS], memory_order_acquire) > born;
+}
+
+/* ---- saving ---- */
+
+void purge_resume(struct purge *p, const struct purge_secret *secret, uint64_t first)
+{
+	p->key = (struct siphash_key){secret->k[0], secret->k[1]};
+	p->first = first;
+	atomic_store_explicit(&p->seq, first, memory_order_release);
+}
+
+void purge_secret(const struct purge *p, struct purge_secret *out)
+{
+	*out = (struct purge_secret){{p->key.k0, p->key.k1}};
+}
+
+void purge_track(struct purge *p)
+{
+	p->tracked = true;
+}
+
+/* A pattern as it is when nobody writes it; false: somebody does. */
+static bool take_pattern(struct pattern *t, struct purge_record *out)
+{
+	uint64_t before = atomic_load_explicit(&t->state, memory_order_acquire);
+	uint64_t seq = atomic_load_explicit(&t->seq, memory_order_relaxed);
+	struct body b;
+
+	body_load(t, &b);
+	if ((before & 1) != 0 || atomic_load_explicit(&t->state, memory_order_relaxed) != before)
+		return false;
+	memcpy(out->bytes, &seq, sizeof(seq));
+	memcpy(out->bytes + sizeof(seq), &b, sizeof(b));
+	out->len = (uint32_t)(sizeof(seq) + sizeof(b));
+	return true;
+}
+_Static_assert(sizeof(uint64_t) + sizeof(struct body) <= PURGE_RECORD_MAX, "a pattern fits");
+
+static void take_mark(const struct mark *m, struct purge_record *out)
+{
+	uint64_t v[2] = {atomic_load_explicit(&m->hard, memory_order_acquire),
+		atomic_load_explicit(&m->soft, memory_order_acquire)};
+
+	memcpy(out->bytes, v, sizeof(v));
+	out->len = sizeof(v);
+}
+
+static bool take_place(struct purge *p, struct purge_record *out)
+{
+	uint64_t key;
+
+	if (out->id == PLACE_ALL) {
+		take_mark(&p->all, out);
+	} else if (out->id < PLACE_TAG) {
+		return take_pattern(&p->patterns[out->id - PLACE_PATTERN], out);
+	} else if (out->id < PLACE_KEY) {
+		take_mark(&p->tags[out->id - PLACE_TAG], out);
+	} else {
+		key = atomic_load_explicit(&p->keys[out->id - PLACE_KEY], memory_order_acquire);
+		memcpy(out->bytes, &key, sizeof(key));
+		out->len = sizeof(key);
+	}
+	return true;
+}
+
+void purge_unsaved(struct purge *p, const struct purge_record *r)
+{
+	note(p, r->id);
+}
+
+bool purge_changed(struct purge *p, struct purge_record *out)
+{
+	if (p->left == 0) {
+		if (!atomic_exchange_explicit(&p->any, false, memory_order_acq_rel)) /* PS1 */
+			return false;
+		p->left = PLACE_WORDS;
+	}
+	while (p->left > 0) {
+		_Atomic uint64_t *word = &p->changed[p->cursor];
+		uint64_t bits = atomic_load_explicit(word, memory_order_acquire); /* PS1 */
+
+		if (bits != 0) {
+			out->id = p->cursor * 64 + (uint32_t)__builtin_ctzll(bits);
+			atomic_fetch_and_explicit(
+				word, ~(UINT64_C(1) << out->id % 64), memory_order_acq_rel);
+			if (take_place(p, out))
+				return true;
+			note(p, out->id); /* it is being written: in the next round */
+		}
+		p->cursor = p->cursor + 1 < PLACE_WORDS ? p->cursor + 1 : 0;
+		p->left--;
+	}
+	return false;
+}
+
+static void put_pattern(struct purge *p, uint32_t i, uint64_t seq, const struct body *b)
+{
+	struct pattern *t = &p->patterns[i];
+
+	body_store(t, b);
+	atomic_store_explicit(&t->seq, seq, memory_order_relaxed);
+	atomic_store_explicit(&t->state, 2, memory_order_release);
+	raise(&p->last_pattern, seq);
+	/* The next new pattern takes the place of the oldest. */
+	if (seq >= atomic_load_explicit(&p->last_pattern, memory_order_relaxed))
+		atomic_store_explicit(&p->next, i + 1, memory_order_relaxed);
+}
+
+static void put_mark(struct mark *m, const uint64_t v[2])
+{
+	raise(&m->hard, v[0]);
+	raise(&m->soft, v[1]);
+}
+
+bool purge_restore(struct purge *p, const struct purge_record *r)
+{
+	uint64_t v[2];
+	struct body b;
+
+	if (r->id >= PLACES)
+		return false;
+	memcpy(v, r->bytes, sizeof(v));
+	if (r->id >= PLACE_KEY) {
+		if (r->len != sizeof(v[0]))
+			return false;
+		raise(&p->keys[r->id - PLACE_KEY], v[0]);
+	} else if (r->id < PLACE_TAG && r->id >= PLACE_PATTERN) {
+		if (r->len != sizeof(v[0]) + sizeof(b))
+			return false;
+		memcpy(&b, r->bytes + sizeof(v[0]), sizeof(b));
+		if ((b.kind != KIND_PREFIX && b.kind != KIND_REGEX) ||
+			(uint32_t)b.host_len + b.text_len > PURGE_TEXT_MAX)
+			return false;
+		put_pattern(p, r->id - PLACE_PATTERN, v[0], &b);
+	} else {
+		if (r->len != sizeof(v))
+			return false;
+		put_mark(r->id == PLACE_ALL ? &p->all : &p->tags[r->id - PLACE_TAG], v);
+	}
+	return true;
 }

@@ -9,6 +9,8 @@
  *             PG2 forgetting a purge never brings a response back: what leaves the list of patterns
  *             counts from then on as a purge of everything as old.
  *             PG3 responses may be purged without need (tags that share a hash slot), never kept.
+ *             PG4 every change is taken by purge_changed() at least once after it was made, and the
+ *             last of a place as it is then: whoever saves what it gives has all in the end.
  * Limits:     PURGE_PATTERNS patterns at a time; a pattern of PURGE_TEXT_MAX bytes.
  * Cost:       of a hit: one load if nothing was purged since; else a load for each tag, and a look
  *             at each pattern that is newer. No lock. */
@@ -52,5 +54,39 @@ enum purge_verdict purge_check(struct purge_worker *w, const struct purge_subjec
 
 /* How many purges there were. */
 uint64_t purge_count(const struct purge *p);
+
+/* ---- single keys, for a tier that cannot delete at once ---- */
+
+/* What was stored under this key until now is gone. A few keys share a mark. */
+void purge_key(struct purge *p, uint64_t key_hash);
+bool purge_key_gone(const struct purge *p, uint64_t key_hash, uint64_t born);
+
+/* ---- to outlive the process ---- */
+
+/* Hashes of tags depend on it: it is saved with the rest. */
+struct purge_secret {
+	uint64_t k[2];
+};
+
+#define PURGE_RECORD_MAX (16 + 8 + PURGE_TEXT_MAX)
+
+/* One place as bytes: `id` names the place, a later record of the same id replaces it. */
+struct purge_record {
+	uint32_t id;
+	uint32_t len;
+	uint8_t bytes[PURGE_RECORD_MAX];
+};
+
+/* Before anything else: numbers begin at `first`, which is above all that were ever given. */
+void purge_resume(struct purge *p, const struct purge_secret *secret, uint64_t first);
+void purge_secret(const struct purge *p, struct purge_secret *out);
+/* Put back what was saved. False: it is no record of this layout. Before workers ask. */
+bool purge_restore(struct purge *p, const struct purge_record *r);
+/* From now on changes are noted. */
+void purge_track(struct purge *p);
+/* A place that changed since it was last taken; false: none. For one caller at a time. */
+bool purge_changed(struct purge *p, struct purge_record *out);
+/* It could not be saved: it counts as changed again. */
+void purge_unsaved(struct purge *p, const struct purge_record *r);
 
 #endif

@@ -23,6 +23,7 @@ void hc_detach(struct hc_req *q)
 {
 	struct hc_fetch *f = q->fetch;
 
+	tier_leave(q);
 	if (q->queued) {
 		cache_waiter_cancel(q->hw->cw, &q->waiter);
 		q->queued = false;
@@ -64,6 +65,7 @@ static void remove_key(struct hc_req *q, const char *key, uint32_t len)
 	hc_key(q->hw, &k, key, len);
 	if (cache_delete(q->hw->cw, &k, CACHE_ALWAYS, 0, http_now_ns(q->s)) == 0)
 		hc_count(&q->hw->stats.invalidated, 1);
+	tier_invalidated(q->hw, key, len);
 }
 
 static uint32_t aligned_key(
@@ -327,8 +329,12 @@ static bool made_for_us(const struct hc_req *q, const struct stored *s)
 
 static void use(struct hc_req *q, const struct cache_view *v, const struct stored *s)
 {
-	if (q->status.forward == CACHE_FORWARD_NONE)
+	if (q->status.forward == CACHE_FORWARD_NONE) {
 		hc_count(&q->hw->stats.hits, 1);
+		if (q->from_disk)
+			q->status.detail = "disk";
+		tier_used(q, v);
+	}
 	hc_serve(q, v, s);
 }
 
@@ -401,6 +407,7 @@ static void found(struct hc_req *q, const struct cache_view *v)
 			bypass(q, CACHE_FORWARD_BYPASS, "key");
 			break;
 		}
+		tier_used_vary(q, v);
 		hc_look_up(q);
 		break;
 	case MARK_PASS:
@@ -415,11 +422,18 @@ static void found(struct hc_req *q, const struct cache_view *v)
 	}
 }
 
+/* Only a whole answer to GET can be stored: others look, and do not lead. */
+static bool looks_only(const struct hc_req *q)
+{
+	return q->s->req.method != HTTP_GET || q->control.only_if_cached;
+}
+
 static void missed(struct hc_req *q, enum cache_found how, struct cache_lease *lease)
 {
 	switch (how) {
 	case CACHE_LEASED:
-		lead(q, NULL, lease, false);
+		if (q->disk_tried || !tier_look(q, lease))
+			hc_not_on_disk(q, lease);
 		break;
 	case CACHE_WAITING:
 		q->waited = true;
@@ -432,10 +446,26 @@ static void missed(struct hc_req *q, enum cache_found how, struct cache_lease *l
 	}
 }
 
-/* Only a whole answer to GET can be stored: others look, and do not lead. */
-static bool looks_only(const struct hc_req *q)
+void hc_not_on_disk(struct hc_req *q, struct cache_lease *lease)
 {
-	return q->s->req.method != HTTP_GET || q->control.only_if_cached;
+	struct cache_key k;
+
+	q->disk_tried = true;
+	if (!looks_only(q)) {
+		lead(q, NULL, lease, false);
+		return;
+	}
+	hc_key(q->hw, &k, q->key, q->key_len);
+	cache_lease_abort(q->hw->cw, &k, lease, http_now_ns(q->s));
+	hc_look_up(q);
+}
+
+void hc_found_on_disk(struct hc_req *q, int rc)
+{
+	/* -ESTALE: it was removed from memory meanwhile, so what was read is not good any more. */
+	q->from_disk = rc == 0;
+	q->disk_tried = rc != 0;
+	hc_look_up(q);
 }
 
 void hc_look_up(struct hc_req *q)
@@ -452,7 +482,7 @@ void hc_look_up(struct hc_req *q)
 	/* A variant's marker may have changed since. */
 	hc_key(q->hw, &k, q->key, q->key_len);
 	cache_waiter_init(&q->waiter, on_wake);
-	if (looks_only(q))
+	if (looks_only(q) && (q->disk_tried || !tier_may_have(q)))
 		how = cache_get(q->hw->cw, &k, http_now_ns(q->s), &v);
 	else
 		how = cache_lookup(q->hw->cw, &k, http_now_ns(q->s), &v, &lease, &q->waiter);
@@ -462,7 +492,8 @@ void hc_look_up(struct hc_req *q)
 		found(q, &v);
 		return;
 	}
-	if (looks_only(q) && q->control.only_if_cached)
+	if (looks_only(q) && q->control.only_if_cached && how != CACHE_LEASED &&
+		how != CACHE_WAITING)
 		fail(q, HTTP_END_BACKEND_TIMEOUT, 504); /* RFC 9111 5.2.1.7 */
 	else
 		missed(q, how, &lease);

@@ -352,6 +352,7 @@ static void set_source(struct hc_req *q, const struct cache_view *v, const struc
 	if (v->found == CACHE_OBJECT) {
 		q->source = HC_OBJECT;
 		q->total = v->total_len;
+		q->place = ((const struct hc_prefix *)(const void *)v->val)->place;
 		return;
 	}
 	q->source = HC_SMALL;
@@ -518,7 +519,7 @@ static enum step step_object(struct hc_req *q, uint32_t room)
 	q->stalls = 0;
 	if (rc == -ERANGE)
 		return STEP_END; /* of an object whose length nobody knew */
-	if (rc == -ENOENT && hc_fetch_hole(q))
+	if (rc == -ENOENT && (tier_hole(q) || hc_fetch_hole(q)))
 		return STEP_WAIT;
 	if (rc != 0)
 		return STEP_BROKEN;
@@ -543,6 +544,7 @@ static bool renew_view(struct hc_req *q)
 	if (cache_get(q->hw->cw, &k, http_now_ns(q->s), &v) != CACHE_OBJECT || v.seq != q->view.seq)
 		return false;
 	q->view = v;
+	q->place = ((const struct hc_prefix *)(const void *)v.val)->place;
 	return true;
 }
 
@@ -587,4 +589,48 @@ void hc_pump(struct hc_req *q)
 			return;
 		}
 	}
+}
+
+/* What is not on disk either: the upstream has it, if its entity tag lets parts be joined; else
+ * nobody is led here again. */
+static void chunk_missing(struct hc_req *q)
+{
+	struct cache_key k;
+
+	q->place = (struct tier_place){0};
+	if (q->etag.len > 0)
+		return;
+	hc_key(q->hw, &k, q->key, q->key_len);
+	(void)cache_delete(q->hw->cw, &k, CACHE_IF_SEQ, q->view.seq, http_now_ns(q->s));
+	tier_replaced(q->hw, q->key, q->key_len);
+}
+
+void hc_chunk(struct hc_req *q, uint64_t at, const uint8_t *bytes, uint32_t len)
+{
+	uint64_t left = q->ranges[q->range_at].last - q->pos + 1;
+	uint32_t n = http_send_room(q->s);
+
+	q->filling = false;
+	if (bytes == NULL) {
+		chunk_missing(q);
+		hc_pump(q);
+		return;
+	}
+	/* From where it was read to: in memory it may be gone again before the next turn. */
+	if (n > len - (q->pos - at))
+		n = len - (uint32_t)(q->pos - at);
+	if (n > left)
+		n = (uint32_t)left;
+	if (n > 0) {
+		if (!open_part(q) || !send_slice(q, NULL, bytes + (q->pos - at), n)) {
+			broken(q);
+			return;
+		}
+		q->pos += n;
+		if (range_done(q) && q->range_at == q->range_cnt) {
+			finish(q);
+			return;
+		}
+	}
+	hc_pump(q);
 }
