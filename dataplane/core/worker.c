@@ -171,14 +171,59 @@ static uint32_t take_handed(struct worker *w, uint64_t now_ns)
 	return total;
 }
 
+static void wait_put(struct worker_waiting *q, struct rte_mbuf **pkts, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t at = q->head + q->n++;
+
+		q->pkts[at < q->size ? at : at - q->size] = pkts[i];
+	}
+}
+
+static uint16_t wait_get(struct worker_waiting *q, struct rte_mbuf **pkts, uint16_t max)
+{
+	uint16_t n = 0;
+
+	for (; n < max && q->n > 0; n++) {
+		pkts[n] = q->pkts[q->head];
+		q->head = q->head + 1 == q->size ? 0 : q->head + 1;
+		q->n--;
+	}
+	return n;
+}
+
+/* The oldest burst; and when it is full, what the port has beyond it, before it has too much. */
+static uint16_t take_waiting(struct worker_rx *rx, struct rte_mbuf **pkts)
+{
+	struct rte_mbuf *more[LIMIT_BURST];
+	struct worker_waiting *q = &rx->waiting;
+	uint16_t n = wait_get(q, pkts, LIMIT_BURST);
+
+	if (n < LIMIT_BURST)
+		n = (uint16_t)(n +
+			       port_rx(rx->port, rx->queue, pkts + n, (uint16_t)(LIMIT_BURST - n)));
+	for (int i = 0; n == LIMIT_BURST && i < WORKER_RX_AHEAD; i++) {
+		uint32_t room = q->size - q->n;
+		uint16_t k = port_rx(rx->port, rx->queue, more,
+			(uint16_t)(room < LIMIT_BURST ? room : LIMIT_BURST));
+
+		wait_put(q, more, k);
+		if (k < LIMIT_BURST)
+			break;
+	}
+	return n;
+}
+
 static uint32_t receive(struct worker *w, uint64_t now_ns)
 {
 	struct rte_mbuf *pkts[LIMIT_BURST];
 	uint32_t total = 0;
 
 	for (uint32_t i = 0; i < w->rx_cnt; i++) {
-		const struct worker_rx *rx = &w->rx[i];
-		uint16_t n = port_rx(rx->port, rx->queue, pkts, LIMIT_BURST);
+		struct worker_rx *rx = &w->rx[i];
+		uint16_t n = rx->waiting.pkts == NULL
+				     ? port_rx(rx->port, rx->queue, pkts, LIMIT_BURST)
+				     : take_waiting(rx, pkts);
 
 		if (n == 0)
 			continue;
@@ -268,15 +313,29 @@ static uint32_t queue_owner(const struct port *p, uint16_t queue, uint16_t queue
 	return queue_cnt >= n ? queue : (p->idx + queue) % n;
 }
 
-static void assign_queues(const struct workers_params *params, struct worker **all)
+static int add_queue(struct worker *w, struct port *p, uint16_t queue)
 {
+	struct worker_rx *rx = &w->rx[w->rx_cnt++];
+
+	*rx = (struct worker_rx){.port = p, .queue = queue, .waiting.size = p->rx_waiting};
+	if (p->rx_waiting == 0)
+		return 0;
+	rx->waiting.pkts = calloc(p->rx_waiting, sizeof(struct rte_mbuf *));
+	return rx->waiting.pkts != NULL ? 0 : -ENOMEM;
+}
+
+static int assign_queues(const struct workers_params *params, struct worker **all)
+{
+	int rc = 0;
+
 	for (uint32_t i = 0; i < params->port_cnt; i++) {
 		struct port *p = &params->ports[i];
 
 		for (uint16_t q = 0; q < p->rxq_cnt; q++) {
 			struct worker *w = all[queue_owner(p, q, p->rxq_cnt, params->worker_cnt)];
 
-			w->rx[w->rx_cnt++] = (struct worker_rx){.port = p, .queue = q};
+			if (add_queue(w, p, q) != 0)
+				rc = -ENOMEM;
 		}
 		for (uint32_t id = 0; id < params->worker_cnt; id++) {
 			struct worker_tx *t = &all[id]->tx[i];
@@ -291,6 +350,7 @@ static void assign_queues(const struct workers_params *params, struct worker **a
 			all[id]->tx[i].queue = q;
 		}
 	}
+	return rc;
 }
 
 static void drain_ring(struct worker *w, struct spsc *r)
@@ -311,6 +371,14 @@ static void worker_free(struct worker *w)
 			drain_ring(w, w->in[j]);
 			spsc_destroy(w->in[j]);
 		}
+	for (uint32_t i = 0; i < w->rx_cnt; i++) {
+		struct worker_waiting *q = &w->rx[i].waiting;
+		struct rte_mbuf *m;
+
+		while (wait_get(q, &m, 1) == 1)
+			rte_pktmbuf_free(m);
+		free(q->pkts);
+	}
 	for (uint32_t p = 0; p < LIMIT_PORTS; p++) {
 		free_and_count(w, w->tx[p].pkts, w->tx[p].n, REASON_STOPPED);
 		w->ledger.held -= w->tx[p].n;
@@ -365,12 +433,11 @@ int workers_create(const struct workers_params *params, struct worker **all)
 		else
 			all[i]->all = all;
 	}
-	if (rc != 0) {
+	if (rc == 0)
+		rc = assign_queues(params, all);
+	if (rc != 0)
 		workers_destroy(all, params->worker_cnt);
-		return rc;
-	}
-	assign_queues(params, all);
-	return 0;
+	return rc;
 }
 
 void workers_destroy(struct worker **all, uint32_t worker_cnt)

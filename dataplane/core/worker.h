@@ -26,6 +26,7 @@ struct worker;
 #define WORKER_TIMERS_NS \
 	50000                 /* a busy worker looks at its timers this often, an idle one always */
 #define WORKER_TX_BACKLOG 128 /* frames that wait for room in one transmit queue */
+#define WORKER_RX_AHEAD   8   /* bursts taken out of a port beyond the one that is worked on */
 
 /* Bucket i counts turns shorter than 1024 << i ns, the last one all others. */
 #define WORKER_LOOP_BUCKETS 17
@@ -58,9 +59,17 @@ struct worker_tx {
 	struct rte_mbuf *pkts[WORKER_TX_BACKLOG];
 };
 
+/* Packets that a port does not hold while others are worked on, oldest at `head`: a ring of `size`
+ * that is empty unless a burst was full. Not counted as received before their turn comes. */
+struct worker_waiting {
+	struct rte_mbuf **pkts; /* NULL: the port holds enough itself */
+	uint32_t size, head, n;
+};
+
 struct worker_rx {
 	struct port *port;
 	uint16_t queue;
+	struct worker_waiting waiting;
 };
 
 struct worker_handoff {

@@ -252,6 +252,17 @@ static int check_numa(const struct port *p, const struct port_params *params)
 	return 0;
 }
 
+/* The af_xdp driver fills a receive ring with 2,048 buffers, however long it is; more packets than
+ * that are lost while a burst is worked on. */
+static uint16_t beyond_driver(const struct rte_eth_dev_info *info, uint16_t rx_queue_len)
+{
+	const uint16_t held = 2048;
+
+	if (info->driver_name == NULL || strstr(info->driver_name, "af_xdp") == NULL)
+		return 0;
+	return rx_queue_len > held ? (uint16_t)(rx_queue_len - held) : 0;
+}
+
 static int setup_queues(struct port *p, const struct port_params *params,
 	const struct rte_eth_dev_info *info, const struct rte_eth_conf *conf)
 {
@@ -264,6 +275,7 @@ static int setup_queues(struct port *p, const struct port_params *params,
 	rxconf.offloads = conf->rxmode.offloads;
 	/* Fast free requires that no buffer is shared; here some are. */
 	txconf.offloads = conf->txmode.offloads & ~(uint64_t)RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	p->rx_waiting = beyond_driver(info, rx_len);
 	rc = rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &rx_len, &tx_len);
 	for (uint16_t q = 0; rc == 0 && q < p->rxq_cnt; q++)
 		rc = rte_eth_rx_queue_setup(p->id, q, rx_len, socket, &rxconf, params->pool);

@@ -63,8 +63,9 @@ struct port {
 	uint16_t idx; /* ours */
 	uint16_t mtu;
 	uint16_t rxq_cnt, txq_cnt;
-	uint32_t caps;    /* enum port_cap */
-	uint16_t tx_segs; /* most mbufs of one frame; 1 without PORT_CAP_TX_MULTI_SEG */
+	uint16_t rx_waiting; /* of rx_queue_len, what the driver does not hold: the worker does */
+	uint32_t caps;       /* enum port_cap */
+	uint16_t tx_segs;    /* most mbufs of one frame; 1 without PORT_CAP_TX_MULTI_SEG */
 	uint8_t mac[6];
 	bool hotplugged, is_pci;
 	int socket; /* NUMA node or -1 */

@@ -72,7 +72,10 @@ static const struct schema_field port_fields[] = {
 	{"mac", SCHEMA_MAC, 0, SCHEMA_AT(config_port, mac), .dflt = "auto",
 		.help = "MAC address of the port; auto: as the device has it."},
 	{"rx_queue_len", SCHEMA_UINT, 0, SCHEMA_AT(config_port, rx_queue_len), .min = 64,
-		.max = 16384, .dflt = "1024", .help = "Receive descriptors of each queue."},
+		.max = 16384, .dflt = "1024",
+		.help = "Receive descriptors of each queue. The driver of af_xdp holds 2,048 "
+			"packets; what "
+			"is beyond that waits in weir."},
 	{"tx_queue_len", SCHEMA_UINT, 0, SCHEMA_AT(config_port, tx_queue_len), .min = 64,
 		.max = 16384, .dflt = "1024", .help = "Send descriptors of each queue."},
 	{"steering", SCHEMA_ENUM, 0, SCHEMA_AT(config_port, steering), .dflt = "auto",

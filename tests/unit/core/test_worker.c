@@ -102,7 +102,7 @@ static int stop(void **state)
 	return 0;
 }
 
-static int setup(void **state)
+static int setup_waiting(void **state, uint16_t rx_waiting)
 {
 	struct port_params pp = {.name = "wt",
 		.device = "net_ring_wt0",
@@ -119,6 +119,7 @@ static int setup(void **state)
 
 	(void)state;
 	assert_int_equal(port_open(&port, &pp), 0);
+	port.rx_waiting = rx_waiting;
 	assert_int_equal(workers_create(&wp, all), 0);
 	for (int i = 0; i < WORKERS; i++) {
 		memset(&seen[i], 0, sizeof(seen[i]));
@@ -127,6 +128,16 @@ static int setup(void **state)
 		all[i]->ctx = &seen[i];
 	}
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_waiting(state, 0);
+}
+
+static int setup_shallow(void **state)
+{
+	return setup_waiting(state, 200);
 }
 
 static void drain_tx(uint32_t expected)
@@ -158,7 +169,7 @@ static void feed(uint32_t n)
 		struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
 
 		assert_non_null(m);
-		memset(rte_pktmbuf_append(m, 60), 0, 60);
+		memset(rte_pktmbuf_append(m, 60), (uint8_t)i, 60);
 		assert_int_equal(rte_ring_enqueue(rx_ring, m), 0);
 	}
 }
@@ -199,6 +210,42 @@ static void what_the_port_does_not_take_waits_then_is_counted(void **state)
 	worker_iterate(all[0], 1);
 	assert_int_equal(all[0]->ledger.held, 0);
 	drain_tx(WORKER_TX_BACKLOG);
+}
+
+static uint8_t number_of(struct rte_mbuf *m)
+{
+	return *rte_pktmbuf_mtod(m, uint8_t *);
+}
+
+/* A port that holds little is emptied ahead of the work, as far as there is room, in order. */
+static void a_shallow_port_is_emptied_ahead(void **state)
+{
+	struct rte_mbuf *m;
+	uint8_t next = 0;
+
+	(void)state;
+	feed(600);
+	worker_iterate(all[0], 1);
+	assert_int_equal(seen[0].input, LIMIT_BURST);
+	assert_int_equal(rte_ring_count(rx_ring), 600 - LIMIT_BURST - 200);
+	for (int turn = 1; turn < 60 && seen[0].input < 600; turn++) {
+		uint32_t before = seen[0].input;
+
+		worker_iterate(all[0], 1);
+		assert_int_equal(seen[0].input - before,
+			600 - before < LIMIT_BURST ? 600 - before : LIMIT_BURST);
+		assert_int_equal(all[0]->ledger.rx, seen[0].input);
+		while (rte_ring_dequeue(tx_ring, (void **)&m) == 0) {
+			assert_int_equal(number_of(m), next++);
+			rte_pktmbuf_free(m);
+		}
+	}
+	assert_int_equal(seen[0].input, 600);
+	/* What waits when the worker goes is given back; teardown looks. */
+	feed(100);
+	worker_iterate(all[0], 1);
+	assert_int_equal(rte_ring_count(rx_ring), 0);
+	drain_tx(LIMIT_BURST);
 }
 
 static void a_full_ring_to_a_worker_is_counted(void **state)
@@ -288,6 +335,8 @@ int main(void)
 			what_the_port_does_not_take_waits_then_is_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_full_ring_to_a_worker_is_counted, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_shallow_port_is_emptied_ahead, setup_shallow, teardown),
 		cmocka_unit_test_setup_teardown(
 			messages_are_done_when_the_worker_has_handled_them, setup, teardown),
 		cmocka_unit_test_setup_teardown(
