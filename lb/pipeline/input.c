@@ -227,8 +227,6 @@ void input_burst(
 	}
 	if (b.n > 0)
 		forward_burst(p, b.pkts, b.metas, b.lookups, b.n);
-	if (p->tcp_cnt > 0)
-		tcp_side_flush(p);
 }
 
 void handed_burst(struct pipeline *p, struct rte_mbuf **pkts, uint32_t n, uint64_t now_ns)
@@ -270,8 +268,6 @@ void handed_burst(struct pipeline *p, struct rte_mbuf **pkts, uint32_t n, uint64
 	}
 	if (b.n > 0)
 		forward_burst(p, b.pkts, b.metas, b.lookups, b.n);
-	if (p->tcp_cnt > 0)
-		tcp_side_flush(p);
 }
 
 void pipeline_input(void *ctx, uint16_t port, struct rte_mbuf **pkts, uint32_t n, uint64_t now_ns)

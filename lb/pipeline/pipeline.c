@@ -233,7 +233,7 @@ static uint32_t turn(void *ctx, uint64_t now_ns)
 {
 	struct pipeline *p = ctx;
 
-	if (p->kvs == NULL && p->cache == NULL)
+	if (p->kvs == NULL && p->cache == NULL && !p->tcp_due)
 		return 0;
 	p->now_ns = now_ns;
 	return tcp_side_turn(p);

@@ -59,7 +59,8 @@ struct pipeline {
 	struct hcache_worker *cache; /* NULL without a cache */
 	struct l4_port_split tcp_ports;
 	uint32_t reroute; /* where tcp_reroute() goes on; UINT32_MAX: nowhere */
-	uint32_t tcp_cnt; /* segments that wait for the engine until the end of the burst */
+	bool tcp_due;     /* the engine has had segments, or will: its callbacks are to be run */
+	uint32_t tcp_cnt; /* segments that wait for the engine until the end of the turn */
 	struct rte_mbuf *tcp_pkts[LIMIT_BURST];
 	struct pkt_meta tcp_metas[LIMIT_BURST];
 
@@ -139,11 +140,11 @@ bool tcp_side_take(struct pipeline *p, struct rte_mbuf *m, const struct pkt_meta
 void tcp_side_adopt(struct pipeline *p);
 /* Is a port of full NAT in the engine's hands? */
 bool tcp_side_port_taken(void *ctx, const struct l4_tuple *t);
-/* At the end of a burst that had segments (tcp_cnt). */
+/* At the end of a turn that had segments (tcp_due). */
 void tcp_side_flush(struct pipeline *p);
 /* With the timers; returns the next deadline. */
 uint64_t tcp_side_run(struct pipeline *p);
-/* Once a turn, with a store: its answers, and what they let be sent. */
+/* Once a turn: what segments and the store's answers let be sent. */
 uint32_t tcp_side_turn(struct pipeline *p);
 
 /* input.c: a burst of a port, and one of other workers; tap.c: the same with copies taken. */

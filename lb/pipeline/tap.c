@@ -175,6 +175,8 @@ static void one(
 		handed_burst(p, &m, 1, now_ns);
 	if (r == NULL)
 		return;
+	if (p->tcp_due)
+		tcp_side_flush(p);
 	judge(p->w, &b, r);
 	r->tracked = t->flows && find_flow(p, r, &r->flow);
 	r->made = r->made && r->tracked;

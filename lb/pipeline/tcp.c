@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The TCP engine in the worker's loop. Segments are collected over a burst and given to the engine
- * at its end, so that one pass of callbacks and output serves the whole burst.
+ * The TCP engine in the worker's loop. Segments are collected over a turn and given to the engine
+ * at its end, so that one pass of callbacks and output serves the bursts of all ports.
  *
  * Local ports of connections that are opened here are those of full NAT: each worker has its share
  * of the same range, or under a plan of NIC hashing those whose replies come to it. Within a worker
@@ -174,6 +174,7 @@ static void segment(struct pipeline *p, struct rte_mbuf *m, const struct pkt_met
 	}
 	p->tcp_pkts[p->tcp_cnt] = m;
 	p->tcp_metas[p->tcp_cnt++] = *pm;
+	p->tcp_due = true;
 	if (p->tcp_cnt == LIMIT_BURST)
 		flush(p);
 }
@@ -225,6 +226,7 @@ void tcp_side_flush(struct pipeline *p)
 	if (p->kvs != NULL)
 		kvs_clock(p->kvs, p->now_ns);
 	flush(p);
+	p->tcp_due = false;
 	l7_worker_run(p->l7, p->now_ns);
 }
 
@@ -236,7 +238,7 @@ uint32_t tcp_side_turn(struct pipeline *p)
 		n = kvs_turn(p->kvs, p->now_ns);
 	if (p->cache != NULL)
 		woken = hcache_worker_poll(p->cache, p->now_ns);
-	if (woken > 0 || (n > 0 && p->l7 != NULL) ||
+	if (p->tcp_due || woken > 0 || (n > 0 && p->l7 != NULL) ||
 		(p->kvs != NULL && p->l7 != NULL && l7_worker_resume(p->l7)))
 		tcp_side_flush(p);
 	return n + woken;
