@@ -17,6 +17,17 @@ struct rte_mbuf *emit_header(struct tcp_engine *e)
 	return m;
 }
 
+/* A port that takes no chains has its frames in buffers of its own receive pool while that has
+ * plenty: af_xdp copies what comes from another one. */
+struct rte_mbuf *emit_conn_header(struct tcp_engine *e, const struct tcp_conn *c)
+{
+	struct rte_mbuf *m = NULL;
+
+	if (c->flags & CF_SINGLE && e->cfg.rx_pool != NULL && e->pressure == 0)
+		m = rte_pktmbuf_alloc(e->cfg.rx_pool);
+	return m != NULL ? m : emit_header(e);
+}
+
 void emit_flush(struct tcp_engine *e)
 {
 	uint16_t n = e->out_n;
@@ -117,10 +128,9 @@ void emit_frame(
 		emit_flush(e);
 }
 
-static void emit_bare(struct tcp_engine *e, const struct tcp_out *o)
+/* A segment without payload; m may be NULL, and nothing is sent. */
+static void emit_bare(struct tcp_engine *e, struct rte_mbuf *m, const struct tcp_out *o)
 {
-	struct rte_mbuf *m = emit_header(e);
-
 	if (m != NULL)
 		emit_frame(e, m, 0, o);
 }
@@ -147,7 +157,7 @@ void emit_ack(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq)
 	o.csum_off = (c->flags & CF_CSUM_OFF) != 0;
 	o.opts = opts;
 	o.opts_len = n;
-	emit_bare(e, &o);
+	emit_bare(e, emit_conn_header(e, c), &o);
 	c->last_ack = c->rcv_nxt;
 	c->flags &= ~(uint32_t)(CF_ACK_NOW | CF_ACK_LATER | CF_DELACK | CF_WUPDATE);
 }
@@ -178,7 +188,7 @@ void emit_syn(struct tcp_engine *e, struct tcp_conn *c)
 	o.wnd = (uint16_t)u32_min(c->rcvbuf, UINT16_MAX);
 	o.opts_len = tcp_opt_put_syn(opts, &so);
 	o.csum_off = (c->flags & CF_CSUM_OFF) != 0;
-	emit_bare(e, &o);
+	emit_bare(e, emit_header(e), &o);
 }
 
 void emit_rst(struct tcp_engine *e, struct tcp_conn *c)
@@ -196,7 +206,7 @@ void emit_rst(struct tcp_engine *e, struct tcp_conn *c)
 	if (c->flags & CF_TS)
 		o.opts_len = tcp_opt_put_ts(opts, e->now_ms + c->ts_off, c->ts_recent);
 	CNT(e, resets_out);
-	emit_bare(e, &o);
+	emit_bare(e, emit_header(e), &o);
 }
 
 void emit_rst_for(struct tcp_engine *e, const struct tcp_tuple *t, const struct tcp_in *h)
@@ -212,7 +222,7 @@ void emit_rst_for(struct tcp_engine *e, const struct tcp_tuple *t, const struct 
 		o.flags |= TCP_ACK;
 	}
 	CNT(e, resets_out);
-	emit_bare(e, &o);
+	emit_bare(e, emit_header(e), &o);
 }
 
 /* Answers to segments without data are limited (RFC 5961 7); those with data never are, since a

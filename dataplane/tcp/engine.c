@@ -108,6 +108,16 @@ static int engine_pools(struct tcp_engine *e)
 	return e->listeners == NULL ? -ENOMEM : 0;
 }
 
+/* Payload that fits behind the headers, whichever pool a frame comes from. */
+static uint32_t copy_room(const struct tcp_config *c)
+{
+	uint32_t room = rte_pktmbuf_data_room_size(c->header_pool);
+
+	if (c->rx_pool != NULL)
+		room = u32_min(room, rte_pktmbuf_data_room_size(c->rx_pool));
+	return room - RTE_PKTMBUF_HEADROOM - 100;
+}
+
 struct tcp_engine *tcp_engine_create(const struct tcp_config *cfg, uint64_t now_ns)
 {
 	struct tcp_engine *e = calloc(1, sizeof(*e));
@@ -135,7 +145,7 @@ struct tcp_engine *tcp_engine_create(const struct tcp_config *cfg, uint64_t now_
 		return NULL;
 	}
 	e->seg_reserve = e->cfg.max_segs / 16;
-	e->copybreak = rte_pktmbuf_data_room_size(e->cfg.header_pool) - RTE_PKTMBUF_HEADROOM - 100;
+	e->copybreak = copy_room(&e->cfg);
 	wheel_init(&e->wheel, NS_PER_MS, now_ns);
 	engine_set_now(e, now_ns);
 	e->challenge_left = e->cfg.max_challenges_per_s;

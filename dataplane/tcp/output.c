@@ -187,7 +187,7 @@ static bool send_frame(
 		max_bytes = u32_min(max_bytes, e->copybreak);
 	if (!gather(e, c, first, max_bytes, probe, &f))
 		return false;
-	hdr = emit_header(e);
+	hdr = emit_conn_header(e, c);
 	if (hdr == NULL)
 		return false;
 	if (!attach_payload(e, c, hdr, &f)) {

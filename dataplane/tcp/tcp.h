@@ -119,7 +119,8 @@ struct tcp_config {
 	struct rte_mempool *header_pool;
 	struct rte_mempool *ref_pool;
 	struct rte_mempool *data_pool; /* of tcp_send_bytes; NULL: it is not used */
-	/* Watched for pressure, usually the pool of the RX queues; NULL: not watched. */
+	/* Watched for pressure, usually the pool of the RX queues; NULL: not watched. While it has
+	 * plenty, frames for a port that takes no chains are made in its buffers. */
 	struct rte_mempool *rx_pool;
 
 	/* Per connection defaults; 0 takes the default. tcp_set() changes them later. Keep-alive

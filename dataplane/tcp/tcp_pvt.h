@@ -507,6 +507,7 @@ struct tcp_out {
 	uint16_t tso_segsz; /* 0: not a TSO frame */
 };
 struct rte_mbuf *emit_header(struct tcp_engine *e);
+struct rte_mbuf *emit_conn_header(struct tcp_engine *e, const struct tcp_conn *c);
 void emit_frame(
 	struct tcp_engine *e, struct rte_mbuf *hdr, uint32_t payload, const struct tcp_out *o);
 void emit_flush(struct tcp_engine *e);

@@ -34,6 +34,7 @@ static void random_host(struct rng *r, struct sim_host_config *c)
 	c->tso_segs = (uint16_t)PICK(r, 0, 0, 1, 3);
 	c->tso_bytes = PICK(r, 0, 0, 3000, 16384);
 	c->single_segment = !c->tso && rng_below(r, 8) == 0;
+	c->watch_rx = c->single_segment;
 	c->mtu = (uint16_t)PICK(r, 1500, 1500, 1500, 9000, 1280, 576);
 	c->poll_ns = PICK(r, 0, 0, 10000, 100000);
 	c->tcp.rcvbuf = PICK(r, 262144, 262144, 65535, 16384, 4096, 1000, 300);

@@ -439,6 +439,40 @@ static void pitfall_13_no_mbufs(void **state)
 	pair_close(&p);
 }
 
+/* 13: frames for a port that takes no chains are made in the receive pool's buffers, without which
+ * the driver would copy them; when that runs low, in those of headers. */
+static void pitfall_13_frames_of_receive_buffers(void **state)
+{
+	const struct sim_host_config cfg = {.single_segment = true, .watch_rx = true};
+	struct rte_mbuf *hog[4096];
+	unsigned n = 0, size;
+	struct pair p;
+
+	(void)state;
+	pair_open(&p, &cfg);
+	while (n < ARRAY_SIZE(hog) && (hog[n] = rte_pktmbuf_alloc(p.c.h->hdr)) != NULL)
+		n++;
+	give(&p.c, 50000, 2000);
+	sim_kick(p.s, 0);
+	pass(p.s, 5000);
+	assert_true(p.l.got == 50000);
+	assert_int_equal(tcp_counters(p.c.h->e)->no_mbuf, 0);
+	while (n > 0)
+		rte_pktmbuf_free(hog[--n]);
+	size = p.c.h->rx->size;
+	while (n < size - size / 10)
+		assert_non_null(hog[n++] = rte_pktmbuf_alloc(p.c.h->rx));
+	pass(p.s, 10);
+	give(&p.c, 3000, 1000);
+	sim_kick(p.s, 0);
+	assert_int_equal(rte_mempool_in_use_count(p.c.h->rx), n);
+	pass(p.s, 5000);
+	assert_true(p.l.got == 53000);
+	while (n > 0)
+		rte_pktmbuf_free(hog[--n]);
+	pair_close(&p);
+}
+
 /* 13: under pressure of the receive pool, each threshold does its part, and it ends with it. */
 static void pitfall_13_pressure(void **state)
 {
@@ -722,6 +756,7 @@ int main(void)
 		cmocka_unit_test(pitfall_10_steering_chooses_ports),
 		cmocka_unit_test(pitfall_11_four_checksum_states),
 		cmocka_unit_test(pitfall_13_no_mbufs),
+		cmocka_unit_test(pitfall_13_frames_of_receive_buffers),
 		cmocka_unit_test(pitfall_13_pressure),
 		cmocka_unit_test(pitfall_14_frames_in_flight_do_not_change),
 		cmocka_unit_test(pitfall_15_timer_of_a_dead_connection),
