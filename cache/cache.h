@@ -308,6 +308,8 @@ int cache_object_fill(struct cache_worker *w, const struct cache_key *k, struct 
 int cache_extent_put(struct cache_worker *w, const struct cache_view *v, uint32_t n,
 	const void *data, uint32_t len, uint64_t now_ns);
 uint32_t cache_extent_bytes(const struct cache *c);
+/* Is it there? No reading: it does not count as use. */
+bool cache_extent_has(struct cache_worker *w, const struct cache_view *v, uint32_t n);
 
 /* Give a complete object (v, of this turn) another description, user mark and expiry; version and
  * extents stay, obj->total_len is not looked at. 0; -EINVAL: v is none, or is still filled; -ESTALE

@@ -326,6 +326,16 @@ int cache_extent_put(struct cache_worker *w, const struct cache_view *v, uint32_
 	return item_store(w, &k, &spec, NULL, now_ns, &place);
 }
 
+bool cache_extent_has(struct cache_worker *w, const struct cache_view *v, uint32_t n)
+{
+	struct extent_key key;
+	struct cache_key k;
+	struct place p;
+
+	extent_key_init(w->c, &k, &key, v->ns, v->seq, n);
+	return index_find(w->c, &k, &p);
+}
+
 int cache_object_update(struct cache_worker *w, const struct cache_key *k,
 	const struct cache_view *v, const struct cache_object *obj, uint64_t now_ns)
 {

@@ -16,6 +16,8 @@ struct config_cache {
 
 enum config_cache_query { CACHE_QUERY_ALL, CACHE_QUERY_NONE, CACHE_QUERY_ALLOW, CACHE_QUERY_DENY };
 
+enum config_cache_ranges { CACHE_RANGES_WHOLE, CACHE_RANGES_SLICE, CACHE_RANGES_PASS };
+
 struct config_http_cache_key {
 	enum config_cache_query query;
 	char (*params)[LIMIT_NAME];
@@ -34,6 +36,8 @@ struct config_http_cache {
 	uint32_t heuristic_percent;
 	uint64_t grace_ns, stale_if_error_ns, keep_ns, pass_ns, error_ns;
 	uint64_t max_bytes;
+	enum config_cache_ranges ranges;
+	uint64_t slice_bytes;
 	bool ignore_client, override_no_store, status;
 	char name[LIMIT_NAME];
 	char (*bypass_cookies)[LIMIT_NAME];

@@ -39,6 +39,13 @@ static const struct schema_enum query_words[] = {
 	{NULL, 0, NULL},
 };
 
+static const struct schema_enum range_words[] = {
+	{"whole", CACHE_RANGES_WHOLE, "all of it, and the part is answered from that"},
+	{"slice", CACHE_RANGES_SLICE, "the slices of it that the part lies in; they are kept"},
+	{"pass", CACHE_RANGES_PASS, "the part alone, and it is not kept"},
+	{NULL, 0, NULL},
+};
+
 static const struct schema_field key_fields[] = {
 	{"query", SCHEMA_ENUM, 0, SCHEMA_AT(config_http_cache_key, query), .dflt = "all",
 		.words = query_words, .help = "What of the query tells responses apart."},
@@ -94,6 +101,12 @@ static const struct schema_field route_fields[] = {
 		.help = "How long requests share the error of a fetch that failed."},
 	{"max_size", SCHEMA_SIZE, 0, AT(max_bytes), .min = 0, .max = UINT64_C(1) << 40, .dflt = "0",
 		.help = "Larger responses are not stored; 0: no bound."},
+	{"ranges", SCHEMA_ENUM, 0, AT(ranges), .dflt = "whole", .words = range_words,
+		.help = "What a request for a part of a response (Range) fetches if it is not "
+			"there."},
+	{"slice", SCHEMA_SIZE, 0, AT(slice_bytes), .min = 64 << 10, .max = 16 << 20, .dflt = "1MiB",
+		.help = "Size of slices, a power of two (else the next smaller one), in which "
+			"missing parts of responses are fetched."},
 	{"ignore_client_directives", SCHEMA_BOOL, 0, AT(ignore_client), .dflt = "false",
 		.help = "Clients cannot ask for validation, as a browser's reload does."},
 	{"bypass_cookies", SCHEMA_STRING, SCHEMA_LIST,

@@ -15,6 +15,11 @@ _Static_assert((int)CACHE_QUERY_DENY == (int)KEY_QUERY_DENY &&
 		       (int)CACHE_QUERY_NONE == (int)KEY_QUERY_NONE,
 	"the configuration's words are the key's");
 
+_Static_assert((int)CACHE_RANGES_WHOLE == (int)HC_RANGES_WHOLE &&
+		       (int)CACHE_RANGES_SLICE == (int)HC_RANGES_SLICE &&
+		       (int)CACHE_RANGES_PASS == (int)HC_RANGES_PASS,
+	"the configuration's words are the route's");
+
 static const struct span default_targets[] = {{"cdn-cache-control", 17}};
 
 /* False: no memory. */
@@ -103,6 +108,8 @@ int hcache_route_build(const struct config_http_cache *c, struct hcache_route **
 	r->pass_ms = c->pass_ns / NS_PER_MS;
 	r->error_ms = c->error_ns / NS_PER_MS;
 	r->max_bytes = c->max_bytes;
+	r->ranges = (enum hcache_ranges)c->ranges;
+	r->slice_bytes = c->slice_bytes;
 	r->cache_status = c->status;
 	r->name = (struct span){c->name, (uint32_t)strlen(c->name)};
 	r->purge_token = (struct span){c->purge_token, (uint32_t)strlen(c->purge_token)};

@@ -7,7 +7,7 @@
  *	     --else----------> object in the cache; leader and waiters read along
  *
  * The proxy action runs on the fetch's child stream and knows nothing of this. It must not be
- *called back from inside its own calls, so that what it has to be told goes by a task. */
+ * called back from inside its own calls, so that what it has to be told goes by a task. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -18,7 +18,6 @@
 #define WINDOW         (1u << 20) /* a fetch is ahead of its leader by no more */
 #define RETRY_NS       (2 * NS_PER_MS)
 #define RETRIES_MAX    1000 /* of storing what found no memory */
-#define HOLE_MAX       (1u << 20)
 #define KEY_ALIGN      8
 #define VARY_KEEP_NS   (24 * 3600 * NS_PER_SEC)
 #define VARY_NAMES_MAX 512
@@ -26,7 +25,7 @@
 
 static const struct http_sub_ops sub_ops;
 
-static uint64_t now_of(const struct hc_fetch *f)
+uint64_t hc_now(const struct hc_fetch *f)
 {
 	return f->hw->w->loop.now_ns;
 }
@@ -41,7 +40,7 @@ static void lease_key(const struct hc_fetch *f, char *buf, struct cache_key *k)
 	hc_key(f->hw, k, buf, f->key_len);
 }
 
-static void lease_end(struct hc_fetch *f)
+void hc_lease_end(struct hc_fetch *f)
 {
 	char buf[HCACHE_KEY_MAX];
 	struct cache_key k;
@@ -50,27 +49,26 @@ static void lease_end(struct hc_fetch *f)
 		return;
 	f->has_lease = false;
 	lease_key(f, buf, &k);
-	cache_lease_abort(f->hw->cw, &k, &f->lease, now_of(f));
+	cache_lease_abort(f->hw->cw, &k, &f->lease, hc_now(f));
 }
 
 /* End it with a mark for those that wait and those that come soon. */
-static void lease_mark(
-	struct hc_fetch *f, enum mark mark, const void *val, uint32_t len, uint64_t ms)
+void hc_lease_mark(struct hc_fetch *f, enum mark mark, const void *val, uint32_t len, uint64_t ms)
 {
 	struct cache_put p = {.val = val,
 		.len = len,
 		.user = (uint16_t)mark,
-		.expire_ns = now_of(f) + ms * NS_PER_MS};
+		.expire_ns = hc_now(f) + ms * NS_PER_MS};
 	char buf[HCACHE_KEY_MAX];
 	struct cache_key k;
 
 	if (!f->has_lease || ms == 0) {
-		lease_end(f);
+		hc_lease_end(f);
 		return;
 	}
 	f->has_lease = false;
 	lease_key(f, buf, &k);
-	(void)!cache_fill(f->hw->cw, &k, &f->lease, &p, now_of(f));
+	(void)!cache_fill(f->hw->cw, &k, &f->lease, &p, hc_now(f));
 }
 
 /* ---- life ---- */
@@ -85,9 +83,10 @@ static void fetch_free(struct hc_fetch *f)
 		struct cache_key k;
 
 		hc_key(hw, &k, f->key, f->key_len);
-		(void)!cache_object_close(hw->cw, &k, &f->object, false, now_of(f));
+		(void)!cache_object_close(hw->cw, &k, &f->object, false, hc_now(f));
 	}
-	lease_end(f);
+	hc_lease_end(f);
+	hc_slice_end(f);
 	http_timer_stop(&hw->w->loop, &f->timer);
 	http_task_cancel(&f->task);
 	chain_free(&f->held);
@@ -96,7 +95,7 @@ static void fetch_free(struct hc_fetch *f)
 	pool_put(&hw->fetches, f->self);
 }
 
-static void fetch_cancel(struct hc_fetch *f)
+void hc_fetch_cancel(struct hc_fetch *f)
 {
 	http_sub_cancel(f->sub);
 	f->sub = NULL;
@@ -120,7 +119,7 @@ static void note_times(const struct hc_fetch *f, struct http_stream *s)
 }
 
 /* The leader goes its own way from here. */
-static struct hc_req *let_go(struct hc_fetch *f)
+struct hc_req *hc_let_go(struct hc_fetch *f)
 {
 	struct hc_req *q = f->leader;
 
@@ -138,8 +137,11 @@ static void on_timer(struct http_timer *t)
 {
 	struct hc_fetch *f = container_of(t, struct hc_fetch, timer);
 
-	object_store(f);
-	if (f->sub == NULL && f->sink != SINK_OBJECT)
+	if (f->sink == SINK_EXTENTS)
+		hc_extents_store(f);
+	else
+		object_store(f);
+	if (f->sub == NULL && f->sink == SINK_NONE)
 		fetch_free(f);
 }
 
@@ -150,10 +152,12 @@ static void on_task(struct http_task *t)
 	struct hc_fetch *f = container_of(t, struct hc_fetch, task);
 	bool useless = f->leader == NULL && (f->sink == SINK_PASS || f->sink == SINK_NONE);
 
+	if (f->leader != NULL && f->sink == SINK_EXTENTS)
+		hc_poke(f->leader);
 	if (f->sub == NULL)
 		return;
 	if (useless && (f->sub->s.resp_started || f->kind == FETCH_HOLE)) {
-		fetch_cancel(f);
+		hc_fetch_cancel(f);
 	} else if (f->starved) {
 		f->starved = false;
 		http_sub_resume(f->sub);
@@ -164,7 +168,7 @@ void hc_fetch_read(struct hc_fetch *f, uint64_t pos)
 {
 	f->wanted = pos;
 	if (f->starved && f->held.head == NULL &&
-		(f->sink != SINK_OBJECT || f->object.filled - pos < WINDOW / 2))
+		(f->sink != SINK_OBJECT || f->object.filled < pos + WINDOW / 2))
 		http_task_post(&f->hw->w->loop, &f->task);
 }
 
@@ -176,7 +180,7 @@ void hc_fetch_leave(struct hc_fetch *f)
 
 /* ---- begin ---- */
 
-static char *copy_text(struct http_arena *a, const char *text, uint32_t len)
+char *hc_copy(struct http_arena *a, const char *text, uint32_t len)
 {
 	char *p = http_arena_alloc(a, len > 0 ? len : 1);
 
@@ -187,7 +191,7 @@ static char *copy_text(struct http_arena *a, const char *text, uint32_t len)
 
 static bool copy_span(struct http_arena *a, struct span *s)
 {
-	char *p = copy_text(a, s->at, s->len);
+	char *p = hc_copy(a, s->at, s->len);
 
 	s->at = p;
 	return p != NULL;
@@ -236,7 +240,7 @@ static bool add_validators(struct hc_fetch *f, const struct stored *old)
 	return true;
 }
 
-static struct hc_fetch *fetch_new(struct hc_req *q, enum hc_fetch_kind kind)
+struct hc_fetch *hc_fetch_new(struct hc_req *q, enum hc_fetch_kind kind)
 {
 	struct hcache_worker *hw = q->hw;
 	struct hc_fetch *f;
@@ -262,6 +266,8 @@ static struct hc_fetch *fetch_new(struct hc_req *q, enum hc_fetch_kind kind)
 	f->self = idx;
 	f->sink = SINK_NONE;
 	f->starved = f->over = f->has_lease = f->lease_is_validation = false;
+	f->ranged = f->has_slice = false;
+	f->etag = (struct span){NULL, 0};
 	f->buf = NULL;
 	f->held = (struct chain){0};
 	f->tries = 0;
@@ -271,12 +277,12 @@ static struct hc_fetch *fetch_new(struct hc_req *q, enum hc_fetch_kind kind)
 	http_timer_init(&f->timer, on_timer);
 	http_task_init(&f->task, on_task);
 	hc_count(&hw->stats.fetches, 1);
-	f->primary = copy_text(&f->arena, q->primary, q->primary_len);
+	f->primary = hc_copy(&f->arena, q->primary, q->primary_len);
 	f->primary_len = q->primary_len;
-	f->key = copy_text(&f->arena, q->key, q->key_len);
+	f->key = hc_copy(&f->arena, q->key, q->key_len);
 	f->key_len = q->key_len;
 	if (f->primary == NULL || f->key == NULL) {
-		fetch_cancel(f);
+		hc_fetch_cancel(f);
 		return NULL;
 	}
 	return f;
@@ -285,13 +291,13 @@ static struct hc_fetch *fetch_new(struct hc_req *q, enum hc_fetch_kind kind)
 bool hc_fetch_begin(struct hc_req *q, const struct stored *old, struct cache_lease *lease,
 	bool lease_is_validation, bool background)
 {
-	struct hc_fetch *f = fetch_new(q, old != NULL ? FETCH_VALIDATE : FETCH_FILL);
+	struct hc_fetch *f = hc_fetch_new(q, old != NULL ? FETCH_VALIDATE : FETCH_FILL);
 	struct cache_key k;
 	char buf[HCACHE_KEY_MAX];
 
-	if (f == NULL || (old != NULL && !add_validators(f, old))) {
+	if (f == NULL || (old != NULL && !add_validators(f, old)) || !hc_part_ask(q, f)) {
 		if (f != NULL)
-			fetch_cancel(f);
+			hc_fetch_cancel(f);
 		memcpy(buf, q->key, q->key_len);
 		if (lease_is_validation)
 			buf[0] = HC_TAG_VALIDATE;
@@ -310,48 +316,20 @@ bool hc_fetch_begin(struct hc_req *q, const struct stored *old, struct cache_lea
 	return true;
 }
 
-bool hc_fetch_hole(struct hc_req *q)
-{
-	const struct http_range *r = &q->ranges[q->range_at];
-	struct hc_fetch *f;
-	char text[64], *copy;
-	int n;
-
-	/* Parts of different responses are joined by a strong validator only (RFC 9111 3.4). */
-	if (q->etag.len == 0 || q->total == CACHE_LEN_UNKNOWN || q->fetch != NULL)
-		return false;
-	f = fetch_new(q, FETCH_HOLE);
-	if (f == NULL)
-		return false;
-	f->hole.first = q->pos;
-	f->hole.last = r->last - q->pos < HOLE_MAX ? r->last : q->pos + HOLE_MAX - 1;
-	n = snprintf(text, sizeof(text), "bytes=%llu-%llu", (unsigned long long)f->hole.first,
-		(unsigned long long)f->hole.last);
-	copy = copy_text(&f->arena, text, (uint32_t)n);
-	if (copy == NULL ||
-		http_head_add(&f->sub->s.req, HTTP_FIELD_RANGE, (struct span){copy, (uint32_t)n}) !=
-			0 ||
-		http_head_add(&f->sub->s.req, HTTP_FIELD_IF_RANGE, q->etag) != 0) {
-		fetch_cancel(f);
-		return false;
-	}
-	hc_count(&q->hw->stats.holes, 1);
-	q->filling = true;
-	q->fetch = f;
-	f->leader = q;
-	http_sub_start(f->sub, &http_proxy);
-	return true;
-}
-
 /* ---- failure ---- */
 
-static void failed(struct hc_fetch *f, enum http_end end, uint16_t status)
+void hc_fetch_error(struct hc_fetch *f, enum http_end end, uint16_t status)
 {
 	struct hc_error e = {.end = end, .status = status};
-	struct hc_req *q = let_go(f);
+	struct hc_req *q;
 
+	if (f->kind == FETCH_SLICE) {
+		hc_slice_error(f, end, status);
+		return;
+	}
+	q = hc_let_go(f);
 	hc_count(&f->hw->stats.fetch_failures, 1);
-	lease_mark(f, MARK_ERROR, &e, sizeof(e), f->route->error_ms);
+	hc_lease_mark(f, MARK_ERROR, &e, sizeof(e), f->route->error_ms);
 	f->sink = SINK_NONE;
 	if (q == NULL)
 		return;
@@ -394,7 +372,7 @@ static void pass_on(struct hc_fetch *f, const char *why)
 		q->status.forward_status = f->sub->s.resp.status;
 		q->status.detail = why;
 		n = cache_status_format(&q->status, q->route->name, text);
-		copy = copy_text(&q->s->arena, text, n);
+		copy = hc_copy(&q->s->arena, text, n);
 		if (copy != NULL)
 			(void)!http_head_add(
 				&q->s->resp, HTTP_FIELD_CACHE_STATUS, (struct span){copy, n});
@@ -409,28 +387,28 @@ static void not_storable(struct hc_fetch *f, enum fresh_store why)
 	hc_count(&f->hw->stats.not_stored, 1);
 	if (f->kind == FETCH_VALIDATE) { /* what was stored is not what there is any more */
 		hc_key(f->hw, &k, f->key, f->key_len);
-		(void)!cache_delete(f->hw->cw, &k, CACHE_ALWAYS, 0, now_of(f));
+		(void)!cache_delete(f->hw->cw, &k, CACHE_ALWAYS, 0, hc_now(f));
 		tier_replaced(f->hw, f->key, f->key_len);
-		lease_end(f);
+		hc_lease_end(f);
 	} else if (why == FRESH_STORE_AUTHORIZATION || why == FRESH_STORE_REQUEST_NO_STORE) {
-		lease_end(f); /* it says nothing about other clients' requests */
+		hc_lease_end(f); /* it says nothing about other clients' requests */
 	} else {
-		lease_mark(f, MARK_PASS, "", 0, f->route->pass_ms);
+		hc_lease_mark(f, MARK_PASS, "", 0, f->route->pass_ms);
 	}
 	pass_on(f, fresh_store_word(why));
 }
 
 /* ---- storing ---- */
 
-static uint64_t expire_of(const struct hc_fetch *f, const struct fresh *fr)
+uint64_t hc_expire_of(const struct hc_fetch *f, const struct fresh *fr)
 {
 	int64_t left = fresh_dead_ms(fr, f->route->keep_ms) - hc_wall_ms(f->hw);
 
-	return now_of(f) + (left > 0 ? (uint64_t)left : 1) * NS_PER_MS;
+	return hc_now(f) + (left > 0 ? (uint64_t)left : 1) * NS_PER_MS;
 }
 
 /* Prefix and head into the scratch buffer; 0: too long. */
-static uint32_t encode(struct hc_fetch *f, const struct fresh *fr)
+uint32_t hc_encode(struct hc_fetch *f, const struct fresh *fr)
 {
 	struct hc_prefix pre = {
 		.born = f->born, .primary = tier_primary(f->hw, f->primary, f->primary_len)};
@@ -447,7 +425,7 @@ static uint32_t encode(struct hc_fetch *f, const struct fresh *fr)
 
 static bool set_key(struct hc_fetch *f, const char *key, uint32_t len)
 {
-	char *copy = copy_text(&f->arena, key, len);
+	char *copy = hc_copy(&f->arena, key, len);
 
 	if (copy == NULL)
 		return false;
@@ -463,11 +441,11 @@ static bool same_key(const struct hc_fetch *f, const char *key, uint32_t len)
 
 /* The key that the response belongs under, by its Vary; under the primary one it leaves the names.
  * A lease on another key ends. False: it cannot be stored. */
-static bool settle_key(struct hc_fetch *f)
+bool hc_settle_key(struct hc_fetch *f)
 {
 	char names[VARY_NAMES_MAX], key[HCACHE_KEY_MAX];
 	struct cache_put p = {
-		.val = names, .user = MARK_VARY, .expire_ns = now_of(f) + VARY_KEEP_NS};
+		.val = names, .user = MARK_VARY, .expire_ns = hc_now(f) + VARY_KEEP_NS};
 	struct cache_key k;
 	uint32_t n, len;
 
@@ -476,7 +454,7 @@ static bool settle_key(struct hc_fetch *f)
 	if (len == 0) {
 		if (same_key(f, f->primary, f->primary_len))
 			return true;
-		lease_end(f);
+		hc_lease_end(f);
 		return set_key(f, f->primary, f->primary_len);
 	}
 	n = key_variant(f->primary, f->primary_len, (struct span){names, len}, &f->sub->s.req, key,
@@ -491,11 +469,11 @@ static bool settle_key(struct hc_fetch *f)
 	hc_key(f->hw, &k, f->primary, f->primary_len);
 	if (f->has_lease && !f->lease_is_validation && same_key(f, f->primary, f->primary_len)) {
 		f->has_lease = false;
-		if (cache_fill(f->hw->cw, &k, &f->lease, &p, now_of(f)) != 0)
+		if (cache_fill(f->hw->cw, &k, &f->lease, &p, hc_now(f)) != 0)
 			return false;
 	} else {
-		lease_end(f);
-		if (cache_put(f->hw->cw, &k, &p, now_of(f)) != 0)
+		hc_lease_end(f);
+		if (cache_put(f->hw->cw, &k, &p, hc_now(f)) != 0)
 			return false;
 	}
 	return set_key(f, key, n);
@@ -536,19 +514,19 @@ static bool begin_object(struct hc_fetch *f, uint32_t head_len, uint64_t body_le
 	bool own = f->has_lease && !f->lease_is_validation;
 	struct cache_key k;
 
-	o.desc = copy_text(&f->arena, f->hw->scratch, head_len);
+	o.desc = hc_copy(&f->arena, f->hw->scratch, head_len);
 	if (o.desc == NULL)
 		return false;
 	hc_key(f->hw, &k, f->key, f->key_len);
 	if (own)
 		f->has_lease = false;
-	if (cache_object_open(f->hw->cw, &k, own ? &f->lease : NULL, &o, &f->object, now_of(f)) !=
+	if (cache_object_open(f->hw->cw, &k, own ? &f->lease : NULL, &o, &f->object, hc_now(f)) !=
 		0)
 		return false;
 	f->sink = SINK_OBJECT;
 	if (body_len != CACHE_LEN_UNKNOWN)
 		tier_filled(f->hw, f->key, f->key_len);
-	lease_end(f); /* who waited for the validation reads along */
+	hc_lease_end(f); /* who waited for the validation reads along */
 	return true;
 }
 
@@ -566,7 +544,7 @@ static void leader_reads(struct hc_fetch *f)
 	hc_look_up(q);
 }
 
-static bool too_large(const struct hc_fetch *f, uint64_t len)
+bool hc_too_large(const struct hc_fetch *f, uint64_t len)
 {
 	return len != CACHE_LEN_UNKNOWN && f->route->max_bytes > 0 && len > f->route->max_bytes;
 }
@@ -576,13 +554,13 @@ static void store(struct hc_fetch *f, const struct fresh *fr)
 	uint64_t len = length_of(&f->sub->s.resp);
 	uint32_t head_len;
 
-	f->expire_ns = expire_of(f, fr);
-	if (too_large(f, len)) {
-		lease_mark(f, MARK_PASS, "", 0, f->route->pass_ms);
+	f->expire_ns = hc_expire_of(f, fr);
+	if (hc_too_large(f, len)) {
+		hc_lease_mark(f, MARK_PASS, "", 0, f->route->pass_ms);
 		pass_on(f, "too-large");
 		return;
 	}
-	head_len = settle_key(f) ? encode(f, fr) : 0;
+	head_len = hc_settle_key(f) ? hc_encode(f, fr) : 0;
 	tier_replaced(f->hw, f->key, f->key_len);
 	if (head_len > 0 && begin_small(f, head_len, len))
 		return;
@@ -591,14 +569,14 @@ static void store(struct hc_fetch *f, const struct fresh *fr)
 		return;
 	}
 	hc_count(&f->hw->stats.no_memory, 1);
-	lease_end(f);
+	hc_lease_end(f);
 	pass_on(f, "no-memory");
 }
 
 /* ---- 304 ---- */
 
 /* Stored again with a new head. */
-static bool freshen(struct hc_fetch *f, const struct cache_view *v, const struct stored *old)
+int hc_freshen(struct hc_fetch *f, const struct cache_view *v, const struct stored *old)
 {
 	struct hcache_worker *hw = f->hw;
 	struct hc_prefix pre = *(const struct hc_prefix *)(const void *)v->val;
@@ -613,22 +591,22 @@ static bool freshen(struct hc_fetch *f, const struct cache_view *v, const struct
 		hc_wall_ms(hw), &hw->scratch_head, hw->scratch + off,
 		(uint32_t)sizeof(hw->scratch) - off);
 	if (n == 0 || !stored_decode(hw->scratch + off, n, &s))
-		return false;
+		return -EPERM;
 	pre.born = f->born;
 	pre.place.flags |= TIER_PLACE_NEWER;
 	memcpy(hw->scratch, &pre, sizeof(pre));
 	hc_key(hw, &k, f->key, f->key_len);
 	if (v->found == CACHE_OBJECT) {
 		o.desc_len = off + n;
-		o.expire_ns = expire_of(f, &s.fresh);
-		return cache_object_update(hw->cw, &k, v, &o, now_of(f)) == 0;
+		o.expire_ns = hc_expire_of(f, &s.fresh);
+		return cache_object_update(hw->cw, &k, v, &o, hc_now(f));
 	}
 	if (off + n + body > sizeof(hw->scratch))
-		return false;
+		return -EFBIG;
 	memcpy(hw->scratch + off + n, v->val + body_at, body);
 	p.len = off + n + body;
-	p.expire_ns = expire_of(f, &s.fresh);
-	return cache_put(hw->cw, &k, &p, now_of(f)) == 0;
+	p.expire_ns = hc_expire_of(f, &s.fresh);
+	return cache_put(hw->cw, &k, &p, hc_now(f));
 }
 
 static void not_modified(struct hc_fetch *f)
@@ -640,60 +618,26 @@ static void not_modified(struct hc_fetch *f)
 	struct stored old;
 	enum cache_found how;
 	bool good = false;
+	uint64_t born;
 
 	hc_key(f->hw, &k, f->key, f->key_len);
-	how = cache_get(f->hw->cw, &k, now_of(f), &v);
-	if ((how == CACHE_HIT || how == CACHE_OBJECT) && v.len > sizeof(struct hc_prefix) &&
-		(v.user == MARK_SMALL || v.user == MARK_OBJECT) &&
-		stored_decode(v.val + sizeof(struct hc_prefix),
-			v.len - (uint32_t)sizeof(struct hc_prefix), &old))
+	how = cache_get(f->hw->cw, &k, hc_now(f), &v);
+	if ((how == CACHE_HIT || how == CACHE_OBJECT) && hc_decode(&v, &old, &born))
 		good = stored_validated(&old, resp, hc_wall_ms(f->hw) / 1000) &&
-		       freshen(f, &v, &old);
+		       hc_freshen(f, &v, &old) == 0;
 	if (good)
 		hc_count(&f->hw->stats.revalidated, 1);
 	else if (how == CACHE_HIT || how == CACHE_OBJECT) { /* fetched whole, next time */
-		(void)!cache_delete(f->hw->cw, &k, CACHE_IF_SEQ, v.seq, now_of(f));
+		(void)!cache_delete(f->hw->cw, &k, CACHE_IF_SEQ, v.seq, hc_now(f));
 		tier_replaced(f->hw, f->key, f->key_len);
 	}
-	lease_end(f);
-	q = let_go(f);
+	hc_lease_end(f);
+	q = hc_let_go(f);
 	if (q == NULL)
 		return;
 	q->status.forward_status = 304;
 	q->waited = true;
 	hc_look_up(q);
-}
-
-/* ---- holes ---- */
-
-static void hole_head(struct hc_fetch *f)
-{
-	const struct http_field *cr =
-		http_head_get(&f->sub->s.resp, HTTP_FIELD_CONTENT_RANGE, NULL);
-	struct http_range r;
-	uint64_t total;
-
-	if (f->leader == NULL) {
-		http_task_post(&f->hw->w->loop, &f->task);
-		return;
-	}
-	if (f->sub->s.resp.status != 206 || cr == NULL ||
-		!http_content_range_parse(cr->value, &r, &total) || r.first != f->hole.first ||
-		r.last != f->hole.last || total != f->leader->total) {
-		failed(f, HTTP_END_BACKEND_INCOMPLETE, 0);
-		return;
-	}
-	f->sink = SINK_PASS;
-}
-
-static void hole_filled(struct hc_fetch *f, struct hc_req *q)
-{
-	q->filling = false;
-	if (q->pos != f->hole.last + 1) {
-		http_fail(q->s, HTTP_END_BACKEND_INCOMPLETE);
-		return;
-	}
-	hc_pump(q);
 }
 
 /* ---- what the sub-request hears ---- */
@@ -708,18 +652,22 @@ static void fetch_head(struct http_sub *sub)
 	if (c->resp.status < 200)
 		return;
 	if (f->kind == FETCH_HOLE) {
-		hole_head(f);
+		hc_hole_head(f);
 		return;
 	}
+	if (f->kind == FETCH_SLICE && hc_slice_head(f))
+		return;
 	if (f->kind == FETCH_VALIDATE && c->resp.status == 304) {
 		not_modified(f);
 		return;
 	}
 	if (c->resp.status >= 500 && f->kind == FETCH_VALIDATE && f->leader != NULL &&
 		hc_stale_usable(f->leader)) {
-		failed(f, HTTP_END_OK, c->resp.status);
+		hc_fetch_error(f, HTTP_END_OK, c->resp.status);
 		return;
 	}
+	if (f->ranged && hc_part_head(f))
+		return;
 	v = fresh_decide(
 		&f->route->fresh, &c->req, &c->resp, f->request_ms, hc_wall_ms(f->hw), &fr);
 	if (v == FRESH_STORE_OK)
@@ -735,12 +683,14 @@ static uint32_t room_of(const struct hc_fetch *f)
 	switch (f->sink) {
 	case SINK_PASS:
 		return f->leader != NULL ? http_send_room(f->leader->s) : 0;
+	case SINK_EXTENTS:
+		return hc_extents_room(f);
 	case SINK_OBJECT:
 		if (f->held.head != NULL)
 			return 0;
 		ahead = f->object.filled - f->wanted;
 		if (f->leader == NULL || f->object.filled < f->wanted || ahead < WINDOW / 2)
-			return WINDOW / 2;
+			return WINDOW / 2; /* nobody, or somebody who waits for what is to come */
 		return ahead < WINDOW ? WINDOW - (uint32_t)ahead : 0;
 	default:
 		return WINDOW;
@@ -755,7 +705,7 @@ static void object_end(struct hc_fetch *f)
 
 	hc_key(f->hw, &k, f->key, f->key_len);
 	f->sink = SINK_NONE;
-	if (cache_object_close(f->hw->cw, &k, &f->object, true, now_of(f)) == 0)
+	if (cache_object_close(f->hw->cw, &k, &f->object, true, hc_now(f)) == 0)
 		hc_count(&f->hw->stats.stored, 1);
 	if (f->object.total_len == CACHE_LEN_UNKNOWN)
 		tier_filled(f->hw, f->key, f->key_len);
@@ -763,9 +713,9 @@ static void object_end(struct hc_fetch *f)
 	 * known before. */
 	cache_usage(f->hw->hc->cache, &u);
 	if ((size > u.segments * u.segment_bytes / 2 && !tier_keeps(f->hw, f->object.id)) ||
-		too_large(f, size))
-		(void)!cache_delete(f->hw->cw, &k, CACHE_ALWAYS, 0, now_of(f));
-	(void)let_go(f);
+		hc_too_large(f, size))
+		(void)!cache_delete(f->hw->cw, &k, CACHE_ALWAYS, 0, hc_now(f));
+	(void)hc_let_go(f);
 }
 
 static void object_give_up(struct hc_fetch *f)
@@ -774,10 +724,10 @@ static void object_give_up(struct hc_fetch *f)
 
 	hc_count(&f->hw->stats.no_memory, 1);
 	hc_key(f->hw, &k, f->key, f->key_len);
-	(void)!cache_object_close(f->hw->cw, &k, &f->object, false, now_of(f));
+	(void)!cache_object_close(f->hw->cw, &k, &f->object, false, hc_now(f));
 	f->sink = SINK_NONE;
 	chain_free(&f->held);
-	(void)let_go(f); /* it sees that its object failed */
+	(void)hc_let_go(f); /* it sees that its object failed */
 	http_task_post(&f->hw->w->loop, &f->task);
 }
 
@@ -787,7 +737,7 @@ static void object_store(struct hc_fetch *f)
 	while (f->held.head != NULL) {
 		struct rte_mbuf *m = f->held.head;
 		int64_t n = cache_object_append(
-			f->hw->cw, &f->object, rte_pktmbuf_mtod(m, void *), m->data_len, now_of(f));
+			f->hw->cw, &f->object, rte_pktmbuf_mtod(m, void *), m->data_len, hc_now(f));
 
 		if (n < 0) {
 			object_give_up(f);
@@ -799,7 +749,7 @@ static void object_store(struct hc_fetch *f)
 				return;
 			}
 			chain_strip(&f->held, (uint32_t)n);
-			http_timer_set(&f->hw->w->loop, &f->timer, now_of(f) + RETRY_NS);
+			http_timer_set(&f->hw->w->loop, &f->timer, hc_now(f) + RETRY_NS);
 			return;
 		}
 		chain_free_one(chain_pop(&f->held));
@@ -844,6 +794,9 @@ static uint32_t fetch_body(struct http_sub *sub, struct rte_mbuf *chain, uint32_
 		chain_append(&f->held, chain, len);
 		object_store(f);
 		break;
+	case SINK_EXTENTS:
+		hc_extents_body(f, chain, len);
+		break;
 	default:
 		chain_free_list(chain);
 		break;
@@ -863,7 +816,7 @@ static void small_end(struct hc_fetch *f)
 		.len = f->buf_len,
 		.user = MARK_SMALL,
 		.found = CACHE_HIT};
-	struct hc_req *q = let_go(f);
+	struct hc_req *q = hc_let_go(f);
 	struct cache_key k;
 	struct stored s;
 	int rc;
@@ -872,10 +825,10 @@ static void small_end(struct hc_fetch *f)
 	f->sink = SINK_NONE;
 	if (f->has_lease && !f->lease_is_validation) {
 		f->has_lease = false;
-		rc = cache_fill(hw->cw, &k, &f->lease, &p, now_of(f));
+		rc = cache_fill(hw->cw, &k, &f->lease, &p, hc_now(f));
 	} else {
-		rc = cache_put(hw->cw, &k, &p, now_of(f));
-		lease_end(f);
+		rc = cache_put(hw->cw, &k, &p, hc_now(f));
+		hc_lease_end(f);
 	}
 	hc_count(rc == 0 ? &hw->stats.stored : &hw->stats.no_memory, 1);
 	if (rc == 0)
@@ -907,19 +860,23 @@ static void fetch_done(struct http_sub *sub, const struct http_head *trailers)
 	case SINK_SMALL:
 		small_end(f);
 		break;
+	case SINK_EXTENTS:
+		f->over = true;
+		hc_extents_store(f);
+		break;
 	case SINK_PASS:
-		q = let_go(f);
+		q = hc_let_go(f);
 		if (q != NULL && f->kind == FETCH_HOLE)
-			hole_filled(f, q);
+			hc_hole_filled(f, q);
 		else if (q != NULL)
 			http_finish(q->s, trailers);
 		break;
 	default:
-		(void)let_go(f);
+		(void)hc_let_go(f);
 		break;
 	}
 	f->sub = NULL;
-	if (f->sink != SINK_OBJECT) /* else the timer goes on */
+	if (f->sink != SINK_OBJECT && f->sink != SINK_EXTENTS) /* else the timer goes on */
 		fetch_free(f);
 }
 
@@ -933,17 +890,26 @@ static void fetch_failed(struct http_sub *sub)
 	case SINK_OBJECT:
 		hc_count(&f->hw->stats.fetch_failures, 1);
 		hc_key(f->hw, &k, f->key, f->key_len);
-		(void)!cache_object_close(f->hw->cw, &k, &f->object, false, now_of(f));
+		(void)!cache_object_close(f->hw->cw, &k, &f->object, false, hc_now(f));
 		f->sink = SINK_NONE;
-		(void)let_go(f); /* it sees that its object failed */
+		(void)hc_let_go(f); /* it sees that its object failed */
+		break;
+	case SINK_EXTENTS:
+		hc_count(&f->hw->stats.fetch_failures, 1);
+		q = hc_let_go(f);
+		chain_free(&f->held);
+		f->sink = SINK_NONE;
+		hc_slice_end(f);
+		if (q != NULL)
+			hc_poke(q);
 		break;
 	case SINK_PASS:
-		q = let_go(f);
+		q = hc_let_go(f);
 		if (q != NULL)
 			http_fail(q->s, sub->s.end);
 		break;
 	default:
-		failed(f, sub->s.end, sub->s.fail_status);
+		hc_fetch_error(f, sub->s.end, sub->s.fail_status);
 		break;
 	}
 	f->sub = NULL;

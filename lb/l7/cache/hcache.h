@@ -32,17 +32,26 @@ struct hcache;
 struct rte_mempool;
 struct hcache_worker;
 
+/* What a request for a part fetches if the part is not there. */
+enum hcache_ranges {
+	HC_RANGES_WHOLE, /* all of it */
+	HC_RANGES_SLICE, /* the slices that the part lies in */
+	HC_RANGES_PASS,  /* what the client asks for, and nothing of it is kept */
+};
+
 /* How a route caches: compiled from its configuration, part of its site. Spans are the
  * configuration's. */
 struct hcache_route {
 	struct key_conf key;
 	struct fresh_policy fresh;
-	int64_t keep_ms;         /* a stale response is kept so long */
-	uint64_t max_bytes;      /* larger responses are not stored; 0: as the arena allows */
-	uint64_t pass_ms;        /* how long a key is remembered as not storable */
-	uint64_t error_ms;       /* how long waiters share a failed fetch's error */
-	struct span name;        /* of this cache in Cache-Status */
-	struct span purge_token; /* of PURGE requests; empty: no such method here */
+	int64_t keep_ms;    /* a stale response is kept so long */
+	uint64_t max_bytes; /* larger responses are not stored; 0: as the arena allows */
+	uint64_t pass_ms;   /* how long a key is remembered as not storable */
+	uint64_t error_ms;  /* how long waiters share a failed fetch's error */
+	enum hcache_ranges ranges;
+	uint64_t slice_bytes;
+	struct span name;                  /* of this cache in Cache-Status */
+	struct span purge_token;           /* of PURGE requests; empty: no such method here */
 	const struct span *bypass_cookies; /* requests with one of them pass by */
 	uint32_t bypass_cookie_cnt;
 	bool cache_status; /* tell the client */
@@ -120,7 +129,9 @@ struct cache *hcache_cache(struct hcache *h);
 	C(purged, "stored responses that a purge caught on their next use") \
 	C(not_modified, "requests answered with 304 from the cache") \
 	C(ranges, "requests answered with 206 from the cache") \
-	C(holes, "responses cut or fetched anew because part of them was evicted") \
+	C(parts, "answers 206 of upstreams that were stored") \
+	C(partials, "requests that waited for a part of a stored response") \
+	C(holes, "missing parts of stored responses that were fetched, or responses cut for them") \
 	C(no_memory, "fetches whose response could not be stored for want of memory") \
 	C(bytes_hit, "bytes of bodies sent from the cache") \
 	C(bytes_fetched, "bytes of bodies fetched")

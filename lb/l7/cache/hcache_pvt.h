@@ -101,7 +101,7 @@ struct hc_req {
 	int64_t arrived_ms;
 	struct cache_status status;
 	uint32_t rounds; /* look-ups so far */
-	bool waited, collapsed;
+	bool waited, collapsed, stale;
 	struct tier_read *disk;  /* of the second tier, that it waits for; NULL: none */
 	struct tier_place place; /* of what it is answered from */
 	bool disk_tried, from_disk;
@@ -117,7 +117,10 @@ struct hc_req {
 	uint32_t range_cnt, range_at;
 	uint64_t pos; /* next byte of the representation to send */
 	bool multipart, part_open;
-	bool filling;   /* a hole is being fetched */
+	bool filling;   /* a hole is being fetched, past the cache */
+	bool headless;  /* the head waits for the slice that the answer begins in */
+	bool no_parts;  /* of this one parts are of no use */
+	uint64_t tried; /* place of the last hole that a slice was fetched for, plus one */
 	uint8_t stalls; /* reads in a row that found nothing and nothing to wait for */
 	char boundary[24];
 	struct span part_type;
@@ -126,7 +129,8 @@ struct hc_req {
 enum hc_fetch_kind {
 	FETCH_FILL,
 	FETCH_VALIDATE,
-	FETCH_HOLE, /* a part that was evicted, for its leader alone */
+	FETCH_SLICE, /* missing extents of an object */
+	FETCH_HOLE,  /* missing bytes, for its leader alone */
 };
 
 /* Where the body of a fetch goes. */
@@ -135,6 +139,7 @@ enum hc_sink {
 	SINK_PASS, /* to the leader, as it comes */
 	SINK_SMALL,
 	SINK_OBJECT,
+	SINK_EXTENTS, /* of an object that has holes */
 };
 
 /* A request of weir's own. */
@@ -161,13 +166,20 @@ struct hc_fetch {
 	int64_t request_ms;
 	struct chain held; /* came and found no memory */
 	uint32_t tries;
-	uint64_t wanted; /* the leader's next byte */
-	struct http_range hole;
+	uint64_t wanted;        /* the leader's next byte */
+	struct http_range hole; /* what is fetched; SINK_EXTENTS: extents that will be put */
+	struct cache_view view; /* the object that extents are of */
+	struct span etag;       /* what the parts must share */
+	uint64_t at, skip;      /* SINK_EXTENTS: the next extent; bytes before the first */
+	uint64_t slice_no;
+	struct cache_lease slice;
+	bool ranged, has_slice;
 	struct http_timer timer;
 	struct http_task task;
 };
 
 #define HC_TAG_VALIDATE 'r'
+#define HC_TAG_SLICE    's'
 
 static inline void hc_count(uint64_t *c, uint64_t n)
 {
@@ -184,6 +196,8 @@ static inline void hc_key(
 
 /* ---- serve.c ---- */
 
+/* False: no stored response. */
+bool hc_decode(const struct cache_view *v, struct stored *s, uint64_t *born);
 /* What a view of a response says. False: no stored response, or one that a purge caught. */
 bool hc_open_view(struct hc_req *q, const struct cache_view *v, struct stored *s, bool *soft);
 /* Answer with it; the request may be over afterwards. v is of this turn. */
@@ -193,6 +207,10 @@ void hc_pump(struct hc_req *q);
 /* The second tier has read the bytes of the body from `at` on (NULL: it could not), and put into
  * memory what found room there. */
 void hc_chunk(struct hc_req *q, uint64_t at, const uint8_t *bytes, uint32_t len);
+/* The same, if its head was sent already. */
+void hc_poke(struct hc_req *q);
+/* The rest of the body cannot be had. */
+void hc_broken(struct hc_req *q);
 
 /* ---- request.c ---- */
 
@@ -206,6 +224,7 @@ bool hc_stale_usable(struct hc_req *q);
 void hc_failed(struct hc_req *q, enum http_end end, uint16_t status);
 /* The request gets what its origin is told besides. False: it is answered with an error. */
 bool hc_tell(struct hc_req *q);
+void hc_fail(struct hc_req *q, enum http_end end, uint16_t status);
 /* The request is answered or over: nothing of it is referred to any more. */
 void hc_detach(struct hc_req *q);
 /* Ask the upstream on the request's own stream. */
@@ -217,11 +236,56 @@ void hc_pass(struct hc_req *q);
  * lease is over. */
 bool hc_fetch_begin(struct hc_req *q, const struct stored *old, struct cache_lease *lease,
 	bool lease_is_validation, bool background);
-/* Bytes from q->pos on are missing in the object that q is being answered from. */
-bool hc_fetch_hole(struct hc_req *q);
 /* Its leader has read up to `pos`. */
 void hc_fetch_read(struct hc_fetch *f, uint64_t pos);
 /* Its leader is gone. */
 void hc_fetch_leave(struct hc_fetch *f);
+
+/* Of a new fetch: a GET like that of q, without conditions and ranges. NULL: no memory. */
+struct hc_fetch *hc_fetch_new(struct hc_req *q, enum hc_fetch_kind kind);
+void hc_fetch_cancel(struct hc_fetch *f);
+void hc_fetch_error(struct hc_fetch *f, enum http_end end, uint16_t status);
+/* The leader, which goes its own way from here; NULL: there is none. */
+struct hc_req *hc_let_go(struct hc_fetch *f);
+uint64_t hc_now(const struct hc_fetch *f);
+char *hc_copy(struct http_arena *a, const char *text, uint32_t len);
+void hc_lease_end(struct hc_fetch *f);
+/* End it with a mark for those that wait and those that come soon. */
+void hc_lease_mark(struct hc_fetch *f, enum mark mark, const void *val, uint32_t len, uint64_t ms);
+/* The key that the response belongs under, by its Vary. False: it cannot be stored. */
+bool hc_settle_key(struct hc_fetch *f);
+uint64_t hc_expire_of(const struct hc_fetch *f, const struct fresh *fr);
+/* Prefix and head of the fetch's response into the scratch buffer; 0: too long. */
+uint32_t hc_encode(struct hc_fetch *f, const struct fresh *fr);
+bool hc_too_large(const struct hc_fetch *f, uint64_t len);
+/* Store v again with a head that the fetch's response brings up to date. 0; -EPERM: it may not be
+ * kept; or what the cache says. */
+int hc_freshen(struct hc_fetch *f, const struct cache_view *v, const struct stored *old);
+
+/* ---- partial.c ---- */
+
+/* The client wants a part, and the route does not fetch the whole for it. */
+bool hc_part_wanted(const struct hc_req *q);
+/* Let the fetch ask for the slice that q's range begins in, where the route does so. False: no
+ * memory. */
+bool hc_part_ask(struct hc_req *q, struct hc_fetch *f);
+/* Head of a fetch that asked so. False: it is to be treated as the answer to a plain GET. */
+bool hc_part_head(struct hc_fetch *f);
+/* Head of a FETCH_SLICE. False: likewise. */
+bool hc_slice_head(struct hc_fetch *f);
+void hc_slice_error(struct hc_fetch *f, enum http_end end, uint16_t status);
+void hc_slice_end(struct hc_fetch *f);
+/* Bytes for SINK_EXTENTS. */
+void hc_extents_body(struct hc_fetch *f, struct rte_mbuf *chain, uint32_t len);
+void hc_extents_store(struct hc_fetch *f);
+uint32_t hc_extents_room(const struct hc_fetch *f);
+/* The byte at q->pos is not there. True: it is being fetched, and q goes on by itself. */
+bool hc_hole(struct hc_req *q);
+/* Likewise, and nothing is read from or put into the cache. */
+bool hc_hole_pass(struct hc_req *q);
+/* As hc_hole() before the answer's head: true if it waits, or q was looked up anew. */
+bool hc_hole_ahead(struct hc_req *q);
+void hc_hole_head(struct hc_fetch *f);
+void hc_hole_filled(struct hc_fetch *f, struct hc_req *q);
 
 #endif

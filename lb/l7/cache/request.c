@@ -34,7 +34,7 @@ void hc_detach(struct hc_req *q)
 		hc_fetch_leave(f);
 }
 
-static void fail(struct hc_req *q, enum http_end end, uint16_t status)
+void hc_fail(struct hc_req *q, enum http_end end, uint16_t status)
 {
 	hc_detach(q);
 	http_fail_as(q->s, end, status, NULL);
@@ -143,7 +143,7 @@ bool hc_tell(struct hc_req *q)
 	enum http_end e = http_request_tell(q->s);
 
 	if (e != HTTP_END_OK)
-		fail(q, e, 0);
+		hc_fail(q, e, 0);
 	return e == HTTP_END_OK;
 }
 
@@ -225,14 +225,14 @@ static void failed_before(struct hc_req *q, const struct cache_view *v)
 	if (v->len == sizeof(e))
 		memcpy(&e, v->val, sizeof(e));
 	q->status.detail = "failed-before";
-	fail(q, e.end < HTTP_END_CNT ? (enum http_end)e.end : HTTP_END_INTERNAL, e.status);
+	hc_fail(q, e.end < HTTP_END_CNT ? (enum http_end)e.end : HTTP_END_INTERNAL, e.status);
 }
 
 static void serve_on_error(struct hc_req *q, const struct cache_view *v, const struct stored *s)
 {
 	q->status.forward = CACHE_FORWARD_STALE;
 	q->status.detail = "stale-if-error";
-	hc_count(&q->hw->stats.stale, 1);
+	q->stale = true;
 	hc_count(&q->hw->stats.stale_errors, 1);
 	hc_serve(q, v, s);
 }
@@ -267,7 +267,7 @@ void hc_failed(struct hc_req *q, enum http_end end, uint16_t status)
 	if (stale_view(q, &v, &s))
 		serve_on_error(q, &v, &s);
 	else
-		fail(q, end, status);
+		hc_fail(q, end, status);
 }
 
 /* Stale, or the client or its response insists: one asks the upstream, the others wait. v and s are
@@ -280,7 +280,7 @@ static void validate(struct hc_req *q, const struct cache_view *v, const struct 
 	struct cache_key k;
 
 	if (q->control.only_if_cached) {
-		fail(q, HTTP_END_BACKEND_TIMEOUT, 504);
+		hc_fail(q, HTTP_END_BACKEND_TIMEOUT, 504);
 		return;
 	}
 	validation_key(q, key, &k);
@@ -330,7 +330,6 @@ static bool made_for_us(const struct hc_req *q, const struct stored *s)
 static void use(struct hc_req *q, const struct cache_view *v, const struct stored *s)
 {
 	if (q->status.forward == CACHE_FORWARD_NONE) {
-		hc_count(&q->hw->stats.hits, 1);
 		if (q->from_disk)
 			q->status.detail = "disk";
 		tier_used(q, v);
@@ -360,12 +359,12 @@ static void found_response(struct hc_req *q, const struct cache_view *v)
 		use(q, v, &s);
 		break;
 	case FRESH_USE_STALE:
-		hc_count(&q->hw->stats.stale, 1);
+		q->stale = true;
 		hc_serve(q, v, &s);
 		break;
 	case FRESH_USE_REVALIDATE:
 		refresh(q, &s);
-		hc_count(&q->hw->stats.stale, 1);
+		q->stale = true;
 		hc_serve(q, v, &s);
 		break;
 	case FRESH_VALIDATE:
@@ -425,7 +424,8 @@ static void found(struct hc_req *q, const struct cache_view *v)
 /* Only a whole answer to GET can be stored: others look, and do not lead. */
 static bool looks_only(const struct hc_req *q)
 {
-	return q->s->req.method != HTTP_GET || q->control.only_if_cached;
+	return q->s->req.method != HTTP_GET || q->control.only_if_cached ||
+	       (q->route->ranges == HC_RANGES_PASS && hc_part_wanted(q));
 }
 
 static void missed(struct hc_req *q, enum cache_found how, struct cache_lease *lease)
@@ -494,7 +494,7 @@ void hc_look_up(struct hc_req *q)
 	}
 	if (looks_only(q) && q->control.only_if_cached && how != CACHE_LEASED &&
 		how != CACHE_WAITING)
-		fail(q, HTTP_END_BACKEND_TIMEOUT, 504); /* RFC 9111 5.2.1.7 */
+		hc_fail(q, HTTP_END_BACKEND_TIMEOUT, 504); /* RFC 9111 5.2.1.7 */
 	else
 		missed(q, how, &lease);
 }
@@ -561,7 +561,7 @@ static void purge_request(struct hc_req *q)
 	struct span tag;
 
 	if (auth == NULL || !token_ok(auth->value, q->route->purge_token)) {
-		fail(q, HTTP_END_DENIED, 0);
+		hc_fail(q, HTTP_END_DENIED, 0);
 		return;
 	}
 	hc_count(&q->hw->stats.purges, 1);
@@ -675,10 +675,10 @@ static void cached_resume(struct http_stream *s)
 {
 	struct hc_req *q = s->action_state;
 
-	if (q->source == HC_OBJECT)
+	if (q->fetch != NULL && (q->filling || q->source != HC_OBJECT))
+		hc_fetch_read(q->fetch, q->pos); /* what comes is passed to the client */
+	else if (q->source == HC_OBJECT)
 		hc_pump(q);
-	else if (q->fetch != NULL)
-		hc_fetch_read(q->fetch, q->pos);
 }
 
 static void cached_cancel(struct http_stream *s)

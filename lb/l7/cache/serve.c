@@ -152,6 +152,15 @@ static void resp_base(struct hc_req *q, const struct stored *s)
 	r->upgrade = false;
 }
 
+/* The answer comes from what is stored. */
+static void answered(struct hc_req *q)
+{
+	if (q->stale)
+		hc_count(&q->hw->stats.stale, 1);
+	else if (q->status.forward == CACHE_FORWARD_NONE)
+		hc_count(&q->hw->stats.hits, 1);
+}
+
 static void fail(struct hc_req *q, enum http_end end)
 {
 	hc_detach(q);
@@ -181,6 +190,7 @@ static void serve_304(struct hc_req *q, const struct stored *s)
 		fail(q, HTTP_END_NO_MEMORY);
 		return;
 	}
+	answered(q);
 	hc_count(&q->hw->stats.not_modified, 1);
 	http_send_head(q->s);
 	over(q);
@@ -202,6 +212,7 @@ static void serve_416(struct hc_req *q, const struct stored *s)
 		fail(q, HTTP_END_NO_MEMORY);
 		return;
 	}
+	answered(q);
 	http_send_head(q->s);
 	over(q);
 }
@@ -276,7 +287,6 @@ static bool partial_head(struct hc_req *q)
 	char text[64];
 
 	r->status = 206;
-	hc_count(&q->hw->stats.ranges, 1);
 	if (q->range_cnt > 1)
 		return multipart_head(q);
 	r->length = q->ranges[0].last - q->ranges[0].first + 1;
@@ -322,16 +332,25 @@ static bool choose_ranges(struct hc_req *q, const struct stored *s)
 
 /* ---- the answer ---- */
 
-bool hc_open_view(struct hc_req *q, const struct cache_view *v, struct stored *s, bool *soft)
+bool hc_decode(const struct cache_view *v, struct stored *s, uint64_t *born)
 {
 	const struct hc_prefix *pre = (const void *)v->val;
+
+	if ((v->user != MARK_SMALL && v->user != MARK_OBJECT) || v->len < sizeof(*pre) ||
+		!stored_open(pre + 1, v->len - (uint32_t)sizeof(*pre), s))
+		return false;
+	*born = pre->born;
+	return true;
+}
+
+bool hc_open_view(struct hc_req *q, const struct cache_view *v, struct stored *s, bool *soft)
+{
 	struct purge_subject sub = {
 		.host = q->s->req.host, .path = q->s->req.path, .query = q->s->req.query};
 
 	*soft = false;
-	if (v->len < sizeof(*pre) || !stored_open(pre + 1, v->len - (uint32_t)sizeof(*pre), s))
+	if (!hc_decode(v, s, &sub.born))
 		return false;
-	sub.born = pre->born;
 	sub.tags = s->tags;
 	switch (purge_check(q->hw->purge, &sub)) {
 	case PURGE_GONE:
@@ -366,6 +385,7 @@ static bool keep_etag(struct hc_req *q, const struct stored *s)
 {
 	char *copy;
 
+	q->etag = (struct span){NULL, 0};
 	if (q->source != HC_OBJECT || s->etag.len == 0 || http_etag_weak(s->etag))
 		return true;
 	copy = take(q, s->etag.len);
@@ -410,16 +430,19 @@ void hc_serve(struct hc_req *q, const struct cache_view *v, const struct stored 
 	st->resp.length = q->total == CACHE_LEN_UNKNOWN ? 0 : q->total;
 	if (st->resp.status == 204)
 		st->resp.framing = HTTP_BODY_NONE;
-	if (!choose_ranges(q, s))
+	if (!keep_etag(q, s)) {
+		fail(q, HTTP_END_NO_MEMORY);
+		return;
+	}
+	if (!choose_ranges(q, s) || hc_hole_ahead(q))
 		return;
 	if (!resp_common(q, s)) {
 		fail(q, HTTP_END_NO_MEMORY);
 		return;
 	}
-	if (!keep_etag(q, s)) {
-		fail(q, HTTP_END_NO_MEMORY);
-		return;
-	}
+	answered(q);
+	if (st->resp.status == 206)
+		hc_count(&q->hw->stats.ranges, 1);
 	if (goes_whole(q)) {
 		send_whole(q);
 		return;
@@ -501,7 +524,7 @@ static bool wait_more(struct hc_req *q)
 	return true;
 }
 
-enum step { STEP_SENT, STEP_WAIT, STEP_END, STEP_BROKEN };
+enum step { STEP_SENT, STEP_WAIT, STEP_END, STEP_LOST, STEP_BROKEN };
 
 static enum step step_object(struct hc_req *q, uint32_t room)
 {
@@ -511,6 +534,8 @@ static enum step step_object(struct hc_req *q, uint32_t room)
 	int rc = cache_object_read(q->hw->cw, &q->view, q->pos, http_now_ns(q->s), &slice);
 
 	if (rc == -EAGAIN) {
+		if (q->fetch != NULL)
+			hc_fetch_read(q->fetch, q->pos);
 		if (wait_more(q))
 			return STEP_WAIT;
 		/* More has come since, or the waiters are too many. */
@@ -519,10 +544,10 @@ static enum step step_object(struct hc_req *q, uint32_t room)
 	q->stalls = 0;
 	if (rc == -ERANGE)
 		return STEP_END; /* of an object whose length nobody knew */
-	if (rc == -ENOENT && (tier_hole(q) || hc_fetch_hole(q)))
+	if (rc == -ENOENT && hc_hole(q))
 		return STEP_WAIT;
 	if (rc != 0)
-		return STEP_BROKEN;
+		return rc == -ESTALE ? STEP_LOST : STEP_BROKEN;
 	n = slice.len < room ? slice.len : room;
 	if (n > left)
 		n = (uint32_t)left;
@@ -548,10 +573,16 @@ static bool renew_view(struct hc_req *q)
 	return true;
 }
 
-static void broken(struct hc_req *q)
+void hc_broken(struct hc_req *q)
 {
 	hc_count(&q->hw->stats.holes, 1);
 	fail(q, HTTP_END_BACKEND_INCOMPLETE);
+}
+
+void hc_poke(struct hc_req *q)
+{
+	if (q->source == HC_OBJECT && q->s->resp_started)
+		hc_pump(q);
 }
 
 void hc_pump(struct hc_req *q)
@@ -565,6 +596,8 @@ void hc_pump(struct hc_req *q)
 			fail(q, HTTP_END_NO_MEMORY);
 		return;
 	}
+	if (q->headless)
+		return;
 	for (;;) {
 		uint32_t room = http_send_room(q->s);
 
@@ -573,10 +606,15 @@ void hc_pump(struct hc_req *q)
 		switch (step_object(q, room)) {
 		case STEP_WAIT:
 			return;
-		case STEP_BROKEN:
+		case STEP_LOST:
 			if (renewals++ == 0 && renew_view(q))
 				continue;
-			broken(q);
+			/* It is not there any more, and how it ended is forgotten. */
+			if (!hc_hole_pass(q))
+				hc_broken(q);
+			return;
+		case STEP_BROKEN:
+			hc_broken(q);
 			return;
 		case STEP_END:
 			finish(q);
@@ -623,7 +661,7 @@ void hc_chunk(struct hc_req *q, uint64_t at, const uint8_t *bytes, uint32_t len)
 		n = (uint32_t)left;
 	if (n > 0) {
 		if (!open_part(q) || !send_slice(q, NULL, bytes + (q->pos - at), n)) {
-			broken(q);
+			hc_broken(q);
 			return;
 		}
 		q->pos += n;
