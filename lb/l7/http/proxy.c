@@ -394,10 +394,13 @@ static void hand_on(struct proxy *p, struct chain *data)
 
 	if (len == 0)
 		return;
+	p->held += len;
 	if (http_send_body(p->s, chain_take(data), len) == 0)
-		p->held += len;
-	else
-		(void)l7_io_consumed(&p->up.io, len);
+		return;
+	/* Room may have come without a resume(), with what was sent just now. */
+	len = p->held;
+	p->held = 0;
+	(void)l7_io_consumed(&p->up.io, len);
 }
 
 static void read_body(struct proxy *p)
