@@ -3,6 +3,7 @@
  * can be reached. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lb/config/check.h"
@@ -229,6 +230,52 @@ static void check_actions(struct check *c, const struct config_http_route *r, st
 		diag_error(c->diag, r->mirror->mark, "mirror: nothing is sent to an upstream");
 }
 
+/* "host:port" of a request CONNECT. */
+static const char *bad_target(const char *t)
+{
+	const char *colon = strrchr(t, ':');
+	char host[HTTP_TEXT_MAX];
+	unsigned long port;
+	char *end;
+
+	if (colon == NULL || colon == t || colon[1] == '\0')
+		return "is not HOST:PORT";
+	port = strtoul(colon + 1, &end, 10);
+	if (strcmp(colon, ":*") != 0 &&
+		(*end != '\0' || colon[1] < '0' || colon[1] > '9' || port == 0 || port > 65535))
+		return "has no port that is one";
+	memcpy(host, t, (size_t)(colon - t));
+	host[colon - t] = '\0';
+	return strcmp(host, "*") == 0 ? NULL : bad_host(host);
+}
+
+static void check_connect(struct check *c, const struct config_http_route *r, struct config_tree *t)
+{
+	const struct config_http_connect *k = r->connect;
+	struct config_tree *kt;
+
+	if (k == NULL)
+		return;
+	kt = schema_value(t, "connect")->maps[0];
+	for (uint32_t i = 0; i < k->allow_cnt; i++) {
+		const char *why = bad_target(k->allow[i]);
+
+		if (why)
+			diag_error(c->diag, item_mark(kt, "allow", i), "allow: '%s' %s",
+				k->allow[i], why);
+	}
+	if (r->kind != HTTP_ROUTE_UPSTREAM)
+		diag_error(c->diag, k->mark, "connect: needs 'upstream' or 'split'");
+	if (r->cache || r->mirror || r->rewrite)
+		diag_error(c->diag, k->mark,
+			"connect: nothing of a tunnel can be kept, mirrored or rewritten");
+	if (r->match.path_cnt + r->match.prefix_cnt + r->match.regex_cnt + r->match.query_cnt > 0)
+		diag_error(c->diag, k->mark, "connect: CONNECT has neither path nor query");
+	for (uint32_t i = 0; i < r->match.method_cnt; i++)
+		if (strcmp(r->match.methods[i], "CONNECT") != 0)
+			diag_error(c->diag, k->mark, "connect: the route is for CONNECT alone");
+}
+
 /* ---- changes ---- */
 
 /* Framing and connection are the codecs'; the host is rewritten by `rewrite`. */
@@ -430,7 +477,8 @@ static void check_shadowed(struct check *c, const struct config_site *s)
 
 	for (uint32_t i = 1; i < n; i++) {
 		for (uint32_t k = 0; k < i; k++) {
-			if (!covers(&s->routes[k].match, &s->routes[i].match))
+			if ((s->routes[k].connect == NULL) != (s->routes[i].connect == NULL) ||
+				!covers(&s->routes[k].match, &s->routes[i].match))
 				continue;
 			diag_warn(c->diag, s->routes[i].mark,
 				"route '%s' is never reached: '%s' on line %u takes all of it",
@@ -454,6 +502,7 @@ static void check_routes(struct check *c, const struct config_site *s, struct co
 
 		check_match(c, &r->match, schema_value(t, "match")->maps[0]);
 		check_actions(c, r, t);
+		check_connect(c, r, t);
 		check_rewrite(c, r);
 		check_edits(c, &r->request_headers, schema_value(t, "request_headers")->maps[0]);
 		check_edits(c, &r->response_headers, schema_value(t, "response_headers")->maps[0]);

@@ -102,6 +102,14 @@ struct config_http_respond {
 	struct config_mark mark;
 };
 
+/* Requests CONNECT; the route takes these alone. */
+struct config_http_connect {
+	char (*allow)[HTTP_TEXT_MAX]; /* "db.example.com:5432", "*.example.com:443", "[::1]:*" */
+	uint32_t allow_cnt;
+	bool forward; /* the upstream is a proxy itself and gets the request */
+	struct config_mark mark;
+};
+
 /* ---- what a route changes on the way ---- */
 
 struct config_http_rewrite {
@@ -272,6 +280,7 @@ struct config_http_route {
 	struct config_http_respond *respond;
 	struct config_http_files *files; /* config_files.h */
 	struct config_http_kv *kv;       /* config_kv.h */
+	struct config_http_connect *connect;
 	struct config_http_rewrite *rewrite;
 	struct config_http_edits request_headers, response_headers;
 	struct config_http_timeouts timeouts;

@@ -572,6 +572,26 @@ static const struct schema_map route_policy_map = {
 
 /* ---- route ---- */
 
+static const struct schema_field connect_fields[] = {
+	{"allow", SCHEMA_STRING, SCHEMA_LIST | SCHEMA_REQUIRED,
+		SCHEMA_LIST_AT(config_http_connect, allow, allow_cnt),
+		.max_cnt = LIMIT_HTTP_CHOICES,
+		.help = "Targets that may be asked for: `HOST:PORT`, where the first part of the "
+			"host may be `*` and the port too. All others get 403."},
+	{"forward", SCHEMA_BOOL, 0, SCHEMA_AT(config_http_connect, forward), .dflt = "false",
+		.help = "true: the upstream is a proxy and is sent the request. false: weir "
+			"answers 200 and joins the client to the backend."},
+};
+
+static const struct schema_map connect_map = {
+	.name = "connect",
+	.help = "Tunnels (RFC 9110 9.3.6). CONNECT is refused wherever no route has this.",
+	FIELDS(connect_fields),
+	.mark_offset = offsetof(struct config_http_connect, mark),
+	.size = sizeof(struct config_http_connect),
+	.scalar_key = "allow",
+};
+
 static const struct schema_field route_fields[] = {
 	{"name", SCHEMA_NAME, 0, SCHEMA_AT(config_http_route, name),
 		.dflt_doc = "route1, route2, ...", .help = "Name in logs and explanations."},
@@ -592,6 +612,9 @@ static const struct schema_field route_fields[] = {
 		.map = &schema_http_files, .help = "Action: files of a folder."},
 	{"kv", SCHEMA_MAP, SCHEMA_OPTIONAL, SCHEMA_AT(config_http_route, kv),
 		.map = &schema_http_kv, .help = "Action: keys of the store."},
+	{"connect", SCHEMA_MAP, SCHEMA_OPTIONAL, SCHEMA_AT(config_http_route, connect),
+		.map = &connect_map,
+		.help = "The route is for CONNECT alone: a tunnel to a backend of the upstream."},
 	{"rewrite", SCHEMA_MAP, SCHEMA_OPTIONAL, SCHEMA_AT(config_http_route, rewrite),
 		.map = &rewrite_map, .help = "What the backend is asked for instead."},
 	{"request_headers", SCHEMA_MAP, 0, SCHEMA_AT(config_http_route, request_headers),

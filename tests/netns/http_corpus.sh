@@ -14,7 +14,7 @@ config() {
 		listeners:
 		  - {name: web, bind: ["203.0.113.80:80"], action: http, site: rec}
 		sites:
-		  rec: {routes: [{upstream: rec}], limits: {head: 15KiB, uri: 8KiB, fields: 100}, path: {double_slash: keep}}
+		  rec: {routes: [{upstream: rec}, {upstream: rec, connect: {allow: "a.example:443", forward: true}}], limits: {head: 15KiB, uri: 8KiB, fields: 100}, path: {double_slash: keep}}
 	CONF
 }
 config >"$TMP/weir.yaml"

@@ -184,6 +184,14 @@ static bool write_request(struct proxy *p)
 
 static bool write_replay(struct proxy *p);
 
+static void tunnel_at_once(struct proxy *p);
+
+/* The tunnel ends here: the backend is not told of CONNECT. */
+static bool is_our_tunnel(const struct http_stream *s)
+{
+	return unlikely(s->req.method == HTTP_CONNECT) && !s->route->connect->forward;
+}
+
 static void send_request(struct proxy *p)
 {
 	struct http_stream *s = p->s;
@@ -194,6 +202,10 @@ static void send_request(struct proxy *p)
 	p->eof = p->any = false;
 	p->head_len = p->held = 0;
 	chain_free(&p->in);
+	if (is_our_tunnel(s)) {
+		tunnel_at_once(p);
+		return;
+	}
 	h1_response_begin(&p->parser, s->req.method, s->req.upgrade);
 	if (!write_replay(p) || !write_request(p)) {
 		up_end(&p->up, UP_NEITHER, UP_ABORT);
@@ -440,6 +452,21 @@ static void begin_tunnel(struct proxy *p)
 	read_body(p);
 }
 
+static void tunnel_at_once(struct proxy *p)
+{
+	struct http_stream *s = p->s;
+
+	p->sent = true;
+	s->t.response = s->w->loop.now_ns;
+	s->resp.status = 200;
+	s->resp.version = 11;
+	s->resp.keep_alive = s->resp.upgrade = false;
+	s->resp.field_cnt = 0;
+	s->resp.length = 0;
+	s->resp.framing = HTTP_BODY_TUNNEL;
+	begin_tunnel(p);
+}
+
 /* Informational heads but 101 go on to the client; 100 is weir's own to say. */
 static void informational(struct proxy *p)
 {
@@ -471,6 +498,10 @@ static void final_head(struct proxy *p)
 			response_broken(p, HTTP_END_BACKEND_INVALID);
 			return;
 		}
+		begin_tunnel(p);
+		return;
+	}
+	if (s->resp.framing == HTTP_BODY_TUNNEL) { /* 2xx to CONNECT */
 		begin_tunnel(p);
 		return;
 	}
@@ -709,6 +740,7 @@ static void proxy_start(struct http_stream *s)
 		proxy_give_up(p, HTTP_END_NO_BACKEND);
 		return;
 	}
+	p->up.fresh = is_our_tunnel(s);
 	if (s->avoid != 0)
 		p->up.tried[p->up.tried_cnt++] = s->avoid - 1;
 	proxy_mirror(s);

@@ -286,11 +286,10 @@ static void start_action(struct http_stream *s)
 	s->action->start(s);
 }
 
-/* TRACE would send a client's own secrets back to it (RFC 9110 9.3.8), CONNECT asks for a way to
- * anywhere; neither is for a reverse proxy. */
+/* TRACE would send a client's own secrets back to it (RFC 9110 9.3.8). */
 static bool method_refused(struct http_stream *s)
 {
-	return s->req.method == HTTP_TRACE || s->req.method == HTTP_CONNECT;
+	return s->req.method == HTTP_TRACE;
 }
 
 void http_stream_start(struct http_stream *s)

@@ -419,9 +419,8 @@ static struct span host_of(const struct http_stream *s)
 }
 
 /* Path and query are not one behind the other when the path was normalised. */
-static struct value uri_of(const struct http_stream *s, char *buf)
+static struct value joined(struct span path, struct span query, char *buf)
 {
-	struct span path = path_of(s), query = query_of(s);
 	uint32_t n = path.len < LOG_VALUE_MAX ? path.len : LOG_VALUE_MAX, m;
 
 	if (query.len == 0)
@@ -432,6 +431,18 @@ static struct value uri_of(const struct http_stream *s, char *buf)
 	m = query.len < LOG_VALUE_MAX - n ? query.len : LOG_VALUE_MAX - n;
 	memcpy(buf + n, query.at, m);
 	return text_of((struct span){buf, n + m});
+}
+
+/* Of CONNECT what it asks for (RFC 9112 3.2.3). */
+static struct value uri_of(const struct http_stream *s, char *buf)
+{
+	int len;
+
+	if (s->req.method != HTTP_CONNECT)
+		return joined(path_of(s), query_of(s), buf);
+	len = snprintf(
+		buf, LOG_VALUE_MAX, "%.*s:%u", (int)s->req.host.len, s->req.host.at, s->req.port);
+	return text_of((struct span){buf, len > 0 ? (uint32_t)len : 0});
 }
 
 static struct value status_of(const struct http_stream *s)

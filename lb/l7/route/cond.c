@@ -103,7 +103,9 @@ bool route_cond_query(const struct route_cond *c, struct http_route_worker *rw, 
 
 bool route_method_holds(const struct route_match *m, const struct http_head *h)
 {
-	if (m->method_cnt == 0)
+	if ((h->method == HTTP_CONNECT) != m->connect)
+		return false;
+	if (m->method_cnt == 0 || m->connect)
 		return true;
 	if (h->method != HTTP_OTHER)
 		return m->method_mask >> h->method & 1;

@@ -176,6 +176,8 @@ static int parse_request(struct explain *e)
 		return fail(e, "'%s' is no address", client);
 	s->peer = s->client;
 	rc = parse_url(e, a->url);
+	if (rc == 0 && s->req.method == HTTP_CONNECT && s->req.port == 0)
+		rc = fail(e, "CONNECT asks for HOST:PORT, not '%s'", a->url);
 	for (uint32_t i = 0; i < a->field_cnt && rc == 0; i++)
 		rc = parse_field(e, a->fields[i]);
 	return rc;
@@ -332,11 +334,18 @@ static void explain_sees(struct explain *e)
 	json_t *fields = json_array(), *line;
 	char host[300];
 
-	line = json_sprintf("%.*s %.*s%s%.*s HTTP/1.1", (int)h->method_text.len, h->method_text.at,
-		(int)h->path.len, h->path.at, h->has_query ? "?" : "", (int)h->query.len,
-		h->query.len ? h->query.at : "");
 	snprintf(host, sizeof(host), h->port ? "%.*s:%u" : "%.*s", (int)h->host.len, h->host.at,
 		h->port);
+	if (h->method == HTTP_CONNECT && !e->s.route->connect->forward) {
+		set(e, "sees",
+			json_pack("{s:s,s:o}", "line", "the tunnel's bytes alone", "headers",
+				fields));
+		return;
+	}
+	line = json_sprintf("%.*s %.*s%s%.*s HTTP/1.1", (int)h->method_text.len, h->method_text.at,
+		h->method == HTTP_CONNECT ? (int)strlen(host) : (int)h->path.len,
+		h->method == HTTP_CONNECT ? host : h->path.at, h->has_query ? "?" : "",
+		(int)h->query.len, h->query.len ? h->query.at : "");
 	json_array_append_new(fields, json_pack("[s,s]", "host", host));
 	add_fields(fields, h);
 	set(e, "sees",
@@ -402,6 +411,9 @@ static json_t *server_text(const struct up_server *s)
 {
 	char addr[IP_ADDR_TEXT_MAX];
 
+	/* What names stand for is not asked here. */
+	if (s->host != NULL)
+		return json_sprintf("%s:%u", s->host, ntohs(s->port));
 	return json_sprintf(ip_addr_is4(&s->addr) ? "%s:%u" : "[%s]:%u",
 		ip_addr_format(&s->addr, addr), ntohs(s->port));
 }
@@ -430,6 +442,8 @@ static void some_backends(struct explain *e, const struct up_entry *u)
 {
 	static const char *const ways[] = {[UPSTREAM_WRR] = "in turn, by weight",
 		[UPSTREAM_LEAST_REQUESTS] = "of two drawn by weight, the one with fewer requests",
+		[UPSTREAM_MAGLEV] = "by a hash, over all addresses that names stand for",
+		[UPSTREAM_BOUNDED_HASH] = "by a hash, over all addresses that names stand for",
 		[UPSTREAM_EWMA] = "of two drawn by weight, the one that answers sooner"};
 	json_t *list = json_array();
 
@@ -442,6 +456,14 @@ static void some_backends(struct explain *e, const struct up_entry *u)
 	}
 	set(e, "backends", list);
 	set(e, "backends_why", json_string(ways[u->cfg->balance]));
+}
+
+static bool has_names(const struct up_entry *u)
+{
+	for (uint32_t i = 0; i < u->server_cnt; i++)
+		if (u->servers[i].host != NULL)
+			return true;
+	return false;
 }
 
 static void explain_backend(struct explain *e, uint32_t chosen)
@@ -461,7 +483,7 @@ static void explain_backend(struct explain *e, uint32_t chosen)
 	u = &t->entries[chosen];
 	if (!u->set || u->set->node_cnt == 0)
 		set(e, "backends", json_array());
-	else if (u->set->maglev)
+	else if (u->set->maglev && !has_names(u))
 		one_backend(e, u);
 	else
 		some_backends(e, u);

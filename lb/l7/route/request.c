@@ -131,6 +131,46 @@ static bool asks_weir(struct http_stream *s, bool *bad)
 	return (s->req.path.len == 1 && s->req.path.at[0] == '*') || meant_for_us(s, bad);
 }
 
+/* A wildcard stands for any first parts, however many, as certificates' do for one. */
+static bool target_is(const struct http_connect_target *t, struct span host, uint16_t port)
+{
+	if (t->port != 0 && t->port != port)
+		return false;
+	if (!t->wild)
+		return span_eq(t->host, host);
+	return t->host.len == 0 ||
+	       (host.len > t->host.len + 1 && host.at[host.len - t->host.len - 1] == '.' &&
+		       span_eq((struct span){host.at + host.len - t->host.len, t->host.len},
+			       t->host));
+}
+
+static bool may_connect(const struct http_connect *k, const struct http_head *h)
+{
+	for (uint32_t i = 0; i < k->allow_cnt; i++)
+		if (target_is(&k->allow[i], h->host, h->port))
+			return true;
+	return false;
+}
+
+/* RFC 9110 9.3.6: there is an authority and nothing else. */
+static enum http_end prepare_connect(const struct http_site *site, struct http_route_worker *rw,
+	struct http_stream *s, struct http_exchange *x)
+{
+	s->req.path = s->req.query = SPAN("");
+	x->original_path = x->original_query = s->req.path;
+	x->original_host = s->req.host;
+	s->route = http_site_match(site, rw, s, x, NULL);
+	if (!s->route)
+		return HTTP_END_METHOD_NOT_ALLOWED;
+	if (!may_connect(s->route->connect, &s->req)) {
+		s->detail = "connect_target";
+		return HTTP_END_DENIED;
+	}
+	if (s->route->target_cnt > 1 && !route_sticky_value(s->route, site, s, &x->draw))
+		x->draw = rng_next(&rw->rng);
+	return HTTP_END_OK;
+}
+
 static enum http_end prepare(
 	const struct http_site *site, struct http_route_worker *rw, struct http_stream *s)
 {
@@ -148,7 +188,9 @@ static enum http_end prepare(
 		return e;
 	if (in_a_loop(site, s))
 		return HTTP_END_LOOP;
-	if (s->req.method == HTTP_CONNECT || s->req.method == HTTP_TRACE)
+	if (s->req.method == HTTP_CONNECT)
+		return prepare_connect(site, rw, s, x);
+	if (s->req.method == HTTP_TRACE)
 		return HTTP_END_METHOD_NOT_ALLOWED;
 	if (asks_weir(s, &bad)) {
 		s->route = &site->self;

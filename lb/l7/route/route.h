@@ -52,6 +52,17 @@ struct http_retries {
 	bool unsafe;
 };
 
+/* Of a route for CONNECT. */
+struct http_connect {
+	struct http_connect_target {
+		struct span host; /* behind "*." where wild; len 0 and wild: any */
+		uint16_t port;    /* 0: any */
+		bool wild;
+	} * allow;
+	uint32_t allow_cnt;
+	bool forward;
+};
+
 struct http_route {
 	const char *name;
 	uint32_t idx; /* place in the file, from 0 */
@@ -72,6 +83,7 @@ struct http_route {
 	struct hcache_route *cache;               /* NULL: answers are not kept */
 	struct files_root *files;                 /* HTTP_ROUTE_FILES */
 	struct kv_route *kv;                      /* HTTP_ROUTE_KV */
+	const struct http_connect *connect;       /* NULL: not for CONNECT */
 	/* Private to lb/l7/route. */
 	const struct http_rewrite *rewrite;
 	const struct http_edits *request_edits, *response_edits;

@@ -31,6 +31,7 @@ struct route_match {
 	struct prefix_set *sources;
 	enum http_scheme_match scheme;
 	bool any_path, any_host;
+	bool connect; /* for CONNECT alone; other routes never are */
 };
 
 /* ---- what is changed ---- */

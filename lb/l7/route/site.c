@@ -545,6 +545,33 @@ static int make_cache(struct builder *b, const struct config_http_cache *c, stru
 	return rc == 0 ? own(b->site, r->cache, free_cache) : rc;
 }
 
+static int make_connect(
+	struct builder *b, const struct config_http_connect *c, struct route_rule *rule)
+{
+	struct http_connect *k = arena_alloc(&b->site->arena, sizeof(*k));
+
+	if (!k)
+		return -ENOMEM;
+	k->allow = arena_array(&b->site->arena, c->allow_cnt, sizeof(*k->allow));
+	k->forward = c->forward;
+	for (uint32_t i = 0; i < c->allow_cnt && k->allow; i++) {
+		struct http_connect_target *t = &k->allow[i];
+		const char *text = c->allow[i], *colon = strrchr(text, ':');
+		uint32_t skip = text[0] == '*' ? (text[1] == '.' ? 2 : 1) : 0;
+
+		t->wild = skip > 0;
+		t->host.len = (uint32_t)(colon - text) - skip;
+		t->host.at = arena_text(&b->site->arena, text + skip, t->host.len);
+		t->port = (uint16_t)strtoul(colon + 1, NULL, 10);
+		if (!t->host.at)
+			return -ENOMEM;
+	}
+	k->allow_cnt = c->allow_cnt;
+	rule->r.connect = k;
+	rule->m.connect = true;
+	return k->allow ? 0 : -ENOMEM;
+}
+
 static int make_route(struct builder *b, uint32_t i, const struct shared *shared)
 {
 	const struct config_http_route *c = &b->in->site->routes[i];
@@ -566,6 +593,8 @@ static int make_route(struct builder *b, uint32_t i, const struct shared *shared
 	rc = r->name ? make_match(b, &c->match, &rule->m) : -ENOMEM;
 	if (rc == 0)
 		rc = make_action(b, c, rule);
+	if (rc == 0 && c->connect)
+		rc = make_connect(b, c->connect, rule);
 	if (rc == 0 && c->rewrite)
 		rc = make_rewrite(b, c->rewrite, rule);
 	if (rc == 0)

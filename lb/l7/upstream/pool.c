@@ -280,6 +280,14 @@ static enum up_verdict start(
 	}
 	r->chosen = e->servers[i].cookie;
 	c = idle_take(w, e, &w->servers[e->servers[i].id]);
+	/* Its place is what may have been counted on. */
+	if (unlikely(c != NULL && r->fresh)) {
+		note_bytes(c);
+		l7_io_close(&c->io);
+		c->state = UP_BUSY;
+		forget(c);
+		c = NULL;
+	}
 	if (c != NULL) {
 		take(r, c);
 		set_ready(r);

@@ -344,16 +344,16 @@ def run_request(run, path):
 
 def run_response(run, path):
     v = Verdict(path.with_suffix(".verdict"))
-    if v.method == "CONNECT":
-        return False
     keep = v.end in ("unsolicited", "closed")
     run.backend.reset(path.read_bytes(), not keep)
-    request = f"{v.method} / HTTP/1.1\r\nHost: a.example\r\n"
+    tunnel = v.end == "tunnel"
+    target, host = ("a.example:443",) * 2 if v.method == "CONNECT" else ("/", "a.example")
+    request = f"{v.method} {target} HTTP/1.1\r\nHost: {host}\r\n"
     if v.upgrade:
         request += "Connection: upgrade\r\nUpgrade: websocket\r\n"
 
     def bodiless(m):
-        return v.method == "HEAD" or no_body(m)
+        return v.method == "HEAD" or no_body(m) or (tunnel and m.lines[0].split()[1][0] in "12")
 
     def answers(stream):
         copy = Stream()

@@ -384,6 +384,145 @@ static void a_response_before_the_requests_end(void **state)
 	assert_int_equal(ended(HTTP_END_OK), 1);
 }
 
+/* ---- CONNECT ---- */
+
+static const char tunnels[] =
+	"upstreams:\n"
+	"  app: {backends: ['198.51.100.11:80'], connect_timeout: 200ms, outliers: {failures: 0}}\n"
+	"  gone: {backends: ['198.51.100.11:83'], connect_timeout: 200ms}\n"
+	"sites:\n"
+	"  s:\n"
+	"    routes:\n"
+	"      - {upstream: app, match: {prefix: /}}\n"
+	"      - {name: none, upstream: gone, match: {host: gone.example},\n"
+	"         connect: {allow: 'gone.example:1'}}\n"
+	"      - {name: next, upstream: app, match: {host: next.example},\n"
+	"         connect: {allow: 'next.example:443', forward: true}}\n"
+	"      - {name: db, upstream: app, timeouts: {tunnel: 1s, response: 300ms},\n"
+	"         connect: {allow: ['db.example:5432', '*.in.example:*', '[2001:db8::1]:22']}}\n"
+	"listeners:\n"
+	"  - {name: web, bind: ['192.0.2.80:80'], action: http, site: s}\n";
+
+static int open_tunnels(void **state)
+{
+	(void)state;
+	http_world_open(&hw, tunnels);
+	return 0;
+}
+
+#define CONNECT(target) "CONNECT " target " HTTP/1.1\r\nHost: " target "\r\n\r\n"
+
+static void connect_joins_client_and_backend(void **state)
+{
+	struct hw_conn *c = hw_connect(&hw), *other = hw_connect(&hw), *s;
+
+	(void)state;
+	/* A connection that is kept for HTTP is not what a tunnel gets. */
+	hw_reply(&hw, OK_3, HW_KEEP);
+	assert_int_equal(hw_status(hw_ask(other, get, 5)), 200);
+	assert_int_equal(hw_server_stats(&hw)->idle, 1);
+	hw_reply(&hw, NULL, HW_SILENT);
+	hw_ask(c, CONNECT("db.example:5432") "early", 5);
+	assert_string_equal(strstr(c->text, "\r\n\r\n"), "\r\n\r\n");
+	assert_int_equal(hw_status(c->text), 200);
+	assert_null(strstr(c->text, "ontent-"));
+	assert_null(strstr(c->text, "ransfer-"));
+	assert_int_equal(hw.server_cnt, 2);
+	s = &hw.servers[1];
+	assert_string_equal(s->text, "early");
+	hw_clear(c);
+	hw_send(s, "HTTP/1.1 it is not");
+	hw_send(c, " and late");
+	http_world_run(&hw, 5);
+	assert_string_equal(s->text, "early and late");
+	assert_string_equal(c->text, "HTTP/1.1 it is not");
+	/* One way may end before the other. */
+	s->once = false;
+	hw_fin(c);
+	http_world_run(&hw, 5);
+	assert_true(s->eof);
+	http_world_run(&hw, 5);
+	assert_true(c->eof);
+	hw_fin(s);
+	http_world_run(&hw, 5);
+	assert_int_equal(ended(HTTP_END_OK), 2);
+	assert_true(hw_server_stats(&hw)->bytes_out >= 14);
+	assert_int_equal(hw_server_stats(&hw)->active, 0);
+}
+
+static void connect_goes_to_what_is_allowed(void **state)
+{
+	static const struct {
+		const char *text;
+		int status;
+	} all[] = {
+		{CONNECT("db.example:5433"), 403},
+		{CONNECT("other.example:5432"), 403},
+		{CONNECT("in.example:1"), 403},
+		{CONNECT("xin.example:1"), 403},
+		{CONNECT("a.in.example:1"), 200},
+		{CONNECT("a.b.in.example:65535"), 200},
+		{CONNECT("[2001:db8::1]:22"), 200},
+		{CONNECT("[2001:db8::2]:22"), 403},
+		{CONNECT("next.example:80"), 403},
+		{CONNECT("gone.example:1"), 502},
+		{"CONNECT db.example HTTP/1.1\r\nHost: db.example\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nHost: db.example:5432\r\n\r\n", 200},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		struct hw_conn *c = hw_connect(&hw);
+
+		if (strncmp(all[i].text, "GET", 3) == 0)
+			hw_reply(&hw, OK_3, HW_KEEP);
+		assert_int_equal(hw_status(hw_ask(c, all[i].text, 10)), all[i].status);
+		hw_reset(c);
+		http_world_run(&hw, 5);
+	}
+}
+
+static void connect_is_passed_to_a_proxy(void **state)
+{
+	struct hw_conn *c = hw_connect(&hw);
+
+	(void)state;
+	hw_reply(&hw, "HTTP/1.1 200 fine\r\nContent-Length: 3\r\n\r\nhello", HW_KEEP);
+	hw_ask(c, CONNECT("next.example:443"), 5);
+	assert_int_equal(strncmp(hw.servers[0].text,
+				 "CONNECT next.example:443 HTTP/1.1\r\n"
+				 "Host: next.example:443\r\n",
+				 59),
+		0);
+	/* RFC 9110 9.3.6: no length means anything here. */
+	assert_int_equal(hw_status(c->text), 200);
+	assert_null(strstr(c->text, "ontent-"));
+	assert_string_equal(strstr(c->text, "\r\n\r\n"), "\r\n\r\nhello");
+	hw_reset(c);
+	http_world_run(&hw, 5);
+	/* What is no 2xx is an ordinary response. */
+	c = hw_connect(&hw);
+	hw_reply(&hw, "HTTP/1.1 403 no\r\nContent-Length: 3\r\n\r\nabc", HW_KEEP);
+	hw_ask(c, CONNECT("next.example:443"), 5);
+	assert_int_equal(hw_status(c->text), 403);
+	assert_string_equal(strstr(c->text, "\r\n\r\n"), "\r\n\r\nabc");
+}
+
+static void a_silent_tunnel_ends(void **state)
+{
+	struct hw_conn *c = hw_connect(&hw);
+
+	(void)state;
+	hw_ask(c, CONNECT("db.example:5432"), 900);
+	assert_int_equal(hw_status(c->text), 200);
+	hw_send(c, "x");
+	http_world_run(&hw, 900);
+	assert_false(c->over);
+	http_world_run(&hw, 300);
+	assert_true(c->closed);
+	assert_int_equal(ended(HTTP_END_BACKEND_TIMEOUT), 1);
+}
+
 /* ---- clients that fail ---- */
 
 struct bad_request {
@@ -561,6 +700,7 @@ static void a_client_that_does_not_read(void **state)
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
+#define C(f) cmocka_unit_test_setup_teardown(f, open_tunnels, close_world)
 
 int main(void)
 {
@@ -573,6 +713,10 @@ int main(void)
 		T(a_client_that_waits_for_100_gets_it),
 		T(early_hints_pass),
 		T(a_tunnel_carries_bytes),
+		C(connect_joins_client_and_backend),
+		C(connect_goes_to_what_is_allowed),
+		C(connect_is_passed_to_a_proxy),
+		C(a_silent_tunnel_ends),
 		T(head_and_304_have_no_body),
 		T(bytes_behind_a_response_close_the_connection),
 		T(unasked_bytes_on_an_idle_connection_close_it),
