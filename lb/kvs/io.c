@@ -76,6 +76,15 @@ static void set_scan(struct store_req *r, const struct kvs_io *io)
 				: s->r.limit - s->count;
 }
 
+static void count_several(struct kvs_worker *w, const struct kvs_io *io, int n)
+{
+	uint32_t now = atomic_load_explicit(&w->writing.several, memory_order_relaxed);
+
+	if (io->several)
+		atomic_store_explicit(
+			&w->writing.several, now + (uint32_t)n, memory_order_release); /* K3 */
+}
+
 /* 0: the store has it; 1: it waits for room; else it failed. */
 static int send_io(struct kvs_worker *w, struct kvs_io *io)
 {
@@ -100,6 +109,7 @@ static int send_io(struct kvs_worker *w, struct kvs_io *io)
 		r->items = io->items;
 		r->item_cnt = io->n;
 	}
+	count_several(w, io, 1);
 	rc = store_submit(w->client, r, w->now_ns);
 	if (rc == 0) {
 		w->flight++;
@@ -107,6 +117,7 @@ static int send_io(struct kvs_worker *w, struct kvs_io *io)
 		kvs_count(&w->s.requests, 1);
 		return 0;
 	}
+	count_several(w, io, -1);
 	store_req_put(w->client, r);
 	/* Our own requests will make room, or the store is busy with others. */
 	return rc == -EBUSY && w->flight > 0 ? 1 : rc;
@@ -323,6 +334,7 @@ static void submit_ops(struct kvs_tx *tx)
 			set_op(&io->items[io->n], &x->op, tx->ns);
 			io->slots[io->n++] = x;
 		}
+		io->several = io->n > 1;
 		post(io);
 	}
 }
@@ -373,6 +385,8 @@ static void answer_ops(struct kvs_tx *tx, const struct kvs_io *io, int status)
 
 		io->slots[i]->state = ENT_LOADED;
 		op->status = status == 0 ? 0 : is_condition(status) ? it->status : status;
+		if (is_condition(op->status) && op->status != -ECANCELED)
+			kvs_row_observe(tx->w, &it->key, it->found == CODEC_NONE ? 0 : it->version);
 		op->found = it->found;
 		op->number = it->number;
 		if (status == 0 || status == -ENOTRECOVERABLE)
@@ -382,9 +396,8 @@ static void answer_ops(struct kvs_tx *tx, const struct kvs_io *io, int status)
 
 /* ---- commit ---- */
 
-static bool must_check(const struct kvs_tx *tx, const struct kvs_ent *e)
+static bool must_check(const struct kvs_ent *e)
 {
-	(void)tx;
 	return e->key.space == CODEC_KEY && e->checked;
 }
 
@@ -437,15 +450,20 @@ static uint32_t count_writes(const struct kvs_tx *tx, uint32_t *shard, bool *sev
 			*several = true;
 		first = false;
 	}
-	for (const struct kvs_ent *e = tx->ents; e != NULL; e = e->next)
-		n += e->dirty || (must_check(tx, e) && shard_of(tx->w, &e->key) == *shard);
+	for (const struct kvs_ent *e = tx->ents; e != NULL; e = e->next) {
+		if (!e->dirty && !must_check(e))
+			continue;
+		/* What was read elsewhere cannot be checked by the request that writes. */
+		*several |= shard_of(tx->w, &e->key) != *shard;
+		n++;
+	}
 	return n;
 }
 
 void kvs_commit(struct kvs_tx *tx)
 {
 	bool several = false;
-	uint32_t shard = 0, n = count_writes(tx, &shard, &several);
+	uint32_t shard = 0, n = count_writes(tx, &shard, &several), keys = 0;
 	struct kvs_io *io;
 
 	if (several || n > LIMIT_STORE_ITEMS) {
@@ -461,13 +479,14 @@ void kvs_commit(struct kvs_tx *tx)
 			struct store_item *it = &io->items[io->n];
 			bool member = e->key.space != CODEC_KEY;
 
-			if (member != (members == 1) || (!e->dirty && !must_check(tx, e)) ||
-				shard_of(tx->w, &e->key) != shard)
+			if (member != (members == 1) || (!e->dirty && !must_check(e)))
 				continue;
 			set_write(it, e);
+			keys += !member && e->dirty;
 			if (!member || place_member(tx, it, e))
 				io->n++;
 		}
+	io->several = keys > 1;
 	post(io);
 }
 
@@ -694,6 +713,7 @@ void kvs_answer(struct kvs_worker *w, struct store_req *r)
 	default:
 		break;
 	}
+	count_several(w, io, -1);
 	store_req_put(w->client, r);
 	kvs_answered(tx, io);
 }

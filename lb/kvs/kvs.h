@@ -121,7 +121,7 @@ struct kvs_tx {
 	bool slow;
 	bool multi;    /* several commands in one: kvs_op() works on what is read */
 	bool split;    /* writes to several shards are fine, each by itself */
-	bool snapshot; /* several reads have to fit together */
+	bool snapshot; /* several reads have to fit together, on each shard */
 	bool barrier;  /* of the user */
 	/* private */
 	uint8_t state;
@@ -165,6 +165,9 @@ struct kvs_ahead {
 };
 void kvs_prefetch(struct kvs_worker *w, uint8_t ns, const struct kvs_ahead *keys, uint32_t n);
 bool kvs_busy(const struct kvs_worker *w, uint8_t ns, const void *key, size_t len);
+/* Several keys that a fast run found were so at one moment if this was true before and after it,
+ * with the same mark. */
+bool kvs_calm(const struct kvs_worker *w, uint64_t *mark);
 /* After a run of kvs_fast(). */
 static inline bool kvs_fast_ok(const struct kvs_tx *tx)
 {

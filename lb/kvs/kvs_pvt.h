@@ -58,9 +58,18 @@ struct kvs_io {
 	uint32_t n, gen;
 	uint16_t shard;
 	uint8_t kind;
+	bool several; /* writes more than one key */
+};
+
+/* What other workers look at that read several keys from the cache (kvs_calm). */
+struct kvs_writing {
+	_Alignas(CACHE_LINE) _Atomic uint64_t
+		settled;          /* entries changed by writes and their readers */
+	_Atomic uint32_t several; /* requests under way that write more than one key */
 };
 
 struct kvs_worker {
+	struct kvs_writing writing;
 	struct kvs *k;
 	struct store_client *client;
 	struct cache_worker *cache; /* NULL: none */
@@ -138,6 +147,8 @@ struct kvs_row {
 };
 /* Something newer than what the cache may have stands in the store: a string (row), or else. */
 void kvs_row_settle(struct kvs_worker *w, const struct codec_key *k, const struct kvs_row *row);
+/* A refused write has told which version stands in the store; 0: none. */
+void kvs_row_observe(struct kvs_worker *w, const struct codec_key *k, uint64_t version);
 
 /* io.c */
 void kvs_submit(struct kvs_tx *tx);

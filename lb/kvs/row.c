@@ -6,7 +6,8 @@
  *           store; the answer ends the lease. A read without a lease never puts anything where
  *           nothing is; what it finds there older than its own answer it replaces or removes.
  *   write   when the store has answered, and before anybody is told: an entry that is older is
- *           replaced (or removed), a placeholder is removed, so that its fill fails.
+ *           replaced (or removed), a placeholder is removed, so that its fill fails. So it is with
+ *           what a refused condition tells of a key.
  *   clear   the namespace's number grows before anybody is told; entries carry the number that was
  *           read before their value was asked for, and others count as absent.
  *
@@ -138,6 +139,54 @@ static bool stage(struct kvs_worker *w, const struct kvs_row *row, struct cache_
 	return true;
 }
 
+/* An entry has changed, and it is not told yet (K3). */
+static void note_settled(struct kvs_worker *w)
+{
+	uint64_t n = atomic_load_explicit(&w->writing.settled, memory_order_relaxed);
+
+	atomic_store_explicit(&w->writing.settled, n + 1, memory_order_release); /* K3 */
+}
+
+bool kvs_calm(const struct kvs_worker *w, uint64_t *mark)
+{
+	const struct kvs *k = w->k;
+
+	*mark = 0;
+	atomic_thread_fence(memory_order_acquire);
+	for (uint32_t i = 0; i < k->p.worker_cnt; i++) {
+		const struct kvs_writing *o = &k->workers[i]->writing;
+
+		/* Its own writes hold the keys' locks, and nothing of them happens meanwhile. */
+		if (i == w->index)
+			continue;
+		if (atomic_load_explicit(&o->several, memory_order_acquire) != 0) /* K3 */
+			return false;
+		*mark += atomic_load_explicit(&o->settled, memory_order_acquire); /* K3 */
+	}
+	return true;
+}
+
+void kvs_row_observe(struct kvs_worker *w, const struct codec_key *key, uint64_t version)
+{
+	struct cache_view v;
+	struct cache_key k;
+
+	if (!row_key(w, key, &k))
+		return;
+	switch (cache_get(w->cache, &k, w->now_ns, &v)) {
+	case CACHE_MISS:
+		return;
+	case CACHE_HIT:
+		if ((v.user == ROW_ABSENT ? 0 : v.seq) == version)
+			return;
+		break;
+	default:
+		break;
+	}
+	(void)cache_delete(w->cache, &k, CACHE_ALWAYS, 0, w->now_ns);
+	note_settled(w);
+}
+
 void kvs_row_settle(struct kvs_worker *w, const struct codec_key *key, const struct kvs_row *row)
 {
 	struct cache_put p;
@@ -151,21 +200,24 @@ void kvs_row_settle(struct kvs_worker *w, const struct codec_key *key, const str
 		/* Maybe one that has expired; nobody will see it again. */
 		return;
 	case CACHE_HIT:
-		/* An entry that says absent has a version of the cache's own, and is older than any
-		 * write that did not remove it when it was answered. */
+		/* An entry that says absent has no version to compare: it may come from before this
+		 * row, or from after another one that removed it. */
 		if (row != NULL && v.user != ROW_ABSENT && v.seq >= row->version)
 			return;
-		if (row != NULL && stage(w, row, &p)) {
+		if (row != NULL && v.user != ROW_ABSENT && stage(w, row, &p)) {
 			p.cond = CACHE_IF_SEQ;
 			p.cond_seq = v.seq;
-			if (cache_put(w->cache, &k, &p, w->now_ns) == 0)
+			if (cache_put(w->cache, &k, &p, w->now_ns) == 0) {
+				note_settled(w);
 				return;
+			}
 		}
 		break;
 	default:
 		break;
 	}
 	(void)cache_delete(w->cache, &k, CACHE_ALWAYS, 0, w->now_ns);
+	note_settled(w);
 }
 
 void kvs_row_fill(struct kvs_worker *w, struct kvs_ent *e, uint32_t gen)

@@ -125,11 +125,24 @@ static struct kvs_ent *fast_key(struct kvs_tx *tx, const struct codec_key *k)
 	return NULL;
 }
 
+/* Several keys that have to be as of one moment, which only the store knows: other workers change
+ * the cache key by key. */
+static bool of_one_moment(const struct kvs_tx *tx)
+{
+	return tx->snapshot && !tx->multi && tx->w->k->p.worker_cnt > 1 && tx->refs != NULL &&
+	       tx->refs->next != NULL;
+}
+
 /* The value moves to where it stays. */
 static bool from_cache(struct kvs_tx *tx, struct kvs_ent *e)
 {
 	if (tx->attempts > 0 || !kvs_row_lookup(tx->w, e))
 		return false;
+	if (of_one_moment(tx)) {
+		e->state = ENT_NEW;
+		e->viewed = false;
+		return false;
+	}
 	e->val = kvs_copy(tx, e->val, e->len);
 	e->checked = true;
 	e->viewed = false;

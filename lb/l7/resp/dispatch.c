@@ -31,9 +31,54 @@ struct resp_job *resp_job_new(
 		j->args = *args;
 		args->block = NULL;
 	}
+	j->seq = ++c->job_seq;
 	list_append(&c->jobs, &j->node);
 	c->job_cnt++;
 	return j;
+}
+
+/* ---- reads of one key, one after the other (RP2) ----
+ *
+ * Two reads of one key by different connections may overtake one another, by the same one they may
+ * not: the later one would show what was before. It gets the key to itself then. */
+
+static uint32_t read_bit(const struct resp_arg *a)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, a->p + (a->len > 8 ? a->len - 8 : 0), a->len > 8 ? 8 : a->len);
+	return (uint32_t)((v ^ a->len) * UINT64_C(0x9e3779b97f4a7c15) >> 56);
+}
+
+static bool is_read(const struct resp_conn *c, const struct resp_arg *key)
+{
+	uint32_t bit = read_bit(key);
+
+	return ((c->reads.old[bit / 64] | c->reads.now[bit / 64]) >> bit % 64 & 1) != 0;
+}
+
+/* Before a job of this connection looks for others. */
+static void age_reads(struct resp_conn *c)
+{
+	const struct resp_job *first = (const struct resp_job *)(const void *)c->jobs.next;
+
+	if (!list_empty(&c->jobs) && first->seq < c->reads.split)
+		return;
+	memcpy(c->reads.old, c->reads.now, sizeof(c->reads.old));
+	memset(c->reads.now, 0, sizeof(c->reads.now));
+	c->reads.split = c->job_seq + 1;
+}
+
+enum kvs_mode resp_lock_mode(struct resp_conn *c, const struct resp_arg *key, enum kvs_mode mode)
+{
+	uint32_t bit = read_bit(key);
+
+	if (mode != KVS_READ)
+		return mode;
+	if (is_read(c, key))
+		mode = KVS_UPDATE;
+	c->reads.now[bit / 64] |= UINT64_C(1) << bit % 64;
+	return mode;
 }
 
 static void free_queued(struct resp_job *j)
@@ -209,12 +254,13 @@ static int lock_keys(struct resp_job *j)
 
 	if (!rcmd_places(cmd, j->args.v, j->args.n, &at))
 		return 0;
+	j->tx->snapshot |= mode == KVS_READ && at.cnt > 1;
 	if (at.dest > 0)
 		rc = kvs_lock(j->tx, j->args.v[at.dest].p, j->args.v[at.dest].len, mode);
 	for (uint32_t i = 0; i < at.cnt && rc == 0; i++) {
 		const struct resp_arg *a = &j->args.v[at.first + i * at.step];
 
-		rc = kvs_lock(j->tx, a->p, a->len, mode);
+		rc = kvs_lock(j->tx, a->p, a->len, resp_lock_mode(j->c, a, mode));
 	}
 	return rc;
 }
@@ -384,8 +430,8 @@ static bool admit(struct resp_conn *c, const struct resp_cmd *cmd, const struct 
 	return true;
 }
 
-static bool keys_busy(
-	const struct resp_conn *c, const struct resp_cmd *cmd, const struct resp_args *a)
+static bool keys_busy(const struct resp_conn *c, const struct resp_cmd *cmd,
+	const struct resp_args *a, bool behind, bool *several)
 {
 	struct rcmd_keys at;
 
@@ -394,24 +440,30 @@ static bool keys_busy(
 	for (uint32_t i = 0; i < at.cnt; i++) {
 		const struct resp_arg *k = &a->v[at.first + i * at.step];
 
-		if (kvs_busy(c->w->kvs, c->ns, k->p, k->len))
+		if (kvs_busy(c->w->kvs, c->ns, k->p, k->len) || (behind && is_read(c, k)))
 			return true;
 	}
+	*several = at.cnt > 1;
 	return false;
 }
 
-/* A reading command from the memory cache alone; false: it needs more. */
+/* A reading command from the memory cache alone; false: it needs more. behind: others of its
+ * connection have not been answered. */
 static bool try_fast(struct resp_conn *c, const struct resp_cmd *cmd, const struct resp_args *a,
-	struct reply *out)
+	struct reply *out, bool behind)
 {
-	uint64_t mark = out->len;
+	uint64_t mark = out->len, before = 0, after = 0;
+	bool several = false;
 	struct resp_call k = {.c = c, .cmd = cmd, .v = a->v, .n = a->n, .out = out};
 
-	if (keys_busy(c, cmd, a))
+	if (keys_busy(c, cmd, a, behind, &several))
+		return false;
+	if (unlikely(several) && !kvs_calm(c->w->kvs, &before))
 		return false;
 	k.tx = kvs_fast(c->w->kvs, c->ns);
 	cmd->fn(&k);
-	if (kvs_fast_ok(k.tx) && k.tx->err == 0)
+	if (kvs_fast_ok(k.tx) && k.tx->err == 0 &&
+		(likely(!several) || (kvs_calm(c->w->kvs, &after) && after == before)))
 		return true;
 	out->len = mark;
 	return false;
@@ -442,13 +494,14 @@ static void execute(struct resp_conn *c, const struct resp_cmd *cmd, struct resp
 		run_local(c, cmd, a);
 		return;
 	}
-	if (fast_kind(cmd) && list_empty(&c->jobs) && try_fast(c, cmd, a, &c->w->out))
+	if (fast_kind(cmd) && list_empty(&c->jobs) && try_fast(c, cmd, a, &c->w->out, false))
 		return;
+	age_reads(c);
 	/* The caller has seen to it that there is one. */
 	j = resp_job_new(c, cmd, a);
 	if (j == NULL)
 		return;
-	if (fast_kind(cmd) && try_fast(c, cmd, &j->args, &j->out)) {
+	if (fast_kind(cmd) && try_fast(c, cmd, &j->args, &j->out, true)) {
 		j->done = true;
 		return;
 	}
@@ -464,6 +517,7 @@ static void exec(struct resp_conn *c)
 		say(c, "EXECABORT Transaction discarded because of previous errors.");
 		return;
 	}
+	age_reads(c);
 	j = resp_job_new(c, rcmd_find("exec", 4), NULL);
 	if (j == NULL)
 		return;

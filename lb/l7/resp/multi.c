@@ -101,7 +101,8 @@ int resp_exec_lock(struct resp_job *j)
 			return -ENOBUFS;
 		*tail = copy;
 		tail = &copy->next;
-		rc = kvs_lock(tx, copy->key, copy->len, KVS_READ);
+		rc = kvs_lock(tx, copy->key, copy->len,
+			resp_lock_mode(j->c, &(struct resp_arg){copy->key, copy->len}, KVS_READ));
 	}
 	j->watched = watched;
 	for (struct resp_queued *q = j->queued; q != NULL && rc == 0; q = q->next) {
@@ -121,7 +122,7 @@ int resp_exec_lock(struct resp_job *j)
 		for (uint32_t i = 0; i < at.cnt && rc == 0; i++) {
 			const struct resp_arg *a = &q->args.v[at.first + i * at.step];
 
-			rc = kvs_lock(tx, a->p, a->len, mode);
+			rc = kvs_lock(tx, a->p, a->len, resp_lock_mode(j->c, a, mode));
 		}
 	}
 	return rc;

@@ -27,6 +27,7 @@ struct resp_job {
 	struct reply out;
 	struct kvs_tx *tx;
 	uint64_t start_ns;
+	uint64_t seq; /* of its connection, 1 and up */
 	bool done, started;
 	/* of EXEC */
 	struct resp_queued *queued;
@@ -44,6 +45,13 @@ struct resp_queued {
 	struct resp_args args;
 };
 
+/* Which keys the reads of a connection are about that have not been answered, as bits of a hash:
+ * those of jobs below `split` and those from it on. Some may stand there that are gone already. */
+#define RESP_READ_BITS 256
+struct resp_reads {
+	uint64_t old[RESP_READ_BITS / 64], now[RESP_READ_BITS / 64], split;
+};
+
 struct resp_watch {
 	struct resp_watch *next;
 	const uint8_t *key;
@@ -59,6 +67,8 @@ struct resp_conn {
 	struct list_node jobs, dirty;
 	struct list_node all;
 	uint32_t job_cnt;
+	uint64_t job_seq;
+	struct resp_reads reads;
 	struct resp_job *barrier; /* nothing is read until it is done */
 	uint8_t *backlog;         /* what TCP did not take */
 	uint64_t backlog_len, backlog_at;
@@ -125,6 +135,8 @@ void resp_dispatch(struct resp_conn *c, struct resp_args *args);
 void resp_job_start(struct resp_job *j);
 void resp_job_free(struct resp_job *j);
 void resp_store_error(struct reply *out, int err);
+/* How a job of this connection locks a key that it wants in this mode. */
+enum kvs_mode resp_lock_mode(struct resp_conn *c, const struct resp_arg *key, enum kvs_mode mode);
 struct resp_job *resp_job_new(
 	struct resp_conn *c, const struct resp_cmd *cmd, struct resp_args *args);
 

@@ -183,6 +183,16 @@ static void several_shards(void **state)
 	expect(c, "mget k10 k11 k12 k13", "*4\r\n$2\r\n10\r\n$2\r\n11\r\n$2\r\n12\r\n$2\r\n13\r\n");
 	expect(c, "mset {t}1 a {t}2 b {t}3 c", "+OK\r\n");
 	expect(c, "mget {t}1 {t}2 {t}3", "*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n");
+	/* What is written here cannot depend on what is read elsewhere. k10 and k11 are apart. */
+	expect_all(c, "multi\r\nget k10\r\nset k11 x\r\nexec\r\n",
+		"+OK\r\n+QUEUED\r\n+QUEUED\r\n"
+		"-CROSSSLOT Keys in request don't hash to the same slot\r\n");
+	expect_all(c, "watch k10\r\nmulti\r\nset k11 x\r\nexec\r\n",
+		"+OK\r\n+OK\r\n+QUEUED\r\n"
+		"-CROSSSLOT Keys in request don't hash to the same slot\r\n");
+	expect(c, "get k11", "$2\r\n11\r\n");
+	expect_all(c, "multi\r\nget k10\r\nget k11\r\nexec\r\n",
+		"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n$2\r\n10\r\n$2\r\n11\r\n");
 	expect(c, "flushall", "+OK\r\n");
 	expect(c, "dbsize", ":0\r\n");
 	expect(c, "get {t}1", "$-1\r\n");
