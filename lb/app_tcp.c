@@ -10,6 +10,7 @@
 #include "dataplane/base/time.h"
 #include "dataplane/eal/eal.h"
 #include "lb/app_pvt.h"
+#include "lb/l7/cache/hcache.h"
 #include "lb/l7/files/files.h"
 #include "lb/l7/http/http.h"
 #include "lb/l7/log/log.h"
@@ -28,11 +29,17 @@ static uint32_t data(const struct config *cfg)
 	return cfg->tcp.data_buffers * cfg->workers.count;
 }
 
+static uint32_t slices(const struct config *cfg)
+{
+	return cfg->cache.memory_bytes > 0 ? HCACHE_SLICES * cfg->workers.count : 0;
+}
+
 uint64_t app_tcp_memory(const struct config *cfg, uint32_t frame_len)
 {
 	if (!cfg->tcp_given && cfg->listener_cnt == 0)
 		return 0;
-	return eal_memory_need(headers(cfg), frame_len) + eal_memory_need(headers(cfg), REF_LEN) +
+	return (slices(cfg) > 0 ? eal_memory_need(slices(cfg), REF_LEN) : 0) +
+	       eal_memory_need(headers(cfg), frame_len) + eal_memory_need(headers(cfg), REF_LEN) +
 	       eal_memory_need(data(cfg), frame_len);
 }
 
@@ -51,9 +58,12 @@ int app_tcp_open(struct app *app, uint32_t frame_len)
 	app->tcp_pools.header = pool(app, "headers", headers(app->cfg), frame_len);
 	app->tcp_pools.ref = pool(app, "refs", headers(app->cfg), REF_LEN);
 	app->tcp_pools.data = pool(app, "data", data(app->cfg), frame_len);
+	if (slices(app->cfg) > 0)
+		app->tcp_pools.slice = pool(app, "slices", slices(app->cfg), REF_LEN);
 	app->l7_registry = calloc(1, sizeof(*app->l7_registry));
 	if (app->tcp_pools.header != NULL && app->tcp_pools.ref != NULL &&
-		app->tcp_pools.data != NULL && app->l7_registry != NULL)
+		app->tcp_pools.data != NULL && app->l7_registry != NULL &&
+		(slices(app->cfg) == 0 || app->tcp_pools.slice != NULL))
 		return 0;
 	LOG_ERR("no memory for the TCP engine's buffers", "headers=%u data=%u", headers(app->cfg),
 		data(app->cfg));
@@ -64,6 +74,7 @@ void app_tcp_close(struct app *app)
 {
 	rte_mempool_free(app->tcp_pools.header);
 	rte_mempool_free(app->tcp_pools.ref);
+	rte_mempool_free(app->tcp_pools.slice);
 	rte_mempool_free(app->tcp_pools.data);
 	free(app->l7_registry);
 }

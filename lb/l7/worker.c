@@ -426,7 +426,7 @@ static int create_http(struct l7_worker *w, uint64_t now_ns)
 		.max_conns = w->conf.cfg->tcp.max_conns,
 		.kvs = w->conf.kvs,
 		.hcache = w->conf.hcache,
-		.slice_pool = w->conf.ref_pool,
+		.slice_pool = w->conf.slice_pool,
 		.fetches = w->conf.cfg->cache.fetches};
 
 	int rc = http_worker_create(&conf, now_ns, &w->http);

@@ -73,8 +73,10 @@ struct l7_worker_conf {
 	struct tls_libs *tls_libs; /* NULL: no TLS */
 	const struct tls_tickets *tls_tickets;
 	struct ledger *ledger;
-	struct kvs_worker *kvs;    /* NULL: no store */
-	struct hcache *hcache;     /* NULL: no HTTP cache */
+	struct kvs_worker *kvs; /* NULL: no store */
+	struct hcache *hcache;  /* NULL: no HTTP cache */
+	/* References to the cache's memory: not ref_pool, without which nothing could be sent. */
+	struct rte_mempool *slice_pool;
 	uint16_t port_lo, port_hi; /* local ports of this worker, host order */
 	struct tcp_callbacks cb;
 };

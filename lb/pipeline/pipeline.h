@@ -46,6 +46,7 @@ struct pipeline_gen {
 
 /* Buffers of the TCP engines, see tcp_config. */
 struct pipeline_tcp_pools {
+	struct rte_mempool *slice; /* NULL: no HTTP cache */
 	struct rte_mempool *header, *ref, *data;
 	struct rte_mempool *tls; /* NULL: data has to do */
 	struct tls_libs *tls_libs;

@@ -132,6 +132,7 @@ int tcp_side_create(struct pipeline *p, const struct pipeline_params *params)
 		.tls_libs = params->tcp->tls_libs,
 		.tls_tickets = params->tcp->tls_tickets,
 		.hcache = params->hcache,
+		.slice_pool = params->tcp->slice,
 		.ledger = &p->w->ledger,
 		.cb = {.ctx = p, .route = route, .emit = emit, .port_ok = port_ok}};
 	uint16_t lo, hi;

@@ -247,7 +247,7 @@ static void setup(void)
 	conf.cfg = cfg;
 	conf.all = all;
 	conf.header_pool = nodes[WEIR].hdr;
-	conf.ref_pool = nodes[WEIR].ref;
+	conf.ref_pool = conf.slice_pool = nodes[WEIR].ref;
 	conf.data_pool = nodes[WEIR].data;
 	conf.rx_pool = nodes[WEIR].rx;
 	conf.cb = bench_host_callbacks(&nodes[WEIR]);

@@ -17,10 +17,11 @@
 #include "tests/support/offload.h"
 #include "tests/support/wire.h"
 
-#define START_NS  (UINT64_C(1000) * NS_PER_SEC)
-#define TURNS_MAX 20000
-#define ETH_LEN   14
-#define BUFFERS   4095
+#define START_NS   (UINT64_C(1000) * NS_PER_SEC)
+#define TURNS_MAX  20000
+#define ETH_LEN    14
+#define BUFFERS    4095
+#define FLUSH_EACH 512 /* frames that hosts hold before they look at them */
 
 static struct rte_mempool *rx, *headers, *refs, *data;
 
@@ -130,7 +131,7 @@ struct tcp_host *tcp_world_host(struct tcp_world *w, uint32_t port, const char *
 	const char *addr6, const uint8_t weir_mac[6])
 {
 	struct tcp_host *h = &w->hosts[w->host_cnt];
-	struct tcp_config c = {.max_conns = 1024,
+	struct tcp_config c = {.max_conns = 4096,
 		.max_segs = 16384,
 		.header_pool = headers,
 		.ref_pool = refs,
@@ -200,6 +201,12 @@ static void arrives(void *ctx, uint8_t *frame, uint32_t len)
 	tcp_input(h->e, &m, &pm, 1, a->w->now_ns);
 }
 
+static void flush_hosts(struct tcp_world *w)
+{
+	for (uint32_t i = 0; i < w->host_cnt; i++)
+		tcp_flush(w->hosts[i].e, w->now_ns);
+}
+
 static uint32_t take(struct tcp_world *w)
 {
 	uint32_t n = 0;
@@ -211,6 +218,8 @@ static uint32_t take(struct tcp_world *w)
 		for (; (m = wire_take_mbuf(p)) != NULL; n++) {
 			const char *wrong = offload_wrong(m);
 
+			if (w->sent != NULL)
+				w->sent(w, p, m);
 			w->frames++;
 			w->tso_frames += (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0;
 			w->summed_frames += (m->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM) != 0;
@@ -223,6 +232,8 @@ static uint32_t take(struct tcp_world *w)
 			else if (w->wrong == NULL)
 				w->wrong = wrong;
 			rte_pktmbuf_free(m);
+			if (n % FLUSH_EACH == FLUSH_EACH - 1)
+				flush_hosts(w);
 		}
 	}
 	return n;
@@ -233,10 +244,9 @@ static void settle(struct tcp_world *w)
 	for (uint32_t turn = 0; turn < TURNS_MAX; turn++) {
 		uint32_t busy = 0;
 
-		for (uint32_t i = 0; i < w->host_cnt; i++) {
+		for (uint32_t i = 0; i < w->host_cnt; i++)
 			tcp_run_timers(w->hosts[i].e, w->now_ns);
-			tcp_flush(w->hosts[i].e, w->now_ns);
-		}
+		flush_hosts(w);
 		for (uint32_t i = 0; i < app_worker_count(w->app); i++)
 			busy += app_iterate(w->app, i, w->now_ns);
 		busy += take(w);

@@ -42,6 +42,9 @@ struct tcp_world {
 	uint64_t frames, tso_frames, summed_frames; /* the last: the port had to make checksums */
 	uint32_t longest, most_segs;
 	const char *wrong; /* first complaint of offload_wrong() */
+	/* Each packet as the application gave it to a port, before it is sent; NULL: not looked at.
+	 */
+	void (*sent)(struct tcp_world *w, uint32_t port, const struct rte_mbuf *m);
 	/* A frame for no host; NULL: not looked at. */
 	void (*stray)(struct tcp_world *w, uint32_t port, const uint8_t *frame, uint32_t len);
 	uint64_t strays;

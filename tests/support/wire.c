@@ -11,7 +11,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/eal/eal.h"
 
-#define WIRE_BUFFERS (2 * WIRE_RING - 1)
+#define WIRE_BUFFERS (WIRE_RING - 1)
 
 static struct rte_ring *to_weir[WIRE_PORTS], *from_weir[WIRE_PORTS];
 static struct rte_mempool *pool;

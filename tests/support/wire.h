@@ -16,7 +16,7 @@
 struct rte_mbuf;
 
 #define WIRE_PORTS     3
-#define WIRE_RING      1024
+#define WIRE_RING      8192
 #define WIRE_FRAME_MAX 9216
 
 /* Ethdevs "net_ring_p0", "net_ring_p1", ... are there afterwards. */

@@ -380,6 +380,12 @@ static void pass_on(struct hc_fetch *f, const char *why)
 	http_send_head(q->s);
 }
 
+/* The upstream itself says that it is not there. */
+static bool unavailable(uint16_t status)
+{
+	return status >= 502 && status <= 504;
+}
+
 static void not_storable(struct hc_fetch *f, enum fresh_store why)
 {
 	struct cache_key k;
@@ -392,6 +398,11 @@ static void not_storable(struct hc_fetch *f, enum fresh_store why)
 		hc_lease_end(f);
 	} else if (why == FRESH_STORE_AUTHORIZATION || why == FRESH_STORE_REQUEST_NO_STORE) {
 		hc_lease_end(f); /* it says nothing about other clients' requests */
+	} else if (unavailable(f->sub->s.resp.status)) {
+		/* Whoever waits would find it the same: one question a while is enough. */
+		struct hc_error e = {.end = HTTP_END_OK, .status = f->sub->s.resp.status};
+
+		hc_lease_mark(f, MARK_ERROR, &e, sizeof(e), f->route->error_ms);
 	} else {
 		hc_lease_mark(f, MARK_PASS, "", 0, f->route->pass_ms);
 	}

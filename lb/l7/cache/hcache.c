@@ -133,7 +133,7 @@ struct hcache_worker *hcache_worker_create(struct hcache *h, uint32_t idx, struc
 	hw->purge = purge_worker_create(h->purge);
 	if (hw->purge == NULL ||
 		pool_init(&hw->fetches, sizeof(struct hc_fetch), 8, fetches) != 0 ||
-		pool_init(&hw->slices, sizeof(struct hc_slice), 8, fetches) != 0 ||
+		pool_init(&hw->slices, sizeof(struct hc_slice), 8, HCACHE_SLICES) != 0 ||
 		(h->tier != NULL &&
 			tier_worker_create(h->tier, idx, hw, h->conf.ring != NULL ? wake : NULL, hw,
 				&hw->tier) != 0)) {

@@ -26,7 +26,8 @@
 #include "lb/l7/cache/purge.h"
 #include "lb/l7/http/stream.h"
 
-#define HCACHE_SMALL 8192
+#define HCACHE_SMALL  8192
+#define HCACHE_SLICES 8192 /* of one worker on their way; pins bound what they hold */
 
 struct hcache;
 struct rte_mempool;
@@ -134,6 +135,8 @@ struct cache *hcache_cache(struct hcache *h);
 	C(holes, "missing parts of stored responses that were fetched, or responses cut for them") \
 	C(no_memory, "fetches whose response could not be stored for want of memory") \
 	C(bytes_hit, "bytes of bodies sent from the cache") \
+	C(bytes_copied, "of these, copied for want of a pin or because ports cannot reach the memory") \
+	C(shorts, "times that an answer had to wait for memory to send with") \
 	C(bytes_fetched, "bytes of bodies fetched")
 /* clang-format on */
 

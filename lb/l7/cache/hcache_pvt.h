@@ -117,10 +117,12 @@ struct hc_req {
 	uint32_t range_cnt, range_at;
 	uint64_t pos; /* next byte of the representation to send */
 	bool multipart, part_open;
-	bool filling;   /* a hole is being fetched, past the cache */
-	bool headless;  /* the head waits for the slice that the answer begins in */
-	bool no_parts;  /* of this one parts are of no use */
-	uint64_t tried; /* place of the last hole that a slice was fetched for, plus one */
+	bool filling;      /* a hole is being fetched, past the cache */
+	bool headless;     /* the head waits for the slice that the answer begins in */
+	bool no_parts;     /* of this one parts are of no use */
+	uint64_t tried;    /* place of the last hole that a slice was fetched for, plus one */
+	uint64_t short_ns; /* no memory to send with since then; 0: there was */
+	struct http_timer again;
 	uint8_t stalls; /* reads in a row that found nothing and nothing to wait for */
 	char boundary[24];
 	struct span part_type;
@@ -202,6 +204,7 @@ bool hc_decode(const struct cache_view *v, struct stored *s, uint64_t *born);
 bool hc_open_view(struct hc_req *q, const struct cache_view *v, struct stored *s, bool *soft);
 /* Answer with it; the request may be over afterwards. v is of this turn. */
 void hc_serve(struct hc_req *q, const struct cache_view *v, const struct stored *s);
+void hc_short_over(struct http_timer *t);
 /* More of the body, as far as there is room and bytes. */
 void hc_pump(struct hc_req *q);
 /* The second tier has read the bytes of the body from `at` on (NULL: it could not), and put into

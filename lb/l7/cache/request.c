@@ -24,6 +24,7 @@ void hc_detach(struct hc_req *q)
 	struct hc_fetch *f = q->fetch;
 
 	tier_leave(q);
+	http_timer_stop(&q->hw->w->loop, &q->again);
 	if (q->queued) {
 		cache_waiter_cancel(q->hw->cw, &q->waiter);
 		q->queued = false;
@@ -626,6 +627,7 @@ static struct hc_req *req_new(struct http_stream *s)
 	memset(q, 0, sizeof(*q));
 	q->s = s;
 	q->hw = s->w->cache;
+	http_timer_init(&q->again, hc_short_over);
 	q->route = s->route->cache;
 	q->arrived_ms = hc_wall_ms(q->hw);
 	if (q->route->key.header_cnt > 0 && http_request_tell(s) != HTTP_END_OK)

@@ -8,10 +8,14 @@
 
 #include "dataplane/base/rng.h"
 #include "dataplane/base/text.h"
+#include "dataplane/base/time.h"
 #include "lb/l7/cache/hcache_pvt.h"
 
-#define COPY_BELOW    1024  /* shorter slices are copied (mbuf and pin cost more) */
-#define WHOLE_MAX     1400  /* shorter answers are sent in one piece with their head */
+#define COPY_BELOW    1024 /* shorter slices are copied (mbuf and pin cost more) */
+#define WHOLE_MAX     1400 /* shorter answers are sent in one piece with their head */
+#define COPY_MAX      8192 /* copied at once */
+#define SHORT_NS      (3 * NS_PER_MS)
+#define SHORT_MAX_NS  (30 * NS_PER_SEC)
 #define SLICE_MAX     49152 /* of one external buffer, whose length has 16 bits */
 #define PART_HEAD_MAX 256
 
@@ -59,25 +63,32 @@ static struct rte_mbuf *slice_mbuf(
 	return m;
 }
 
-/* Send len bytes at `at`, which v holds (NULL: they are not the cache's). False: no memory. */
-static bool send_slice(
+/* Send len bytes at `at`, which v holds (NULL: they are not the cache's). How many: there may be no
+ * memory for more. */
+static uint64_t send_slice(
 	struct hc_req *q, const struct cache_view *v, const uint8_t *at, uint64_t len)
 {
 	struct hcache_worker *hw = q->hw;
+	uint64_t sent = 0;
 
-	hc_count(&hw->stats.bytes_hit, len);
-	while (len > 0) {
-		uint32_t n = len < SLICE_MAX ? (uint32_t)len : SLICE_MAX;
-		struct rte_mbuf *m = slice_mbuf(hw, v, at, n);
+	while (sent < len) {
+		uint32_t n = len - sent < SLICE_MAX ? (uint32_t)(len - sent) : SLICE_MAX;
+		struct rte_mbuf *m = slice_mbuf(hw, v, at + sent, n);
 
-		if (m != NULL)
+		if (m != NULL) {
 			(void)http_send_body(q->s, m, n);
-		else if (http_send_bytes(q->s, at, n) != 0)
-			return false;
-		at += n;
-		len -= n;
+		} else {
+			/* In pieces: there may be buffers for some of it. */
+			n = n < COPY_MAX ? n : COPY_MAX;
+			if (http_send_bytes(q->s, at + sent, n) != 0)
+				break;
+			if (len >= COPY_BELOW)
+				hc_count(&hw->stats.bytes_copied, n);
+		}
+		sent += n;
 	}
-	return true;
+	hc_count(&hw->stats.bytes_hit, sent);
+	return sent;
 }
 
 /* ---- heads ---- */
@@ -463,8 +474,8 @@ static bool open_part(struct hc_req *q)
 
 	if (!q->multipart || q->part_open)
 		return true;
-	q->part_open = true;
-	return http_send_bytes(q->s, text, part_head(q, q->range_at, text)) == 0;
+	q->part_open = http_send_bytes(q->s, text, part_head(q, q->range_at, text)) == 0;
+	return q->part_open;
 }
 
 static bool range_done(struct hc_req *q)
@@ -494,8 +505,10 @@ static bool pump_small(struct hc_req *q)
 	while (q->range_at < q->range_cnt) {
 		const struct http_range *r = &q->ranges[q->range_at];
 
-		if (!open_part(q) || !send_slice(q, q->copy_only ? NULL : &q->view,
-					     q->bytes + r->first, r->last - r->first + 1))
+		uint64_t len = r->last - r->first + 1;
+
+		if (!open_part(q) || send_slice(q, q->copy_only ? NULL : &q->view,
+					     q->bytes + r->first, len) < len)
 			return false;
 		q->pos = r->last + 1;
 		(void)range_done(q);
@@ -524,13 +537,13 @@ static bool wait_more(struct hc_req *q)
 	return true;
 }
 
-enum step { STEP_SENT, STEP_WAIT, STEP_END, STEP_LOST, STEP_BROKEN };
+enum step { STEP_SENT, STEP_WAIT, STEP_SHORT, STEP_END, STEP_LOST, STEP_BROKEN };
 
 static enum step step_object(struct hc_req *q, uint32_t room)
 {
 	struct cache_view slice;
 	uint64_t left = q->ranges[q->range_at].last - q->pos + 1;
-	uint32_t n;
+	uint32_t n, sent;
 	int rc = cache_object_read(q->hw->cw, &q->view, q->pos, http_now_ns(q->s), &slice);
 
 	if (rc == -EAGAIN) {
@@ -551,12 +564,15 @@ static enum step step_object(struct hc_req *q, uint32_t room)
 	n = slice.len < room ? slice.len : room;
 	if (n > left)
 		n = (uint32_t)left;
-	if (!open_part(q) || !send_slice(q, &slice, slice.val, n))
-		return STEP_BROKEN;
-	q->pos += n;
+	if (!open_part(q))
+		return STEP_SHORT;
+	sent = (uint32_t)send_slice(q, &slice, slice.val, n);
+	if (sent > 0)
+		q->short_ns = 0;
+	q->pos += sent;
 	if (q->fetch != NULL)
 		hc_fetch_read(q->fetch, q->pos);
-	return STEP_SENT;
+	return sent == n ? STEP_SENT : STEP_SHORT;
 }
 
 /* A view whose fill ended long ago: look for the same object once more, now complete. */
@@ -585,6 +601,27 @@ void hc_poke(struct hc_req *q)
 		hc_pump(q);
 }
 
+void hc_short_over(struct http_timer *t)
+{
+	hc_pump(container_of(t, struct hc_req, again));
+}
+
+/* Buffers and pins are others' at the moment: what they hold comes back when it has arrived. False:
+ * it has taken too long. */
+static bool wait_memory(struct hc_req *q)
+{
+	uint64_t now = http_now_ns(q->s);
+
+	if (q->short_ns == 0) {
+		q->short_ns = now;
+		hc_count(&q->hw->stats.shorts, 1);
+	}
+	if (now - q->short_ns > SHORT_MAX_NS)
+		return false;
+	http_timer_set(&q->hw->w->loop, &q->again, now + SHORT_NS);
+	return true;
+}
+
 void hc_pump(struct hc_req *q)
 {
 	uint32_t renewals = 0;
@@ -605,6 +642,10 @@ void hc_pump(struct hc_req *q)
 			return; /* resume(), the waiter or the fetch goes on */
 		switch (step_object(q, room)) {
 		case STEP_WAIT:
+			return;
+		case STEP_SHORT:
+			if (!wait_memory(q))
+				hc_broken(q);
 			return;
 		case STEP_LOST:
 			if (renewals++ == 0 && renew_view(q))
@@ -660,11 +701,15 @@ void hc_chunk(struct hc_req *q, uint64_t at, const uint8_t *bytes, uint32_t len)
 	if (n > left)
 		n = (uint32_t)left;
 	if (n > 0) {
-		if (!open_part(q) || !send_slice(q, NULL, bytes + (q->pos - at), n)) {
-			hc_broken(q);
+		uint32_t sent =
+			open_part(q) ? (uint32_t)send_slice(q, NULL, bytes + (q->pos - at), n) : 0;
+
+		q->pos += sent;
+		if (sent < n) {
+			if (!wait_memory(q))
+				hc_broken(q);
 			return;
 		}
-		q->pos += n;
 		if (range_done(q) && q->range_at == q->range_cnt) {
 			finish(q);
 			return;
