@@ -13,6 +13,7 @@
 #include <openssl/x509v3.h>
 
 #include "dataplane/base/hash.h"
+#include "dataplane/base/rng.h"
 #include "dataplane/tls/tls_pvt.h"
 
 #define SESSIONS 256 /* of one worker and client */
@@ -26,6 +27,7 @@ struct tls_client {
 	_Atomic uint32_t refs;
 	uint32_t worker_cnt;
 	char sni[TLS_NAME_MAX], verify_name[TLS_NAME_MAX];
+	struct siphash_key secret; /* of session keys: names may be a stranger's choice */
 	bool verify, resume;
 	uint8_t *alpn;
 	uint32_t alpn_len;
@@ -82,14 +84,17 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
 
 static uint64_t key_of(const struct tls_conn *t, const char *sni)
 {
-	uint64_t h = UINT64_C(0x9e3779b97f4a7c15);
+	struct {
+		struct ip_addr addr;
+		uint64_t port, name;
+	} place = {.name = siphash24(&t->client->secret, sni, strlen(sni))};
 	struct tcp_info i;
 
-	if (tcp_info(t->e, t->tcp, &i) == 0)
-		h = mix_fold(i.raddr.d[0] ^ h, i.raddr.d[1] ^ i.rport);
-	for (; *sni != '\0'; sni++)
-		h = mix_fold(h ^ (uint8_t)*sni, UINT64_C(0xd1b54a32d192ed03));
-	return h;
+	if (tcp_info(t->e, t->tcp, &i) == 0) {
+		place.addr = i.raddr;
+		place.port = i.rport;
+	}
+	return siphash24(&t->client->secret, &place, sizeof(place));
 }
 
 static void resume(struct tls_client *c, struct tls_conn *t)
@@ -245,6 +250,7 @@ int tls_client_create(struct tls_libs *libs, const struct tls_client_conf *conf,
 		return -ENOMEM;
 	atomic_init(&b.c->refs, 1);
 	b.c->worker_cnt = libs->cnt;
+	rng_secret(&b.c->secret, sizeof(b.c->secret));
 	b.c->ctxs = calloc(libs->cnt, sizeof(*b.c->ctxs));
 	b.c->sessions = calloc((size_t)libs->cnt * SESSIONS, sizeof(*b.c->sessions));
 	rc = b.c->ctxs == NULL || b.c->sessions == NULL ? -ENOMEM : prepare(&b);

@@ -199,6 +199,15 @@ static void check_same_binds(struct check *c, struct claim *claims, uint32_t cnt
 	}
 }
 
+static void check_backend_tls(
+	struct check *c, const struct config_tls_client *k, struct config_tree *t)
+{
+	check_tls_client(c, k, t);
+	if (strcmp(k->sni, CONFIG_SNI_HOST) == 0)
+		diag_error(c->diag, schema_mark(t, "sni"),
+			"sni: a connection has no Host; '" CONFIG_SNI_HOST "' is for upstreams");
+}
+
 void check_listeners(struct check *c)
 {
 	struct config_value *v = schema_value(c->root, "listeners");
@@ -225,7 +234,7 @@ void check_listeners(struct check *c)
 		if (l->tls != NULL)
 			check_tls_server(c, l->tls, schema_value(t, "tls")->maps[0]);
 		if (l->backend_tls != NULL)
-			check_tls_client(
+			check_backend_tls(
 				c, l->backend_tls, schema_value(t, "backend_tls")->maps[0]);
 		names[i] = (struct check_name){
 			l->name, schema_mark(t, "name"), schema_given(t, "name")};

@@ -34,9 +34,6 @@ static void check_upstream(struct check *c, const struct config_upstream *u, str
 	check_tcp_health(c, &u->health, schema_value(t, "health")->maps[0]);
 	if (u->tls != NULL)
 		check_tls_client(c, u->tls, schema_value(t, "tls")->maps[0]);
-	if (u->tls != NULL && u->health.type == HEALTH_HTTP)
-		diag_error(c->diag, schema_value(t, "health")->maps[0]->mark,
-			"health: type http does not speak TLS; 'tcp' does not need it");
 	check_token(c, t, "key_name", u->key_name);
 	check_token(c, t, "sticky_cookie", u->sticky_cookie);
 	if (named && u->key_name[0] == '\0' && !schema_value(t, "key")->bad &&

@@ -92,6 +92,7 @@ struct config_health {
 	char method[16], path[256];
 	char host[264]; /* empty: address and port, or the name it was resolved from */
 	uint16_t status_lo, status_hi;
+	bool tls; /* as the traffic does, if that does */
 };
 
 struct config_sni {

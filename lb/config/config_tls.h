@@ -47,10 +47,13 @@ struct config_tls_server {
 };
 
 /* `backend_tls` of whatever has backends. */
+#define CONFIG_SNI_HOST "host"
+
 struct config_tls_client {
 	bool verify, resume;
 	char ca[CONFIG_PATH], crl[CONFIG_PATH];
-	char sni[256], verify_name[256];
+	char sni[256]; /* CONFIG_SNI_HOST: as each request's Host */
+	char verify_name[256];
 	char cert[CONFIG_PATH], key[CONFIG_PATH];
 	enum config_tls_version min_version;
 	char ciphers[512], groups[128];

@@ -284,6 +284,10 @@ static const struct schema_field health_fields[] = {
 	{"status", SCHEMA_PORTS, 0, .offset = offsetof(struct config_health, status_lo),
 		.width = 2 * sizeof(uint16_t), .dflt = "200-399", .only = BIT(HEALTH_HTTP),
 		.help = "Status of a good response, or a range of them."},
+	{"tls", SCHEMA_BOOL, 0, SCHEMA_AT(config_health, tls), .dflt = "true",
+		.only = BIT(HEALTH_HTTP),
+		.help = "Where the backends speak TLS the probe does, with the same certificates, "
+			"verification and name; false: it never does."},
 };
 
 const struct schema_map schema_health = {

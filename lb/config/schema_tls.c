@@ -135,8 +135,10 @@ static const struct schema_field client_fields[] = {
 	{"crl", SCHEMA_STRING, 0, SCHEMA_AT(config_tls_client, crl), .dflt = "",
 		.help = "PEM file of their revocation lists; empty: nothing is revoked."},
 	{"sni", SCHEMA_STRING, 0, SCHEMA_AT(config_tls_client, sni), .dflt = "",
-		.help = "Name to ask the backend for; empty: none. It must be in the "
-			"certificate, or else the backend's address."},
+		.help = "Name to ask the backend for, which must be in the certificate; empty: the "
+			"backend's host name, or else none, and its address must be in there. "
+			"`host` (of upstreams): the host of each request as it is sent, each with "
+			"connections of its own."},
 	{"verify_name", SCHEMA_STRING, 0, SCHEMA_AT(config_tls_client, verify_name), .dflt = "",
 		.help = "Name that must be in the certificate; empty: `sni`."},
 	{"cert", SCHEMA_STRING, 0, SCHEMA_AT(config_tls_client, cert), .dflt = "",

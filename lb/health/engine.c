@@ -37,8 +37,8 @@ static const char *const result_text[] = {
 
 const char *health_result_name(enum health_result r)
 {
-	static const char *const names[] = {
-		"none", "ok", "timeout", "refused", "unreachable", "mismatch", "no_source"};
+	static const char *const names[] = {"none", "ok", "timeout", "refused", "unreachable",
+		"mismatch", "no_source", "tls", "certificate"};
 
 	_Static_assert(ARRAY_SIZE(names) == HEALTH_RESULT_COUNT, "one name each");
 	ASSERT(r < HEALTH_RESULT_COUNT);

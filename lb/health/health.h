@@ -45,7 +45,9 @@ enum health_state { HEALTH_CHECKING, HEALTH_UP, HEALTH_DOWN };
 	R(REFUSED, "connection refused")                           \
 	R(UNREACHABLE, "ICMP error")                               \
 	R(MISMATCH, "answer does not begin with what is expected") \
-	R(NO_SOURCE, "no own address or route to probe from")
+	R(NO_SOURCE, "no own address or route to probe from")      \
+	R(TLS, "the TLS handshake failed")                         \
+	R(CERTIFICATE, "the certificate was not accepted")
 
 enum health_result {
 #define R(name, text) HEALTH_RESULT_##name,

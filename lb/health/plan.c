@@ -61,6 +61,12 @@ static bool same_bytes(const uint8_t *a, uint32_t a_len, const uint8_t *b, uint3
 	return a_len == b_len && (a_len == 0 || memcmp(a, b, a_len) == 0);
 }
 
+/* The name decides whose certificate is good. */
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
 static bool same_all(const struct health_target *a, const struct health_target *b)
 {
 	const struct config_health *x = &a->check, *y = &b->check;
@@ -71,7 +77,8 @@ static bool same_all(const struct health_target *a, const struct health_target *
 	       same_bytes(x->send, x->send_len, y->send, y->send_len) &&
 	       same_bytes(x->expect, x->expect_len, y->expect, y->expect_len) &&
 	       strcmp(x->method, y->method) == 0 && strcmp(x->path, y->path) == 0 &&
-	       strcmp(x->host, y->host) == 0 && x->status_lo == y->status_lo &&
+	       strcmp(x->host, y->host) == 0 && a->tls == b->tls &&
+	       same_text(a->tls_name, b->tls_name) && x->status_lo == y->status_lo &&
 	       x->status_hi == y->status_hi;
 }
 
@@ -194,6 +201,15 @@ static const struct config_service *group(
 	return tmp;
 }
 
+static bool speaks_tls(const struct config *cfg, uint32_t i)
+{
+	if (i < cfg->service_cnt)
+		return false;
+	i -= cfg->service_cnt;
+	return i < cfg->listener_cnt ? cfg->listeners[i].backend_tls != NULL
+				     : cfg->upstreams[i - cfg->listener_cnt].tls != NULL;
+}
+
 static int collect(struct builder *b, const struct config *cfg, struct health_plan *plan)
 {
 	uint32_t entry = 0;
@@ -214,6 +230,10 @@ static int collect(struct builder *b, const struct config *cfg, struct health_pl
 			if (sv->health.type == HEALTH_NONE)
 				continue;
 			describe(sv, &sv->backends[i], t);
+			if (t->check.type == HEALTH_HTTP && t->check.tls && speaks_tls(cfg, s)) {
+				t->tls = s - cfg->service_cnt + 1;
+				t->tls_name = sv->backends[i].host;
+			}
 			slot = table_find(b, t);
 			if (*slot == 0)
 				*slot = ++b->cand_cnt;

@@ -26,6 +26,9 @@ struct health_target {
 	struct ip_addr dst; /* destination inside: the VIP for DSR and tunnels, else the backend */
 	enum l4_mode mode;  /* L4_NAT stands for full NAT too: both go there directly */
 	uint16_t gue_port;
+	uint32_t tls;         /* 0: plain; else whose TLS is spoken: place among listeners, then
+				 upstreams, plus one */
+	const char *tls_name; /* host name of the backend, of the configuration; NULL: none */
 	struct config_health check; /* port resolved; 0 for ICMP; buffers belong to the plan */
 };
 

@@ -17,7 +17,8 @@
 
 struct http_check {
 	struct http_checks *all;
-	uint64_t conn, attempt;
+	struct l7_io io;
+	uint64_t attempt;
 	uint32_t id, self;
 	uint16_t status_lo, status_hi;
 	enum http_method method;
@@ -40,8 +41,8 @@ static void end(struct http_check *k)
 {
 	struct http_checks *c = k->all;
 
-	if (k->conn != TCP_NONE)
-		(void)tcp_abort(c->conf.engine, k->conn);
+	if (l7_io_is_open(&k->io))
+		l7_io_abort(&k->io);
 	http_timer_stop(c->conf.loop, &k->timer);
 	pool_put(&c->pool, k->self);
 }
@@ -134,8 +135,10 @@ static void on_connect(struct tcp_engine *e, uint64_t conn, void *user)
 {
 	struct http_check *k = user;
 
+	(void)e;
+	(void)conn;
 	/* Short of buffers it is late, and the asker's timer says so. */
-	(void)!tcp_send_bytes(e, conn, k->request, k->request_len, 0);
+	(void)!l7_io_send_bytes(&k->io, k->request, k->request_len, 0);
 }
 
 static void on_data(
@@ -144,10 +147,12 @@ static void on_data(
 	struct http_check *k = user;
 	struct chain c = {0};
 
+	(void)e;
+	(void)conn;
 	chain_append(&c, chain, len);
 	k->len += chain_copy(&c, 0, k->bytes + k->len, HTTP_CHECK_BYTES - k->len);
 	chain_free(&c);
-	(void)tcp_consumed(e, conn, len);
+	(void)l7_io_consumed(&k->io, len);
 	judge(k, false);
 }
 
@@ -161,11 +166,16 @@ static void on_eof(struct tcp_engine *e, uint64_t conn, void *user)
 static void on_closed(struct tcp_engine *e, uint64_t conn, void *user, enum tcp_end why)
 {
 	struct http_check *k = user;
+	enum tls_end tls = k->io.tls != NULL ? tls_end_of(k->io.tls) : TLS_END_NONE;
 
 	(void)e;
 	(void)conn;
-	k->conn = TCP_NONE;
-	if (why == TCP_END_UNREACHABLE)
+	k->io.conn = TCP_NONE;
+	if (tls == TLS_END_VERIFY)
+		say(k, HEALTH_RESULT_CERTIFICATE);
+	else if (tls != TLS_END_NONE && tls != TLS_END_TCP)
+		say(k, HEALTH_RESULT_TLS);
+	else if (why == TCP_END_UNREACHABLE)
 		say(k, HEALTH_RESULT_UNREACHABLE);
 	else if (why == TCP_END_TIMEOUT)
 		say(k, HEALTH_RESULT_TIMEOUT);
@@ -193,7 +203,26 @@ static void write_request(struct http_check *k, const struct health_target *t)
 	k->request_len = n > 0 && (uint32_t)n < sizeof(k->request) ? (uint32_t)n : 0;
 }
 
-bool http_check_ask(struct http_checks *c, const struct health_target *t, uint64_t attempt)
+static bool connect_to(
+	struct http_check *k, const struct tcp_connect_args *a, const struct http_check_tls *tls)
+{
+	struct tls_connect_args t = {.engine = k->io.e, .ops = &ops, .user = k};
+
+	if (tcp_connect(k->io.e, a, &k->io.conn) != 0)
+		return false;
+	if (tls == NULL)
+		return true;
+	t.client = tls->client;
+	t.sni = tls->sni;
+	t.conn = k->io.conn;
+	if (tls->w != NULL && tls_connect(tls->w, &t, &k->io.tls) == 0)
+		return true;
+	l7_io_abort(&k->io);
+	return false;
+}
+
+bool http_check_ask(struct http_checks *c, const struct health_target *t, uint64_t attempt,
+	const struct http_check_tls *tls)
 {
 	const struct config_health *h = &t->check;
 	uint32_t idx = pool_get(&c->pool);
@@ -207,6 +236,7 @@ bool http_check_ask(struct http_checks *c, const struct health_target *t, uint64
 		return false;
 	k = pool_at(&c->pool, idx);
 	k->all = c;
+	k->io = (struct l7_io){.e = c->conf.engine, .conn = TCP_NONE};
 	k->self = idx;
 	k->id = t->id;
 	k->attempt = attempt;
@@ -220,7 +250,7 @@ bool http_check_ask(struct http_checks *c, const struct health_target *t, uint64
 	write_request(k, t);
 	a.user = k;
 	http_timer_init(&k->timer, on_timer);
-	if (k->request_len == 0 || tcp_connect(c->conf.engine, &a, &k->conn) != 0) {
+	if (k->request_len == 0 || !connect_to(k, &a, tls)) {
 		pool_put(&c->pool, idx);
 		return false;
 	}

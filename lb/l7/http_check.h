@@ -14,6 +14,7 @@
 #include "dataplane/tcp/tcp.h"
 #include "lb/health/health.h"
 #include "lb/l7/http/loop.h"
+#include "lb/l7/io.h"
 
 #define HTTP_CHECKS      1024
 #define HTTP_CHECK_BYTES 16384
@@ -31,6 +32,15 @@ void http_check_destroy(struct http_checks *c); /* NULL is fine */
 /* To whom answers go; before the first ask. */
 void http_check_on_answer(struct http_checks *c,
 	void (*answer)(void *ctx, uint32_t id, uint64_t attempt, enum health_result r), void *ctx);
-bool http_check_ask(struct http_checks *c, const struct health_target *t, uint64_t attempt);
+/* How TLS is spoken with a target. */
+struct http_check_tls {
+	struct tls_worker *w;
+	const struct tls_client *client;
+	const char *sni; /* NULL: the client's own */
+};
+
+/* tls NULL: not at all. */
+bool http_check_ask(struct http_checks *c, const struct health_target *t, uint64_t attempt,
+	const struct http_check_tls *tls);
 
 #endif

@@ -134,7 +134,7 @@ int l7_tls_client_create(const struct config_tls_client *c, struct config_tree *
 	struct tls_client_conf conf = {.ca = c->ca,
 		.no_verify = !c->verify,
 		.crl = c->crl,
-		.sni = c->sni,
+		.sni = strcmp(c->sni, CONFIG_SNI_HOST) == 0 ? "" : c->sni,
 		.verify_name = c->verify_name,
 		.cert = {c->cert, c->key},
 		.alpn = alpn,

@@ -76,11 +76,58 @@ static int create_l4(struct pipeline *p, const struct config *cfg, uint64_t now_
 	return rc;
 }
 
+/* Without a port. */
+static const char *host_of(const struct health_target *t, char text[TLS_NAME_MAX])
+{
+	const char *h = t->check.host, *end = strrchr(h, ':');
+	int len = (int)(end != NULL && strchr(end, ']') == NULL ? end - h : (long)strlen(h));
+
+	if (h[0] == '[' && len > 2) {
+		h++;
+		len -= 2;
+	}
+	snprintf(text, TLS_NAME_MAX, "%.*s", len, h);
+	return text;
+}
+
+/* As the traffic to that backend does; text is room for a name. */
+static struct http_check_tls check_tls(
+	const struct pipeline *p, const struct health_target *t, char text[TLS_NAME_MAX])
+{
+	const struct l7_table *table = p->gen->l7;
+	struct http_check_tls tls = {.w = l7_worker_tls(p->l7), .sni = t->tls_name};
+	const struct config_tls_client *conf;
+	uint32_t i = t->tls - 1;
+
+	if (i < table->listener_cnt) {
+		tls.client = table->listeners[i].backend_tls;
+		conf = table->listeners[i].cfg->backend_tls;
+	} else {
+		tls.client = table->ups->entries[i - table->listener_cnt].tls;
+		conf = table->ups->entries[i - table->listener_cnt].cfg->tls;
+	}
+	/* Where each request has its own name, the probe has that of its Host. */
+	if (strcmp(conf->sni, CONFIG_SNI_HOST) == 0 && t->check.host[0] != '\0')
+		tls.sni = host_of(t, text);
+	else if (conf->sni[0] != '\0' && strcmp(conf->sni, CONFIG_SNI_HOST) != 0)
+		tls.sni = NULL;
+	else if (tls.sni == NULL)
+		tls.sni = ip_addr_format(&t->backend, text);
+	return tls;
+}
+
 static bool ask_http(void *ctx, const struct health_target *t, uint64_t attempt)
 {
 	struct pipeline *p = ctx;
+	char text[TLS_NAME_MAX];
+	struct http_check_tls tls;
 
-	return p->l7 != NULL && http_check_ask(l7_worker_checks(p->l7), t, attempt);
+	if (p->l7 == NULL)
+		return false;
+	if (t->tls == 0)
+		return http_check_ask(l7_worker_checks(p->l7), t, attempt, NULL);
+	tls = check_tls(p, t, text);
+	return http_check_ask(l7_worker_checks(p->l7), t, attempt, &tls);
 }
 
 static void http_answer(void *ctx, uint32_t id, uint64_t attempt, enum health_result r)

@@ -33,7 +33,7 @@ ca root && ca clients || die "authorities"
 	leaf a-rsa root a.test "DNS:a.test" rsa:2048
 	leaf b root b.test "DNS:b.test" $EC
 	leaf new root a.test "DNS:a.test" $EC
-	leaf back root back.test "DNS:back.test,IP:198.51.100.11" $EC
+	leaf back root back.test "DNS:back.test,DNS:second.test,IP:198.51.100.11" $EC
 	leaf client clients alice "email:alice@a.test" $EC
 	leaf stranger root mallory "DNS:m.test" $EC
 } || die "certificates"
@@ -156,12 +156,29 @@ config() { # CERTIFICATE OF ECHO
 		      - {match: {prefix: /who}, upstream: secure}
 		      - {match: {prefix: /blob}, upstream: secure}
 		      - {match: {prefix: /untrusted}, upstream: untrusted}
+		      - {match: {prefix: /checked}, upstream: checked, rewrite: {path: /who}}
+		      - {match: {prefix: /ill}, upstream: ill}
+		      - {match: {prefix: /unasked}, upstream: unasked}
+		      - {match: {prefix: /byhost}, upstream: byhost, rewrite: {path: /who}}
 		      - {upstream: plain}
 		    tls: {certificates: [{cert: $CRT/a.crt, key: $CRT/a.key}]}
 		upstreams:
 		  plain: {backends: ["198.51.100.11:80"]}
 		  secure: {backends: ["198.51.100.12:443"], tls: {ca: $CRT/root.crt, sni: back.test}}
 		  untrusted: {backends: ["198.51.100.12:443"], tls: {ca: $CRT/clients.crt, sni: back.test}}
+		  byhost: {backends: ["198.51.100.12:443"], tls: {ca: $CRT/root.crt, sni: host}, limits: {connections: 2}, retry: {budget: 0%}}
+		  checked:
+		    backends: ["198.51.100.12:443"]
+		    tls: {ca: $CRT/root.crt, sni: back.test}
+		    health: {type: http, path: /who, expect: "back.test", interval: 200ms, port: 443}
+		  ill:
+		    backends: ["198.51.100.12:443"]
+		    tls: {ca: $CRT/clients.crt, sni: back.test}
+		    health: {type: http, path: /who, interval: 250ms}
+		  unasked:
+		    backends: ["198.51.100.12:443"]
+		    tls: {ca: $CRT/clients.crt, sni: back.test}
+		    health: {type: http, path: /who, interval: 300ms, tls: false, status: 400}
 	CONF
 }
 config a >"$TMP/weir.yaml"
@@ -336,13 +353,27 @@ check "8 MiB, https to https" cmp "$TMP/blob" "$TMP/blob.got"
 has "HTTP/1.1 is agreed on" "ALPN: server accepted http/1.1" "$(get 453 / -v 2>&1)"
 equal "an upstream that cannot be verified" 502 "$(get 453 /untrusted -o /dev/null -w '%{http_code}')"
 has "and why" "tls_certificate_error" "$(get 453 /untrusted -D - -o /dev/null)"
+has "an HTTP check over TLS finds its backend up" "TLSv1.3 back.test" "$(get 453 /checked)"
+equal "one whose certificate is not accepted finds it down" 503 "$(get 453 /ill -o /dev/null -w '%{http_code}')"
+has "and says why" "certificate" "$("$WEIR" health -s "$SOCK" -o json | tr -d '\n')"
+equal "one that is told not to speak TLS does not" 502 "$(get 453 /unasked -o /dev/null -w '%{http_code}')"
+byhost() { get 453 /byhost -H "Host: $1" "${@:2}"; }
+for _ in 1 2 3; do
+	has "sni: host: one name" "TLSv1.3 back.test" "$(byhost back.test)"
+	has "sni: host: the other, on a connection of its own" "TLSv1.3 second.test" "$(byhost second.test:8080)"
+done
+equal "sni: host: a name that the certificate lacks" 502 "$(byhost stranger.test -o /dev/null -w '%{http_code}')"
+has "also where sessions could be resumed" "tls_certificate_error" "$(byhost stranger.test -D - -o /dev/null)"
+equal "sni: host: an address is no name of it" 502 "$(byhost 198.51.100.12 -o /dev/null -w '%{http_code}')"
+has "sni: host: one that is in it" "TLSv1.3" "$(byhost 198.51.100.11)"
 equal "many requests on one connection" 20 "$(get 453 "/who?[1-20]" | grep -c TLSv1.3)"
 
 ask_tls() { "$WEIR" tcp -s "$SOCK" -o json | $PYTHON -c "import json,sys; d=json.load(sys.stdin)['tls']; print($1)"; }
 at_least "tcp: TLS handshakes" 20 "$(ask_tls 'd["full"]')"
 at_least "tcp: resumed ones" 12 "$(ask_tls 'd["resumed"]')"
 equal "tcp: clients without a good certificate" 2 "$(ask_tls 'd["failed_client_certificate"]')"
-equal "tcp: no handshake is left over" 0 "$(ask_tls 'd["handshakes"]')"
+none_left() { [ "$(ask_tls 'd["handshakes"]')" = 0 ]; }
+check "tcp: no handshake is left over, but for checks" wait_for 3 none_left
 
 # --- certificates change ----------------------------------------------------------------------
 

@@ -741,6 +741,7 @@ static void proxy_start(struct http_stream *s)
 		return;
 	}
 	p->up.fresh = is_our_tunnel(s);
+	p->up.host = s->req.host;
 	if (s->avoid != 0)
 		p->up.tried[p->up.tried_cnt++] = s->avoid - 1;
 	proxy_mirror(s);

@@ -19,8 +19,9 @@
 #include "lb/l7/http/chain.h"
 #include "lb/l7/upstream/upstream_pvt.h"
 
-#define BUDGET_UNIT  100                /* one retry */
-#define BUDGET_FLOOR (10 * BUDGET_UNIT) /* a quiet pool may retry so often at once */
+#define BUDGET_UNIT     100 /* one retry */
+#define NAMES_LOOKED_AT 64  /* idle connections that a request with a name of its own tries */
+#define BUDGET_FLOOR    (10 * BUDGET_UNIT) /* a quiet pool may retry so often at once */
 
 static const struct tcp_ops conn_ops;
 
@@ -147,24 +148,51 @@ static enum http_end end_of(int rc)
 	}
 }
 
-/* The host name of the backend or its address stands in for a name that is not configured. */
-static int speak_tls(
-	struct up_worker *w, const struct up_entry *e, const struct up_server *s, struct up_conn *c)
+/* ---- TLS ---- */
+
+/* The name whose certificate must be shown to r's request. Where none is configured that is the
+ * host name of the backend, or its address; NULL: the configured one. */
+static const char *name_for(const struct up_entry *e, const struct up_server *s,
+	const struct up_req *r, char text[TLS_NAME_MAX])
 {
-	char text[IP_ADDR_TEXT_MAX];
+	struct span h = r->host;
+
+	if (!e->sni_host && e->cfg->tls->sni[0] != '\0')
+		return NULL;
+	if (e->sni_host && h.len > 2 && h.at[0] == '[')
+		h = (struct span){h.at + 1, h.len - 2}; /* an IPv6 address */
+	if (e->sni_host && h.len > 0 && h.len < TLS_NAME_MAX) {
+		memcpy(text, h.at, h.len);
+		text[h.len] = '\0';
+		return text;
+	}
+	return s->host != NULL ? s->host : ip_addr_format(&s->addr, text);
+}
+
+static uint64_t name_key(
+	const struct up_worker *w, const struct up_entry *e, const struct up_req *r)
+{
+	return e->sni_host && r->host.len > 0 ? siphash24(&w->secret, r->host.at, r->host.len) | 1
+					      : 0;
+}
+
+static int speak_tls(struct up_worker *w, const struct up_entry *e, const struct up_server *s,
+	const struct up_req *r, struct up_conn *c)
+{
+	char text[TLS_NAME_MAX];
 	struct tls_connect_args a = {.client = e->tls,
 		.engine = c->io.e,
 		.conn = c->io.conn,
+		.sni = name_for(e, s, r, text),
 		.ops = &conn_ops,
 		.user = c};
 
-	if (e->cfg->tls->sni[0] == '\0')
-		a.sni = s->host != NULL ? s->host : ip_addr_format(&s->addr, text);
+	c->name = name_key(w, e, r);
 	return w->conf.tls == NULL ? -ENOTSUP : tls_connect(w->conf.tls, &a, &c->io.tls);
 }
 
 static int conn_open(struct up_worker *w, const struct up_entry *e, const struct up_server *s,
-	struct up_conn **out)
+	const struct up_req *r, struct up_conn **out)
 {
 	struct up_pool *p = &w->pools[e->id];
 	struct up_state *st = &w->servers[s->id];
@@ -182,7 +210,7 @@ static int conn_open(struct up_worker *w, const struct up_entry *e, const struct
 	c->io.e = w->conf.engine;
 	rc = tcp_connect(w->conf.engine, &a, &c->io.conn);
 	if (rc == 0 && e->tls != NULL) {
-		rc = speak_tls(w, e, s, c);
+		rc = speak_tls(w, e, s, r, c);
 		if (rc != 0)
 			l7_io_abort(&c->io);
 	}
@@ -196,6 +224,41 @@ static int conn_open(struct up_worker *w, const struct up_entry *e, const struct
 	return 0;
 }
 
+static void take_idle(struct up_conn *c, struct up_state *st)
+{
+	list_remove(&c->node);
+	up_gauge(&st->stats.idle, --st->idle_cnt);
+}
+
+/* Connections of other names are passed over. */
+static struct up_conn *idle_of_name(
+	struct up_worker *w, const struct up_entry *e, struct up_state *st, const struct up_req *r)
+{
+	uint64_t name = name_key(w, e, r);
+	uint32_t looked = 0;
+
+	for (struct list_node *n = st->idle.next; n != &st->idle && looked < NAMES_LOOKED_AT;
+		n = n->next, looked++) {
+		struct up_conn *c = container_of(n, struct up_conn, node);
+
+		if (c->name == name && w->conf.loop->now_ns < c->idle_ns + keep_ns(e)) {
+			take_idle(c, st);
+			return c;
+		}
+	}
+	return NULL;
+}
+
+/* A place among the server's connections was counted as free because some are idle: of no use to
+ * this request, the one that has waited longest gives it up. */
+static void make_room(struct up_worker *w, const struct up_entry *e, struct up_state *st)
+{
+	uint32_t limit = e->cfg->limits.connections;
+
+	if (limit > 0 && st->conn_cnt >= up_share(w, limit) && !list_empty(&st->idle))
+		close_idle(container_of(st->idle.prev, struct up_conn, node), NULL);
+}
+
 /* A kept connection that may be used still; those that are too old are closed. */
 static struct up_conn *idle_take(struct up_worker *w, const struct up_entry *e, struct up_state *st)
 {
@@ -204,13 +267,26 @@ static struct up_conn *idle_take(struct up_worker *w, const struct up_entry *e, 
 
 		/* UP2 */
 		if (likely(w->conf.loop->now_ns < c->idle_ns + keep_ns(e))) {
-			list_remove(&c->node);
-			up_gauge(&st->stats.idle, --st->idle_cnt);
+			take_idle(c, st);
 			return c;
 		}
 		close_idle(c, &st->stats.expired);
 	}
 	return NULL;
+}
+
+static struct up_conn *kept_for(
+	struct up_worker *w, const struct up_entry *e, struct up_state *st, const struct up_req *r)
+{
+	struct up_conn *c = NULL;
+
+	if (likely(!r->fresh && !e->sni_host))
+		return idle_take(w, e, st);
+	if (!r->fresh)
+		c = idle_of_name(w, e, st, r);
+	if (c == NULL)
+		make_room(w, e, st);
+	return c;
 }
 
 /* ---- requests ---- */
@@ -279,21 +355,13 @@ static enum up_verdict start(
 		return UP_FAILED;
 	}
 	r->chosen = e->servers[i].cookie;
-	c = idle_take(w, e, &w->servers[e->servers[i].id]);
-	/* Its place is what may have been counted on. */
-	if (unlikely(c != NULL && r->fresh)) {
-		note_bytes(c);
-		l7_io_close(&c->io);
-		c->state = UP_BUSY;
-		forget(c);
-		c = NULL;
-	}
+	c = kept_for(w, e, &w->servers[e->servers[i].id], r);
 	if (c != NULL) {
 		take(r, c);
 		set_ready(r);
 		return UP_READY;
 	}
-	rc = conn_open(w, e, &e->servers[i], &c);
+	rc = conn_open(w, e, &e->servers[i], r, &c);
 	if (rc != 0) {
 		up_count(&w->servers[e->servers[i].id].stats.errors, 1);
 		*why = end_of(rc);
@@ -645,6 +713,7 @@ int up_worker_create(const struct up_conf *conf, struct up_worker **out)
 	w->conf = *conf;
 	rng_secret(&seed, sizeof(seed));
 	rng_seed(&w->rng, seed);
+	rng_secret(&w->secret, sizeof(w->secret));
 	rc = pool_init(&w->conns, sizeof(struct up_conn), 8, conf->max_conns);
 	if (rc != 0) {
 		free(w);

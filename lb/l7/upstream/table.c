@@ -181,6 +181,7 @@ static int add_entry(const struct up_build *in, struct up_table *t, uint32_t i)
 	e->cfg = &in->cfg->upstreams[i];
 	e->tls = l7_tls_upstream(in->tls, i);
 	e->resolving = e->cfg->resolving;
+	e->sni_host = e->tls != NULL && strcmp(e->cfg->tls->sni, CONFIG_SNI_HOST) == 0;
 	rc = pool_id(in, e->cfg->name, &e->id);
 	if (rc != 0)
 		return rc;

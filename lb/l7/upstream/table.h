@@ -39,6 +39,7 @@ struct up_entry {
 	struct up_server *servers;    /* all, in the order of the configuration */
 	uint32_t server_cnt;
 	uint32_t weights; /* sum over the set */
+	bool sni_host;    /* TLS asks for the host of each request */
 	bool resolving;   /* no server yet, but names were asked for */
 };
 

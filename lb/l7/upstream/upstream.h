@@ -50,6 +50,7 @@ struct up_req {
 	uint32_t upstream; /* id */
 	uint64_t hash;     /* of the key of hashing schedulers */
 	uint64_t cookie;   /* of the sticky cookie that came; 0: none */
+	struct span host;  /* of the request, for TLS that asks for it; as long as the tries */
 	bool fresh;        /* not on a connection that has carried HTTP */
 
 	/* Valid from ready to up_end(). */
@@ -79,6 +80,7 @@ static inline void up_req_init(struct up_req *r, const struct up_req_ops *ops, u
 	r->hash = r->cookie = r->chosen = 0;
 	r->server = NULL;
 	r->conn = NULL;
+	r->host = (struct span){NULL, 0};
 	r->fresh = false;
 	r->tried_cnt = 0;
 	r->waiting = false;

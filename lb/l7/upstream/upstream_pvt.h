@@ -3,6 +3,7 @@
 #ifndef LB_L7_UPSTREAM_UPSTREAM_PVT_H
 #define LB_L7_UPSTREAM_UPSTREAM_PVT_H
 
+#include "dataplane/base/hash.h"
 #include "dataplane/base/pool.h"
 #include "dataplane/base/rng.h"
 #include "lb/l7/upstream/upstream.h"
@@ -48,6 +49,7 @@ struct up_conn {
 	uint32_t self; /* index in the pool */
 	enum up_conn_state state;
 	bool detached;
+	uint64_t name;    /* whose certificate it was verified by, hashed; 0: the pool's own */
 	uint64_t idle_ns; /* since */
 	struct http_timer timer;
 };
@@ -57,6 +59,7 @@ struct up_worker {
 	const struct up_table *table;
 	bool draining, adopted;
 	struct rng rng;
+	struct siphash_key secret; /* of names, which clients choose */
 	struct pool conns;
 	struct up_pool pools[LIMIT_UPSTREAMS];
 	struct up_state servers[UP_SERVERS];
