@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # weir. `make help` lists the targets.
 #
-# VARIANT is one of release, debug, asan, ubsan, tsan, fuzz; each has its own folder below BUILD.
+# VARIANT is one of release, debug, asan, tsan, count; each has its own folder below BUILD. fuzz is another
+# name of asan: the fuzz targets are linked from the objects of the other tests.
 # MARCH is x86-64-v3 unless told; `make MARCH=x86-64-v2` builds the portable one.
 
 BUILD   ?= build
 VARIANT ?= release
+override VARIANT := $(patsubst fuzz,asan,$(VARIANT))
 MARCH   ?= x86-64-v3
 DESTDIR ?=
 PREFIX  ?= /usr/local
@@ -63,7 +65,7 @@ $(BUILD)/weirctl: $(O)/weirctl
 	@cp -f $< $@
 
 $(O)/weirctl: $(CTL_SRC:%.c=$(O)/%.o) $(LIB)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(shell $(PKG_CONFIG) --libs jansson)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(shell $(PKG_CONFIG) --libs jansson libssl libcrypto)
 
 $(LIB): $(LIB_OBJ)
 	@rm -f $@
@@ -99,10 +101,10 @@ $(ROUTE_BIN): LDFLAGS += -Wl,-z,muldefs
 
 # A test may include the .c it tests: its symbols come first, so the archive's copy is not drawn.
 $(UNIT_BIN) $(BENCH_BIN) $(TOOL_BIN): $(O)/%: $(O)/%.o $(SUPPORT_LIB) $(LIB)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(SUPPORT_LIB) $(LIB) $(TEST_LIBS) $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(SUPPORT_LIB) $(LIB) $(TEST_LIBS)
 
 $(FUZZ_BIN): $(O)/%: $(O)/%.o $(SUPPORT_LIB) $(LIB)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(SUPPORT_LIB) $(LIB) $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(SUPPORT_LIB) $(LIB) $(FUZZ_LIBS)
 
 unit-bin: $(UNIT_BIN)
 list-unit: ; @printf '%s\n' $(UNIT_BIN)
@@ -147,13 +149,15 @@ bench: bench-l4 ## every benchmark
 bench-%: ## one benchmark: bench-l4 (QUICK=1 for a short one)
 	@scripts/bench $*
 
-# Pages and completion come from the programs' own tables.
+# Pages and completion come from the programs' own tables. Who reads one meanwhile finds it whole.
 man: build ## build/man
 	@mkdir -p $(BUILD)/man
-	@sed 's/@VERSION@/$(VERSION)/' scripts/package/man/weir.8 > $(BUILD)/man/weir.8
-	@$(BUILD)/weir config manual > $(BUILD)/man/weir.conf.5
-	@$(BUILD)/weirctl manual > $(BUILD)/man/weirctl.1
-	@$(BUILD)/weirctl completion bash > $(BUILD)/man/weirctl.bash
+	@work=$$(mktemp -d $(BUILD)/man/new.XXXXXX) && trap 'rm -rf $$work' EXIT && \
+		sed 's/@VERSION@/$(VERSION)/' scripts/package/man/weir.8 > $$work/weir.8 && \
+		$(BUILD)/weir config manual > $$work/weir.conf.5 && \
+		$(BUILD)/weirctl manual > $$work/weirctl.1 && \
+		$(BUILD)/weirctl completion bash > $$work/weirctl.bash && \
+		mv -f $$work/* $(BUILD)/man/
 
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 

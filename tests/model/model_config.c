@@ -261,7 +261,7 @@ static void put_list(struct writer *w, int indent, const char *path, const char 
 		snprintf(item_path, sizeof(item_path), "%.120s[%u]", full, i);
 		snprintf(quoted, sizeof(quoted), strchr(items[i], ':') ? "\"%s\"" : "%s", items[i]);
 		if (!one)
-			put(w, block ? "%*s- " : i ? ", " : "", indent, "");
+			put(w, "%*s%s", block ? indent : 0, "", block ? "- " : i ? ", " : "");
 		put_value(w, item_path, type, quoted, items[i]);
 		if (block && !one)
 			put(w, "\n");

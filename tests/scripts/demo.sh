@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The demo as scripts use it: up, status, a request, down; twice in a row, and after a kill.
 . "$(dirname "$0")/../netns/lib.sh"
-demo() { scripts/demo "$@"; }
+demo() { scripts/demo "$@" 9>&-; }
 value() { demo status | sed -n "s/^$1=//p"; }
 request() {
 	ip netns exec "$(value client_netns)" curl -sS --fail --max-time 60 --noproxy '*' "$1"
@@ -11,6 +11,9 @@ ours() { ip netns list | grep -cE '^weir-(client|wire|lb|b[123])\b'; }
 bulk() { request "$(value bulk_url)" | sha256sum | awk '{print $1}'; }
 lost() { ip netns exec weir-wire nft list ruleset | awk '{for (i = 1; i < NF; i++) if ($i == "packets") n += $(i + 1)} END {print n + 0}'; }
 
+# Its names are those of the machine: the same test of another checkout comes first or after.
+exec 9>/run/lock/weir-demo-test
+flock -w 500 9 || die "the test of another checkout does not end"
 if [ "$(demo status)" != "state=down" ]; then
 	skip "the demo" "one is running on this machine"
 	finish
@@ -62,7 +65,7 @@ check_not "a loss that is none" demo up --loss x
 check_not "loss of more than half" demo up --loss 51
 
 # As `make demo` runs it: what happened is shown, and a signal cleans up.
-setsid scripts/demo run --loss 1 >"$TMP/run" 2>&1 </dev/null &
+setsid scripts/demo run --loss 1 >"$TMP/run" 2>&1 </dev/null 9>&- &
 run=$!
 pids+=($run)
 shown() { grep -q 'Ctrl-C ends' "$TMP/run"; }

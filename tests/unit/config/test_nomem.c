@@ -20,6 +20,11 @@ static void *(*next_malloc)(size_t);
 static void *(*next_calloc)(size_t, size_t);
 static void *(*next_realloc)(void *, size_t);
 
+/* AddressSanitizer's, where it is part of the program and not a library behind it. */
+void *__interceptor_malloc(size_t) __attribute__((weak));
+void *__interceptor_calloc(size_t, size_t) __attribute__((weak));
+void *__interceptor_realloc(void *, size_t) __attribute__((weak));
+
 static bool due(void)
 {
 	return fail_at && ++calls == fail_at;
@@ -28,6 +33,8 @@ static bool due(void)
 void *malloc(size_t size)
 {
 	if (!next_malloc)
+		next_malloc = __interceptor_malloc;
+	if (!next_malloc)
 		*(void **)&next_malloc = dlsym(RTLD_NEXT, "malloc");
 	return due() ? NULL : next_malloc(size);
 }
@@ -35,12 +42,16 @@ void *malloc(size_t size)
 void *calloc(size_t cnt, size_t size)
 {
 	if (!next_calloc)
+		next_calloc = __interceptor_calloc;
+	if (!next_calloc)
 		*(void **)&next_calloc = dlsym(RTLD_NEXT, "calloc");
 	return due() ? NULL : next_calloc(cnt, size);
 }
 
 void *realloc(void *p, size_t size)
 {
+	if (!next_realloc)
+		next_realloc = __interceptor_realloc;
 	if (!next_realloc)
 		*(void **)&next_realloc = dlsym(RTLD_NEXT, "realloc");
 	return due() ? NULL : next_realloc(p, size);

@@ -220,8 +220,8 @@ static void endpoints(void **state)
 	};
 	static const char *const bad[] = {"", ":80", "192.0.2.1:", "[2001:db8::1",
 		"[2001:db8::1]80", "[192.0.2.1]:80", "host:80", "2001:db8::1]:80", "[]:80", "[",
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:"
-		"1"};
+		("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:"
+		 "1")};
 	char text[IP_ADDR_TEXT_MAX], why[VALUE_WHY];
 	struct ip_addr a;
 	const char *p;

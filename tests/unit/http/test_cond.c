@@ -123,7 +123,7 @@ static void test_preconditions(void **state)
 
 		http_test_head(&h, cases[i].fields);
 		h.method = cases[i].method;
-		got = http_cond_check(&h, &sel, NOW);
+		got = (int)http_cond_check(&h, &sel, NOW);
 		if (got != cases[i].want)
 			fail_msg("%s: %d", cases[i].section, got);
 	}
