@@ -15,6 +15,7 @@
 #include "lb/admin/admin.h"
 #include "lb/api/api.h"
 #include "lb/app.h"
+#include "lb/config/schema.h"
 #include "lb/notify.h"
 #include "lb/telemetry.h"
 
@@ -111,6 +112,53 @@ static void note(struct control *c, const char *origin)
 			(unsigned long long)app_generation(c->app));
 }
 
+/* The files of admin.tls as they are now; *out is NULL without the section. */
+static int load_admin_tls(const struct config *cfg, FILE *err, struct admin_tls **out)
+{
+	const struct config_admin_tls *t = cfg->admin.tls;
+	struct admin_tls_files files;
+	char why[ADMIN_TLS_WHY];
+	int rc;
+
+	*out = NULL;
+	if (t == NULL)
+		return 0;
+	files = (struct admin_tls_files){t->cert, t->key, t->client_ca, t->client_crl};
+	rc = admin_tls_load(&files, why, out);
+	if (rc != 0) {
+		struct config_tree *tree = schema_value(cfg->tree, "admin")->maps[0];
+		struct config_mark m = schema_mark(tree, "tls");
+
+		fprintf(err, "%s:%u:%u: error: tls: %s\n", cfg->tree->file, m.line, m.col, why);
+	}
+	return rc;
+}
+
+int control_check_files(const struct config *cfg, FILE *err)
+{
+	struct admin_tls *tls;
+	int rc = load_admin_tls(cfg, err, &tls);
+
+	admin_tls_put(tls);
+	return rc;
+}
+
+static int reload_with(struct control *c, struct config *next, FILE *err, uint64_t now_ns)
+{
+	struct admin_tls *tls;
+	int rc = load_admin_tls(next, err, &tls);
+
+	if (rc != 0) {
+		config_free(next);
+		return rc;
+	}
+	rc = app_reload(c->app, next, err, now_ns);
+	if (rc == 0 && tls != NULL && c->admin != NULL)
+		admin_use_tls(c->admin, tls);
+	admin_tls_put(tls);
+	return rc;
+}
+
 static int load_and_reload(struct control *c, FILE *err, uint64_t now_ns)
 {
 	struct config *next;
@@ -121,7 +169,7 @@ static int load_and_reload(struct control *c, FILE *err, uint64_t now_ns)
 			"file=%s", c->path);
 		return -EINVAL;
 	}
-	rc = app_reload(c->app, next, err, now_ns);
+	rc = reload_with(c, next, err, now_ns);
 	if (rc != 0)
 		LOG_ERR("reload refused, the running configuration stays", "file=%s error=%d",
 			c->path, rc);
@@ -186,7 +234,7 @@ static int on_replace(void *ctx, struct config *next, const char *origin, json_t
 		config_free(next);
 		return -ENOMEM;
 	}
-	rc = app_reload(c->app, next, err, clock_now_ns());
+	rc = reload_with(c, next, err, clock_now_ns());
 	fclose(err);
 	if (rc == 0)
 		note(c, origin);
@@ -229,6 +277,8 @@ static int open_admin(struct control *c)
 	struct admin_conf conf = {.path = cfg->socket[0] != '\0' ? cfg->socket : NULL};
 	int rc = read_token(c, cfg);
 
+	if (rc == 0)
+		rc = load_admin_tls(app_config(c->app), stderr, &conf.tls);
 	if (rc != 0)
 		return rc;
 	c->api = (struct api){.app = c->app,
@@ -242,9 +292,9 @@ static int open_admin(struct control *c)
 		.version = WEIR_VERSION};
 	if (config_admin_http(cfg, &conf.http, &conf.http_port) != 0)
 		conf.http_port = 0;
-	if (conf.path == NULL && conf.http_port == 0)
-		return 0;
-	rc = admin_create(&conf, &c->admin);
+	if (conf.path != NULL || conf.http_port != 0)
+		rc = admin_create(&conf, &c->admin);
+	admin_tls_put(conf.tls);
 	if (rc != 0)
 		LOG_ERR("cannot open the control interface", "socket=%s http=%s error=%d",
 			cfg->socket, cfg->http, rc);
@@ -288,7 +338,12 @@ static void wait_for_work(struct control *c, uint64_t now_ns, uint64_t until_ns)
 		.tv_sec = (time_t)(ns / NS_PER_SEC), .tv_nsec = (long)(ns % NS_PER_SEC)};
 	struct pollfd fds[2 + APP_POLL_MAX];
 	uint32_t n = 0;
+	int ms = c->admin != NULL ? admin_timeout_ms(c->admin) : -1;
 
+	/* What a TLS record holds beyond what was read makes no descriptor readable. */
+	if (ms >= 0 && (uint64_t)ms * NS_PER_MS < ns)
+		ts = (struct timespec){
+			.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * (long)NS_PER_MS};
 	fds[n++] = (struct pollfd){.fd = c->signal_fd, .events = POLLIN};
 	if (c->admin != NULL)
 		fds[n++] = (struct pollfd){.fd = admin_fd(c->admin), .events = POLLIN};

@@ -7,12 +7,17 @@
 #define LB_CONTROL_H
 
 #include <signal.h>
+#include <stdio.h>
 
 #include "dataplane/base/compiler.h"
 
 struct app;
+struct config;
 
 /* Returns 0 after an orderly stop, -errno if the loop could not be set up. */
 int control_run(struct app *app, const char *config_path, const sigset_t *signals) WARN_UNUSED;
+
+/* What the section `admin` names, without keeping any of it; for `weir check`. */
+int control_check_files(const struct config *cfg, FILE *err) WARN_UNUSED;
 
 #endif

@@ -76,7 +76,7 @@ static int config_command(int argc, char **argv)
 /* What the configuration names besides itself: certificates, keys, users. */
 static int check_files(const struct config *cfg, FILE *err)
 {
-	return l7_tls_check(cfg, err) + http_sites_check(cfg, err);
+	return l7_tls_check(cfg, err) + http_sites_check(cfg, err) + control_check_files(cfg, err);
 }
 
 /* Returns an exit status, or -1 when argv[0] names no command. */

@@ -56,7 +56,7 @@ static int ask(const char *socket, const char *method, const char *to, json_t **
 		a.content_type = "application/json";
 	}
 	json_decref(in);
-	rc = admin_exchange(socket, &a, &got);
+	rc = admin_exchange(&(struct admin_target){.at = socket}, &a, &got);
 	free(text);
 	if (rc != 0) {
 		fprintf(stderr, "weir: cannot ask %s: %s\n", socket, strerror(-rc));

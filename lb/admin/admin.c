@@ -27,6 +27,7 @@ struct listener {
 	struct admin *admin;
 	struct MHD_Daemon *daemon; /* NULL: not there */
 	bool http, loopback;
+	struct admin_tls *tls; /* of new connections; NULL: no TLS */
 	char name[IP_ADDR_TEXT_MAX + 8];
 };
 
@@ -103,6 +104,45 @@ static enum MHD_Result add_query(
 	return MHD_YES;
 }
 
+/* What a connection began with, or NULL without TLS. */
+static struct admin_tls *tls_of(struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info != NULL ? info->socket_context : NULL;
+}
+
+static struct gnutls_session_int *session_of(struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+
+	return info != NULL ? info->tls_session : NULL;
+}
+
+static bool certified(struct MHD_Connection *c)
+{
+	const struct admin_tls *t = tls_of(c);
+
+	return t != NULL && session_of(c) != NULL && admin_tls_certified(t, session_of(c));
+}
+
+/* Before the handshake. A connection that has no context afterwards is closed at its first
+ * request. */
+static void on_connection(void *ctx, struct MHD_Connection *c, void **context,
+	enum MHD_ConnectionNotificationCode code)
+{
+	struct listener *l = ctx;
+
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		admin_tls_put(*context);
+		*context = NULL;
+	} else if (session_of(c) != NULL && admin_tls_attach(l->tls, session_of(c)) == 0) {
+		*context = admin_tls_get(l->tls);
+	}
+}
+
 static void fill_request(const struct listener *l, struct MHD_Connection *c, const char *path,
 	const char *method, struct admin_request *req)
 {
@@ -110,6 +150,8 @@ static void fill_request(const struct listener *l, struct MHD_Connection *c, con
 		.path = path,
 		.peer = {.http = l->http,
 			.loopback = l->loopback,
+			.tls = l->tls != NULL,
+			.certified = certified(c),
 			.listen = l->name,
 			.host = header(c, MHD_HTTP_HEADER_HOST),
 			.origin = header(c, MHD_HTTP_HEADER_ORIGIN),
@@ -146,6 +188,9 @@ static enum MHD_Result on_headers(struct listener *l, struct MHD_Connection *c, 
 	const struct admin_route *route = admin_route_find(&l->admin->site, method, path, &allow);
 	struct request *req;
 
+	/* Its certificates were replaced, and its own may be revoked: it may come again. */
+	if (tls_of(c) != l->tls)
+		return MHD_NO;
 	if (route == NULL)
 		return dispatch(l, c, path, method, NULL);
 	if (length_too_big(c, admin_route_body_max(route)))
@@ -227,17 +272,36 @@ static void on_log(void *ctx, const char *fmt, va_list ap)
 
 /* --- life ---------------------------------------------------------------------------------- */
 
+static const char tls_priorities[] =
+	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE";
+
 static int start_daemon(struct admin *a, struct listener *l, int fd)
 {
+	/* The library wants a pair for credentials of its own, which on_connection() replaces. */
+	struct MHD_OptionItem tls[] = {
+		{MHD_OPTION_HTTPS_MEM_CERT, 0, NULL},
+		{MHD_OPTION_HTTPS_MEM_KEY, 0, NULL},
+		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_priorities},
+		{MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, l},
+		{MHD_OPTION_END, 0, NULL},
+	};
+	unsigned flags = MHD_USE_EPOLL | MHD_USE_ERROR_LOG;
 	const union MHD_DaemonInfo *info;
 	struct epoll_event ev = {.events = EPOLLIN};
 
+	if (l->tls != NULL) {
+		tls[0].ptr_value = (void *)(uintptr_t)admin_tls_cert(l->tls);
+		tls[1].ptr_value = (void *)(uintptr_t)admin_tls_key(l->tls);
+		flags |= MHD_USE_TLS;
+	} else {
+		tls[0].option = MHD_OPTION_END;
+	}
 	l->admin = a;
-	l->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
-		l, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+	l->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, l,
+		MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned)ADMIN_CLIENTS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)ADMIN_IDLE_S,
-		MHD_OPTION_END);
+		MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 	if (l->daemon == NULL)
 		return -ENOMEM;
 	info = MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -298,6 +362,7 @@ static int open_http(struct admin *a, const struct admin_conf *conf)
 	if (fd < 0)
 		return fd;
 	l->http = true;
+	l->tls = conf->tls != NULL ? admin_tls_get(conf->tls) : NULL;
 	l->loopback = is_loopback(&conf->http);
 	snprintf(l->name, sizeof(l->name), ip_addr_is4(&conf->http) ? "%s:%u" : "[%s]:%u",
 		ip_addr_format(&conf->http, addr), conf->http_port);
@@ -345,9 +410,16 @@ void admin_destroy(struct admin *a)
 	}
 	if (a->http_side.daemon != NULL)
 		MHD_stop_daemon(a->http_side.daemon);
+	admin_tls_put(a->http_side.tls);
 	if (a->epoll_fd >= 0)
 		close(a->epoll_fd);
 	free(a);
+}
+
+void admin_use_tls(struct admin *a, struct admin_tls *tls)
+{
+	admin_tls_put(a->http_side.tls);
+	a->http_side.tls = admin_tls_get(tls);
 }
 
 int admin_fd(const struct admin *a)

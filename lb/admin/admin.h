@@ -17,6 +17,7 @@
 
 #include "dataplane/net/addr.h"
 #include "lb/admin/admin_http.h"
+#include "lb/admin/admin_tls.h"
 
 #define ADMIN_CLIENTS 32
 #define ADMIN_IDLE_S  10
@@ -25,6 +26,7 @@ struct admin_conf {
 	const char *path;       /* Unix socket, mode 0660; NULL: none */
 	struct ip_addr http;    /* TCP address; http_port 0: none */
 	uint16_t http_port;     /* host order */
+	struct admin_tls *tls;  /* of the TCP address; NULL: none. A reference is taken */
 	struct admin_site site; /* copied; what it points to must outlive the admin */
 };
 
@@ -32,6 +34,9 @@ struct admin;
 
 int admin_create(const struct admin_conf *conf, struct admin **out) WARN_UNUSED;
 void admin_destroy(struct admin *a);
+/* From now on these certificates, of which a reference is taken: connections that began with others
+ * end at their next request. Only for an admin that was made with some. */
+void admin_use_tls(struct admin *a, struct admin_tls *tls);
 
 /* Readable when admin_run() has something to do; for poll(2). Never changes. */
 int admin_fd(const struct admin *a);

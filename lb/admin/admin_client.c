@@ -5,10 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
-#include <unistd.h>
+
+#include "lb/admin/admin_gate.h"
+#include "lb/admin/admin_wire.h"
 
 #define READ_STEP 65536
 
@@ -89,46 +88,8 @@ int admin_reply_parse(const char *text, size_t len, struct admin_reply *out)
 
 /* --- the exchange -------------------------------------------------------------------------- */
 
-static int connect_to(const char *path)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	struct timeval limit = {.tv_sec = ADMIN_CLIENT_TIMEOUT_S};
-	int fd;
-
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(addr.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0 ||
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0 ||
-		connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0) {
-		int err = -errno;
-
-		close(fd);
-		return err == -EAGAIN ? -ETIMEDOUT : err;
-	}
-	return fd;
-}
-
-static int send_all(int fd, const char *text, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno == EAGAIN ? -ETIMEDOUT : -errno;
-		text += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 /* Everything up to the end of the connection; *out is malloc'ed. */
-static int read_all(int fd, char **out, size_t *out_len)
+static int read_all(struct admin_wire *w, char **out, size_t *out_len, char why[ADMIN_WHY])
 {
 	char *buf = NULL;
 	size_t len = 0, cap = 0;
@@ -147,11 +108,9 @@ static int read_all(int fd, char **out, size_t *out_len)
 			buf = more;
 			cap += cap / 2 + READ_STEP;
 		}
-		n = recv(fd, buf + len, cap - len, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
+		n = admin_wire_recv(w, buf + len, cap - len, why);
 		if (n <= 0) {
-			err = n == 0 ? 0 : errno == EAGAIN ? -ETIMEDOUT : -errno;
+			err = (int)n;
 			break;
 		}
 		len += (size_t)n;
@@ -169,37 +128,71 @@ static int read_all(int fd, char **out, size_t *out_len)
 	return 0;
 }
 
-static int send_request(int fd, const struct admin_ask *ask)
+/* The first line of the token's file, as a field; "" without one. */
+static int token_field(const struct admin_target *to, char *out, size_t size, char why[ADMIN_WHY])
 {
-	char *head = NULL;
-	int n = asprintf(&head, "%s %s HTTP/1.0\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n",
-		ask->method, ask->path,
-		ask->content_type != NULL ? ask->content_type : "application/json", ask->body_len);
+	char token[ADMIN_TOKEN_MAX];
 	int err;
 
-	if (n < 0)
-		return -ENOMEM;
-	err = send_all(fd, head, (size_t)n);
-	free(head);
-	if (err == 0 && ask->body_len > 0)
-		err = send_all(fd, ask->body, ask->body_len);
-	/* A refusal that comes before the whole body was read is still an answer. */
-	return err == -EPIPE ? 0 : err;
+	out[0] = '\0';
+	if (to->token_file == NULL)
+		return 0;
+	err = admin_token_read(to->token_file, token);
+	if (err == 0)
+		snprintf(out, size, "Authorization: Bearer %s\r\n", token);
+	else if (err == -EPERM)
+		snprintf(why, ADMIN_WHY, "%s: others may read it", to->token_file);
+	else
+		snprintf(why, ADMIN_WHY, "%s: %s", to->token_file,
+			err == -EINVAL ? "no token in it" : strerror(-err));
+	return err == 0 ? 0 : -EINVAL;
 }
 
-int admin_exchange(const char *socket, const struct admin_ask *ask, struct admin_got *got)
+static int send_request(struct admin_wire *w, const struct admin_target *to,
+	const struct admin_ask *ask, char why[ADMIN_WHY])
+{
+	char *head = NULL, token[ADMIN_TOKEN_MAX + 32];
+	int err = token_field(to, token, sizeof(token), why), n;
+
+	if (err != 0)
+		return err;
+	n = asprintf(&head,
+		"%s %s HTTP/1.0\r\nHost: %s\r\n%sContent-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+		ask->method, ask->path, admin_wire_host(w), token,
+		ask->content_type != NULL ? ask->content_type : "application/json", ask->body_len);
+	if (n < 0)
+		return -ENOMEM;
+	err = admin_wire_send(w, head, (size_t)n, why);
+	free(head);
+	if (err == 0 && ask->body_len > 0)
+		err = admin_wire_send(w, ask->body, ask->body_len, why);
+	/* A refusal that comes before the whole body was read is still an answer. */
+	return err == -EPIPE || err == -ECONNRESET ? 0 : err;
+}
+
+int admin_exchange(
+	const struct admin_target *to, const struct admin_ask *ask, struct admin_got *got)
 {
 	struct admin_reply reply;
+	struct admin_wire *w;
 	char *text = NULL;
 	size_t len = 0;
-	int fd = connect_to(socket), err;
+	int err = admin_wire_open(to, got->why, &w);
 
-	if (fd < 0)
-		return fd;
-	err = send_request(fd, ask);
+	if (err < 0)
+		return err;
+	err = send_request(w, to, ask, got->why);
 	if (err == 0)
-		err = read_all(fd, &text, &len);
-	close(fd);
+		err = read_all(w, &text, &len, got->why);
+	/* TLS 1.3 is done for a client before the server has looked at its certificate. */
+	if (err == 0 && len == 0 && admin_wire_is_tls(w)) {
+		snprintf(got->why, ADMIN_WHY, "TLS: closed without an answer: %s",
+			to->cert != NULL ? "the certificate was refused"
+					 : "a certificate may be needed");
+		free(text);
+		err = -EPERM;
+	}
+	admin_wire_close(w);
 	if (err < 0)
 		return err;
 	err = admin_reply_parse(text, len, &reply);
@@ -219,8 +212,9 @@ int admin_request(
 	const char *socket, const char *method, const char *path, unsigned *status, json_t **body)
 {
 	struct admin_ask ask = {.method = method, .path = path};
+	struct admin_target to = {.at = socket};
 	struct admin_got got;
-	int err = admin_exchange(socket, &ask, &got);
+	int err = admin_exchange(&to, &ask, &got);
 
 	if (err < 0)
 		return err;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * admin_client - asks a running weir: a small HTTP client on its Unix socket, and the commands of
- * the command line made with it.
- * Owner:      the caller; one exchange per connection.
- * Errors:     -ECONNREFUSED, -ENOENT and the like from connect(2); -ETIMEDOUT no answer within
- *             ADMIN_CLIENT_TIMEOUT_S; -EPROTO not an HTTP answer; -EMSGSIZE more than
- *             ADMIN_REPLY_MAX. */
+ * admin_client - asks a running weir: a small HTTP client on its Unix socket, or over HTTP and
+ * HTTPS at an address, and the commands of the command line made with it. Owner:      the caller;
+ * one exchange per connection. Errors:     -ECONNREFUSED, -ENOENT and the like from connect(2);
+ * -ETIMEDOUT no answer within ADMIN_CLIENT_TIMEOUT_S; -EPROTO not an HTTP answer; -EMSGSIZE more
+ * than ADMIN_REPLY_MAX; -EPERM TLS refused by either side; -EINVAL the address or a file is wrong.
+ */
 #ifndef LB_ADMIN_ADMIN_CLIENT_H
 #define LB_ADMIN_ADMIN_CLIENT_H
 
@@ -16,6 +16,16 @@
 #define ADMIN_SOCKET_DEFAULT   "/run/weir.sock"
 #define ADMIN_CLIENT_TIMEOUT_S 30
 #define ADMIN_REPLY_MAX        (64u << 20)
+#define ADMIN_WHY              256
+
+/* Where to ask. NULL: not given. */
+struct admin_target {
+	const char *at;         /* path of the socket, or http[s]://HOST:PORT */
+	const char *cert, *key; /* PEM files of the client; the key may stand in the other file */
+	const char *cacert;     /* PEM file of authorities; NULL: the system's */
+	const char *token_file;
+};
+bool admin_target_is_url(const char *at);
 
 struct admin_reply {
 	unsigned status;
@@ -37,12 +47,13 @@ struct admin_got {
 	unsigned status;
 	char *text; /* malloc'ed, NUL behind len bytes */
 	size_t len;
+	char why[ADMIN_WHY]; /* on failure: more than the error says, or "" */
 };
 
 /* One exchange; got is set on 0. */
-int admin_exchange(
-	const char *socket, const struct admin_ask *ask, struct admin_got *got) WARN_UNUSED;
-/* The same for JSON; *status and *body (a new reference) are set on 0. */
+int admin_exchange(const struct admin_target *to, const struct admin_ask *ask,
+	struct admin_got *got) WARN_UNUSED;
+/* The same for JSON on a socket; *status and *body (a new reference) are set on 0. */
 int admin_request(const char *socket, const char *method, const char *path, unsigned *status,
 	json_t **body) WARN_UNUSED;
 

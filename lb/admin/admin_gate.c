@@ -37,15 +37,16 @@ static bool host_is_ours(const char *host, const char *listen)
 
 static bool other_site(const struct admin_peer *p)
 {
-	static const char scheme[] = "http://";
+	const char *scheme = p->tls ? "https://" : "http://";
+	size_t len = strlen(scheme);
 
 	if (p->fetch_site != NULL && strcasecmp(p->fetch_site, "same-origin") != 0 &&
 		strcasecmp(p->fetch_site, "none") != 0)
 		return true;
 	if (p->origin == NULL)
 		return false;
-	return p->host == NULL || strncasecmp(p->origin, scheme, sizeof(scheme) - 1) != 0 ||
-	       strcasecmp(p->origin + sizeof(scheme) - 1, p->host) != 0;
+	return p->host == NULL || strncasecmp(p->origin, scheme, len) != 0 ||
+	       strcasecmp(p->origin + len, p->host) != 0;
 }
 
 /* All bytes of the configured token are looked at, whatever was sent. */
@@ -76,10 +77,10 @@ enum admin_gate admin_gate_check(
 		return ADMIN_GATE_OPEN;
 	if (other_site(p))
 		return ADMIN_GATE_CROSS;
-	if (!change && p->loopback)
+	if (!change && (p->loopback || p->certified))
 		return ADMIN_GATE_OPEN;
 	if (token[0] == '\0')
-		return ADMIN_GATE_READONLY;
+		return p->certified ? ADMIN_GATE_OPEN : ADMIN_GATE_READONLY;
 	return token_is(p->authorization, token) ? ADMIN_GATE_OPEN : ADMIN_GATE_TOKEN;
 }
 
@@ -90,8 +91,9 @@ const char *admin_gate_text(enum admin_gate g)
 		[ADMIN_GATE_HOST] = "the Host header is no name of this listener",
 		[ADMIN_GATE_CROSS] = "requests of other sites are refused",
 		[ADMIN_GATE_TOKEN] = "needs `Authorization: Bearer TOKEN`",
-		[ADMIN_GATE_READONLY] =
-			"no admin.token_file is configured: nothing can be changed over HTTP",
+		[ADMIN_GATE_READONLY] = "no admin.token_file is configured and no certificate was "
+					"shown: nothing can "
+					"be changed over HTTP",
 	};
 
 	return texts[g];

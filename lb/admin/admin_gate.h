@@ -7,6 +7,8 @@
  *     on a loopback listener by a Host that is no name of this machine (DNS rebinding);
  *   - a change needs the token, everywhere, and so does every call on a listener that is not on the
  *     loopback interface; without a configured token there are no changes over HTTP;
+ *   - a client that showed a certificate of an authority of ours stands as one on the loopback, and
+ *     may change something without a token when none is configured;
  *   - the page of the dashboard holds no data and needs none.
  * Invariants: AG1 no answer carries a header that lets another origin read it. AG2 the time to
  *             compare a token does not depend on where it differs.
@@ -23,6 +25,8 @@
 struct admin_peer {
 	bool http;          /* false: the Unix socket */
 	bool loopback;      /* the HTTP listener is on a loopback address */
+	bool tls;           /* HTTPS */
+	bool certified;     /* the client's certificate was verified */
 	const char *listen; /* its address and port as text: "127.0.0.1:9180" */
 	const char *host, *origin, *fetch_site, *authorization;
 };

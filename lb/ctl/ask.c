@@ -25,11 +25,15 @@ void ctl_print_json(struct ctl *c, const json_t *v)
 	fputc('\n', c->out);
 }
 
-static int unreachable(const struct ctl *c, int err)
+int ctl_unreachable(const struct ctl *c, int err, const struct admin_got *got)
 {
-	fprintf(stderr, "weirctl: %s: %s\n", c->socket,
-		err == -ECONNREFUSED || err == -ENOENT ? "no weir listens here" : strerror(-err));
-	return err == -EPROTO || err == -EMSGSIZE ? CTL_REFUSED : CTL_UNREACHABLE;
+	char clean[ADMIN_WHY];
+
+	fprintf(stderr, "weirctl: %s: %s\n", c->to.at,
+		got->why[0] != '\0'                      ? ctl_clean(got->why, clean, sizeof(clean))
+		: err == -ECONNREFUSED || err == -ENOENT ? "no weir listens here"
+							 : strerror(-err));
+	return err == -EPROTO || err == -EMSGSIZE || err == -EPERM ? CTL_REFUSED : CTL_UNREACHABLE;
 }
 
 int ctl_ask_text(struct ctl *c, const char *method, const char *path, const char *body, size_t len,
@@ -41,15 +45,15 @@ int ctl_ask_text(struct ctl *c, const char *method, const char *path, const char
 		.body_len = len,
 		.content_type = "text/plain"};
 	struct admin_got got;
-	int err = admin_exchange(c->socket, &ask, &got);
+	int err = admin_exchange(&c->to, &ask, &got);
 
 	*out = NULL;
 	if (err < 0)
-		return unreachable(c, err);
+		return ctl_unreachable(c, err, &got);
 	*status = got.status;
 	*out = json_loadb(got.text, got.len, 0, NULL);
 	free(got.text);
-	return *out != NULL ? CTL_OK : unreachable(c, -EPROTO);
+	return *out != NULL ? CTL_OK : ctl_unreachable(c, -EPROTO, &got);
 }
 
 static void say_error(const json_t *body)

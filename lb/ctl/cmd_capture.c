@@ -87,7 +87,7 @@ static int fetch_file(struct ctl *c, long long id, FILE *to)
 	int err;
 
 	snprintf(path, sizeof(path), "/v1/capture-file/%lld", id);
-	err = admin_exchange(c->socket, &ask, &got);
+	err = admin_exchange(&c->to, &ask, &got);
 	if (err < 0)
 		return CTL_UNREACHABLE;
 	err = got.status < 300 && fwrite(got.text, 1, got.len, to) == got.len && fflush(to) == 0

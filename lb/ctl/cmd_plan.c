@@ -189,11 +189,9 @@ int cmd_config(struct ctl *c, char **argv, int argc)
 	if (c->json)
 		return ctl_usage("config is YAML");
 	ctl_add_query(path, sizeof(path), "id", argc > 0 ? argv[0] : NULL);
-	err = admin_exchange(c->socket, &ask, &got);
-	if (err < 0) {
-		fprintf(stderr, "weirctl: %s: %s\n", c->socket, strerror(-err));
-		return CTL_UNREACHABLE;
-	}
+	err = admin_exchange(&c->to, &ask, &got);
+	if (err < 0)
+		return ctl_unreachable(c, err, &got);
 	fputs(got.text, got.status < 300 ? c->out : stderr);
 	free(got.text);
 	return got.status < 300 ? CTL_OK : CTL_REFUSED;

@@ -26,6 +26,20 @@ static void put_first_args(FILE *out)
 	fputs("\thelp) words=$commands ;;\n", out);
 }
 
+/* Those behind which an argument stands, as a pattern. */
+static void put_argument_options(FILE *out)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < ctl_option_cnt; i++) {
+		if (ctl_options[i].arg == NULL)
+			continue;
+		fprintf(out, "%s-%c | --%s", any ? " | " : "", ctl_options[i].letter,
+			ctl_options[i].name);
+		any = true;
+	}
+}
+
 static void put_options(FILE *out)
 {
 	for (uint32_t i = 0; i < ctl_option_cnt; i++)
@@ -36,26 +50,27 @@ static void put_options(FILE *out)
 static const char head[] =
 	"# Completion of weirctl for bash; printed by `weirctl completion bash`.\n"
 	"_weirctl_pools() {\n"
-	"\tweirctl -o json \"${socket[@]}\" backends 2>/dev/null |\n"
+	"\tweirctl -o json \"${to[@]}\" backends 2>/dev/null |\n"
 	"\t\tsed -n 's/.*\"'\"$1\"'\": \"\\([^\"]*\\)\".*/\\1/p' | sort -u\n"
 	"}\n"
 	"_weirctl() {\n"
-	"\tlocal cur prev i command='' at=0 words='' socket=()\n"
+	"\tlocal cur prev i command='' at=0 words='' to=()\n"
 	"\tlocal commands='";
 
-static const char middle[] =
-	"'\n"
-	"\tlocal IFS=$' \\t\\n'\n"
-	"\t_get_comp_words_by_ref -n : cur prev 2>/dev/null || {\n"
-	"\t\tcur=${COMP_WORDS[COMP_CWORD]}\n"
-	"\t\tprev=${COMP_WORDS[COMP_CWORD - 1]}\n"
-	"\t}\n"
-	"\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
-	"\t\tcase ${COMP_WORDS[i]} in\n"
-	"\t\t-s | --socket) socket=(-s \"${COMP_WORDS[++i]}\") ;;\n"
-	"\t\t-[owCcvSpntzDO] | --output | --watch | --color | --client | --vip | --service | "
-	"--protocol | "
-	"--count | --seconds | --snap | --direction | --file) i=$((i + 1)) ;;\n"
+static const char middle[] = "'\n"
+			     "\tlocal IFS=$' \\t\\n'\n"
+			     "\t_get_comp_words_by_ref -n : cur prev 2>/dev/null || {\n"
+			     "\t\tcur=${COMP_WORDS[COMP_CWORD]}\n"
+			     "\t\tprev=${COMP_WORDS[COMP_CWORD - 1]}\n"
+			     "\t}\n"
+			     "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
+			     "\t\tcase ${COMP_WORDS[i]} in\n"
+			     "\t\t-[sEKAT] | --socket | --cert | --key | --cacert | --token-file)\n"
+			     "\t\t\tto+=(\"${COMP_WORDS[i]}\" \"${COMP_WORDS[++i]}\") ;;\n"
+			     "\t\t";
+
+static const char past_options[] =
+	") i=$((i + 1)) ;;\n"
 	"\t\t-*) ;;\n"
 	"\t\t*) if [ -z \"$command\" ]; then command=${COMP_WORDS[i]}; else at=$((at + 1)); fi ;;\n"
 	"\t\tesac\n"
@@ -66,8 +81,8 @@ static const char middle[] =
 	"\t-p | --protocol) words='tcp udp' ;;\n"
 	"\t-S | --service) words=$(_weirctl_pools pool) ;;\n"
 	"\t-D | --direction) words='in out both' ;;\n"
-	"\t-O | --file) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
-	"\t-s | --socket) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
+	"\t-[OsEKAT] | --file | --socket | --cert | --key | --cacert | --token-file)\n"
+	"\t\tCOMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
 	"\tesac\n"
 	"\tif [ -n \"$words\" ]; then\n"
 	"\t\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
@@ -104,6 +119,8 @@ int cmd_completion(struct ctl *c, char **argv, int argc)
 	fputs(head, c->out);
 	put_words(c->out);
 	fputs(middle, c->out);
+	put_argument_options(c->out);
+	fputs(past_options, c->out);
 	put_options(c->out);
 	fputs(tail, c->out);
 	put_first_args(c->out);

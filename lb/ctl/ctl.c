@@ -17,12 +17,18 @@ static const char *const stat_words[] = {"process", "workers", "reasons", "ports
 	"cache_memory", NULL};
 static const char *const level_words[] = {"error", "warn", "info", "debug", NULL};
 static const char *const shell_words[] = {"bash", NULL};
-static const char *const proto_words[] = {"tcp", "udp", NULL};
+static const char *const explain_words[] = {
+	"tcp", "udp", "GET", "HEAD", "POST", "PUT", "DELETE", NULL};
 static const char *const all_words[] = {"all", NULL};
 static const char *const purge_words[] = {"tag", "prefix", "regex", "all", NULL};
 
 const struct ctl_option ctl_options[] = {
-	{'s', "socket", "PATH", "control socket; $WEIR_SOCKET, or /run/weir.sock"},
+	{'s', "socket", "PATH|URL",
+		"control socket, or http[s]://HOST:PORT; $WEIR_SOCKET, or /run/weir.sock"},
+	{'E', "cert", "FILE", "PEM file of the certificate that is shown to an https:// weir"},
+	{'K', "key", "FILE", "PEM file of its key, if it is not in the same file"},
+	{'A', "cacert", "FILE", "PEM file of the authorities that weir's certificate comes from"},
+	{'T', "token-file", "FILE", "file with the token that admin.token_file has"},
 	{'o', "output", "table|json", "tables for people, or what the interface answered"},
 	{'w', "watch", "SECONDS", "again and again"},
 	{'C', "color", "auto|always|never", "colours; auto: on a terminal"},
@@ -38,6 +44,9 @@ const struct ctl_option ctl_options[] = {
 	{'t', "seconds", "N", "at most so long"},
 	{'z', "snap", "BYTES", "so much of each packet"},
 	{'D', "direction", "in|out|both", "packets that come, that leave, or both"},
+	{'H', "header", "'NAME: VALUE'", "a header field of the request; may be repeated"},
+	{'L', "via", "LISTENER",
+		"the listener that the request comes to, when the URL leaves it open"},
 	{'O', "file", "FILE", "write to FILE; `-` is standard output"},
 };
 const uint32_t ctl_option_cnt = ARRAY_SIZE(ctl_options);
@@ -63,10 +72,14 @@ const struct ctl_command ctl_commands[] = {
 		"Without `all` only reasons that occurred.", 0, 1, cmd_drop_reasons, all_words},
 	{"stats", "[KIND]", "", "every statistic of one kind of object, or of all", NULL, 0, 1,
 		cmd_stats, stat_words},
-	{"explain", "[tcp|udp] SOURCE:PORT DESTINATION:PORT", "a",
-		"why a packet would go where it goes",
-		"The steps are asked of the very workers that would decide; nothing is changed.", 2,
-		3, cmd_explain, proto_words},
+	{"explain", "[tcp|udp] SOURCE:PORT DESTINATION:PORT | METHOD URL", "acHL",
+		"why a packet or an HTTP request would go where it goes",
+		"A packet's steps are asked of the very workers that would decide. A request is "
+		"led "
+		"through the configuration in force, as `weir route` does with a file, and over "
+		"the "
+		"upstreams' servers as they are now. Nothing is changed.",
+		2, 3, cmd_explain, explain_words},
 	{"capture", "[FILTER]", "ntzDO",
 		"copy packets into a pcapng file, each with what became of it",
 		"FILTER is one of pcap-filter(7), in one argument: 'host 192.0.2.10 and port 80'. "
@@ -182,7 +195,27 @@ static int set_option(struct ctl *c, char letter, const char *arg)
 
 	switch (letter) {
 	case 's':
-		c->socket = arg;
+		c->to.at = arg;
+		break;
+	case 'E':
+		c->to.cert = arg;
+		break;
+	case 'K':
+		c->to.key = arg;
+		break;
+	case 'A':
+		c->to.cacert = arg;
+		break;
+	case 'T':
+		c->to.token_file = arg;
+		break;
+	case 'H':
+		if (c->header_cnt == CTL_HEADERS)
+			return ctl_usage("-H: at most %u", CTL_HEADERS);
+		c->headers[c->header_cnt++] = arg;
+		break;
+	case 'L':
+		c->via = arg;
 		break;
 	case 'o':
 		c->json = strcmp(arg, "json") == 0;
@@ -272,7 +305,8 @@ static int read_options(struct ctl *c, int argc, char **argv, char *given)
 		}
 		if (opt == '?')
 			return ctl_usage("unknown option");
-		if (strchr("sowC", opt) == NULL && n < ctl_option_cnt && strchr(given, opt) == NULL)
+		if (strchr("sowCEKAT", opt) == NULL && n < ctl_option_cnt &&
+			strchr(given, opt) == NULL)
 			given[n++] = (char)opt;
 		rc = set_option(c, (char)opt, optarg);
 	}
@@ -311,8 +345,8 @@ static int run_watched(struct ctl *c, const struct ctl_command *cmd, char **argv
 int ctl_main(int argc, char **argv)
 {
 	const char *env = getenv("WEIR_SOCKET");
-	struct ctl c = {.socket = env != NULL && env[0] != '\0' ? env : ADMIN_SOCKET_DEFAULT,
-		.out = stdout};
+	struct ctl c = {
+		.to.at = env != NULL && env[0] != '\0' ? env : ADMIN_SOCKET_DEFAULT, .out = stdout};
 	char given[ARRAY_SIZE(ctl_options) + 1] = "";
 	const struct ctl_command *cmd;
 	int rc;

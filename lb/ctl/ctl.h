@@ -13,30 +13,35 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "dataplane/base/compiler.h"
+#include "lb/admin/admin_client.h"
 
 enum ctl_exit {
 	CTL_OK = 0,
 	CTL_REFUSED = 1,     /* weir said no, or something failed on the way */
 	CTL_USAGE = 2,       /* the command line is wrong */
-	CTL_UNREACHABLE = 3, /* no weir answers at the socket */
+	CTL_UNREACHABLE = 3, /* no weir answers there */
 	CTL_CHANGES = 4,     /* plan: the file would change something */
 	CTL_RESTART = 5,     /* plan: the file needs a restart */
 };
 
+#define CTL_HEADERS 32
+
 struct ctl {
-	const char *socket;
+	struct admin_target to;
 	bool json, color, dry_run, listener, upstream, ack;
 	double watch_s; /* 0: once */
 	const char *client, *vip, *service, *protocol, *filter, *output;
 	const char *count, *seconds, *snap, *direction;
+	const char *via; /* listener of a request */
+	const char *headers[CTL_HEADERS];
+	uint32_t header_cnt;
 	FILE *out;
 };
 
 struct ctl_command {
 	const char *name;
 	const char *args;    /* "SERVICE BACKEND" */
-	const char *options; /* letters of the options it takes besides -s -o -w */
+	const char *options; /* letters of the options it takes besides the general ones */
 	const char *summary;
 	const char *help; /* more, for the man page; may be NULL */
 	int min_args, max_args;

@@ -15,6 +15,8 @@ int ctl_ask_text(struct ctl *c, const char *method, const char *path, const char
 /* Ask, and print as it came: with -o json the whole, else by `print`. */
 int ctl_show(struct ctl *c, const char *method, const char *path, json_t *in,
 	void (*print)(struct ctl *c, const json_t *body));
+/* Says why nothing was answered; the status to end with. */
+int ctl_unreachable(const struct ctl *c, int err, const struct admin_got *got);
 void ctl_print_json(struct ctl *c, const json_t *v);
 /* Append "?name=value" or "&name=value", encoded; a NULL value adds nothing. */
 void ctl_add_query(char *path, size_t size, const char *name, const char *value);

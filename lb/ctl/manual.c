@@ -46,19 +46,20 @@ static void put_command(FILE *out, const struct ctl_command *cmd)
 	}
 }
 
-static const char ends[] = ".SH EXIT STATUS\n"
-			   "These stay as they are.\n"
-			   ".TP\n0\ndone\n"
-			   ".TP\n1\nweir refused, or something failed on the way\n"
-			   ".TP\n2\nthe command line is wrong\n"
-			   ".TP\n3\nno weir answers at the socket\n"
-			   ".TP\n4\n\\fBplan\\fR: the file would change something\n"
-			   ".TP\n5\n\\fBplan\\fR: the file needs a restart\n"
-			   ".SH ENVIRONMENT\n"
-			   ".TP\nWEIR_SOCKET\nthe control socket, unless \\fB\\-s\\fR names one\n"
-			   ".TP\nNO_COLOR\nset: no colours\n"
-			   ".SH SEE ALSO\n"
-			   ".BR weir (8),\n.BR weir.conf (5),\n.BR pcap\\-filter (7)\n";
+static const char ends[] =
+	".SH EXIT STATUS\n"
+	"These stay as they are.\n"
+	".TP\n0\ndone\n"
+	".TP\n1\nweir refused, or something failed on the way\n"
+	".TP\n2\nthe command line is wrong\n"
+	".TP\n3\nno weir answers there\n"
+	".TP\n4\n\\fBplan\\fR: the file would change something\n"
+	".TP\n5\n\\fBplan\\fR: the file needs a restart\n"
+	".SH ENVIRONMENT\n"
+	".TP\nWEIR_SOCKET\nthe control socket or URL, unless \\fB\\-s\\fR names one\n"
+	".TP\nNO_COLOR\nset: no colours\n"
+	".SH SEE ALSO\n"
+	".BR weir (8),\n.BR weir.conf (5),\n.BR pcap\\-filter (7)\n";
 
 int cmd_manual(struct ctl *c, char **argv, int argc)
 {

@@ -125,6 +125,42 @@ static void loopback_reads_need_no_token_and_changes_do(void **state)
 	assert_int_equal(changes, 1);
 }
 
+/* A certificate stands for the loopback; beside a token, changes need that as well. */
+static void a_certificate_reads_and_without_a_token_changes(void **state)
+{
+	struct admin_request get = request("GET", "/v1/things/7");
+	struct admin_request post = request("POST", "/v1/things");
+
+	(void)state;
+	post.body = "{\"name\": \"x\"}";
+	post.body_len = strlen(post.body);
+	get.peer.loopback = post.peer.loopback = false;
+	get.peer.tls = post.peer.tls = true;
+	get.peer.host = post.peer.host = "weir.example";
+	changes = 0;
+	assert_int_equal(ask(&no_token, &get, NULL), 403);
+	assert_int_equal(ask(&no_token, &post, NULL), 403);
+	get.peer.certified = post.peer.certified = true;
+	assert_int_equal(ask(&no_token, &get, NULL), 200);
+	assert_int_equal(ask(&with_token, &get, NULL), 200);
+	assert_int_equal(ask(&with_token, &post, "Bearer"), 401);
+	assert_int_equal(changes, 0);
+	assert_int_equal(ask(&no_token, &post, NULL), 200);
+	post.peer.authorization = "Bearer " TOKEN;
+	assert_int_equal(ask(&with_token, &post, NULL), 200);
+	assert_int_equal(changes, 2);
+	/* A browser shows its certificate for other sites, too. */
+	post.peer.origin = "https://evil.example";
+	assert_int_equal(ask(&no_token, &post, NULL), 403);
+	post.peer.origin = "http://weir.example";
+	assert_int_equal(ask(&no_token, &post, NULL), 403);
+	post.peer.origin = "https://weir.example";
+	assert_int_equal(ask(&no_token, &post, NULL), 200);
+	post.peer.fetch_site = "cross-site";
+	assert_int_equal(ask(&no_token, &post, NULL), 403);
+	assert_int_equal(changes, 3);
+}
+
 static void from_elsewhere_everything_needs_the_token(void **state)
 {
 	struct admin_request get = request("GET", "/v1/things/7");
@@ -308,6 +344,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(loopback_reads_need_no_token_and_changes_do),
+		cmocka_unit_test(a_certificate_reads_and_without_a_token_changes),
 		cmocka_unit_test(from_elsewhere_everything_needs_the_token),
 		cmocka_unit_test(other_sites_are_refused),
 		cmocka_unit_test(rebound_names_are_refused),
