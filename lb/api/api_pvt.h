@@ -46,6 +46,9 @@ json_t *api_flow_json(const struct app *app, const struct l4_flow_row *r, uint32
 int api_parse_config(const struct admin_call *c, const char *name, const char *text, size_t len,
 	struct config **out) WARN_UNUSED;
 
+/* The backends of one pool, as GET /v1/backends has them. */
+json_t *api_pool_json(struct app *app, enum override_kind kind, const char *pool);
+
 /* Routes. */
 int api_get_backends(void *ctx, struct admin_call *c); /* backends.c */
 int api_get_names(void *ctx, struct admin_call *c);    /* names.c */
@@ -56,6 +59,7 @@ int api_post_enable(void *ctx, struct admin_call *c);
 int api_post_disable(void *ctx, struct admin_call *c);
 int api_get_flows(void *ctx, struct admin_call *c);    /* flows.c */
 int api_get_explain(void *ctx, struct admin_call *c);  /* explain.c */
+int api_post_explain(void *ctx, struct admin_call *c); /* explain_http.c */
 int api_get_page(void *ctx, struct admin_call *c);     /* dashboard.c */
 int api_post_capture(void *ctx, struct admin_call *c); /* capture.c */
 int api_get_capture(void *ctx, struct admin_call *c);
@@ -70,7 +74,8 @@ int api_post_backup(void *ctx, struct admin_call *c);
 int api_get_cache(void *ctx, struct admin_call *c); /* cache.c */
 int api_post_purge(void *ctx, struct admin_call *c);
 extern const struct admin_param api_backend_params[], api_weight_params[], api_flow_params[],
-	api_explain_params[], api_plan_params[], api_config_params[], api_rollback_params[],
-	api_capture_params[], api_capture_id_params[], api_purge_params[], api_backup_params[];
+	api_explain_params[], api_explain_http_params[], api_plan_params[], api_config_params[],
+	api_rollback_params[], api_capture_params[], api_capture_id_params[], api_purge_params[],
+	api_backup_params[];
 
 #endif

@@ -95,6 +95,8 @@ const struct admin_route api_routes[] = {
 	{"GET", "/v1/flows", "tracked flows of layer 4", api_get_flows, .params = api_flow_params},
 	{"GET", "/v1/explain", "why a packet would go where it goes", api_get_explain,
 		.params = api_explain_params},
+	{"POST", "/v1/explain", "what becomes of an HTTP request, and why", api_post_explain,
+		.params = api_explain_http_params, .flags = ADMIN_READS},
 	{"POST", "/v1/plan", "what the configuration in the body would change", api_post_plan,
 		.params = api_plan_params, .flags = ADMIN_RAW_BODY | ADMIN_READS,
 		.body_max = 4u << 20},

@@ -91,6 +91,21 @@ static void add_figures(
 	json_decref(a);
 }
 
+json_t *api_pool_json(struct app *app, enum override_kind kind, const char *pool)
+{
+	static const struct metric_set *const sets[] = {[OVERRIDE_SERVICE] = &metrics_backends,
+		[OVERRIDE_LISTENER] = &metrics_listener_backends,
+		[OVERRIDE_UPSTREAM] = &metrics_upstream_servers};
+	uint32_t i = pool_find(app->cfg, kind, pool);
+	json_t *rows = json_array();
+
+	if (i == UINT32_MAX)
+		return rows;
+	add_pool(app, kind, i, rows);
+	add_figures(app, sets[kind], override_kind_name(kind), rows);
+	return rows;
+}
+
 int api_get_backends(void *ctx, struct admin_call *c)
 {
 	struct app *app = ((struct api *)ctx)->app;

@@ -183,6 +183,37 @@ exits 0 ctl help
 exits 0 ctl help drain
 exits 0 ctl --version
 exits 0 env WEIR_SOCKET="$SOCK" "$WEIRCTL" status
+# --- a request: what `weir route` says of the file, and the servers as they are now
+request() { # URL FIELD...
+	local url=$1 f args=()
+	shift
+	for f in "$@"; do args+=(-H "$f"); done
+	ctl explain GET "$url" "${args[@]}" >"$TMP/out" 2>"$TMP/err"
+	equal "explain GET $url: exit status" 0 $?
+	"$WEIR" route "$TMP/weir.yaml" GET "$url" "$@" >"$TMP/route"
+	check "  the same as weir route" diff "$TMP/route" <(sed '/^its servers now$/,$d' "$TMP/out" | sed '$d')
+}
+request http://203.0.113.84/a/b?c 'X-Test: 1' 'Cookie: a=b'
+says 'its servers now'
+says '^198.51.100.11:80 +up +1 '
+exits 0 ctl drain -u pool 198.51.100.11
+exits 0 ctl explain GET http://203.0.113.84/
+says '^198.51.100.11:80 +drain '
+says_not() { check_not "  it does not say: $1" grep -qE -- "$1" "$TMP/out"; }
+says_not '^  198.51.100.11:80 '
+says '^  198.51.100.12:80 +1 of 1'
+exits 0 ctl enable -u pool 198.51.100.11
+equal "as JSON" "pool 2" "$(ctl -o json explain GET http://203.0.113.84/ | $PYTHON -c 'import json,sys; o=json.load(sys.stdin); print(o["upstream"]["name"], len(o["servers"]))')"
+exits 0 ctl explain GET http://203.0.113.84/ --via www -c 198.51.100.7
+says 'from 198.51.100.7: listener www'
+exits 1 ctl explain GET http://203.0.113.84/ --via wwww
+says "did you mean 'www'" err
+exits 1 ctl explain GET 'http://203.0.113.84/a b'
+says 'a character that no request can have' err
+exits 1 ctl explain GET http://203.0.113.84/ -H nonsense
+says 'no header field' err
+exits 2 ctl explain 192.0.2.10:1 203.0.113.80:80 -H 'A: b'
+
 ctl completion bash >"$TMP/completion"
 complete_words() { # WORDS...: what bash would offer
 	bash -c '
@@ -194,6 +225,7 @@ complete_words() { # WORDS...: what bash would offer
 export WEIRCTL
 equal "completion: commands" "drain drop-reasons" "$(complete_words weirctl dr | tr " " "\n" | sort | xargs)"
 equal "completion: options" "--watch" "$(complete_words weirctl --wa)"
+equal "completion: behind an option's argument" "--watch" "$(complete_words weirctl -H x explain --wa)"
 equal "completion: names of the running process" web "$(complete_words weirctl -s "$SOCK" drain w)"
 exits 0 ctl stop
 stopped() { ! kill -0 "$weir_pid" 2>/dev/null; }

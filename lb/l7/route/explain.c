@@ -466,27 +466,33 @@ static bool has_names(const struct up_entry *u)
 	return false;
 }
 
+static void explain_entry(struct explain *e, const struct up_entry *u)
+{
+	if (!u->set || u->set->node_cnt == 0)
+		set(e, "backends", json_array());
+	else if (u->set->maglev && (e->ask->upstreams || !has_names(u)))
+		one_backend(e, u);
+	else
+		some_backends(e, u);
+}
+
 static void explain_backend(struct explain *e, uint32_t chosen)
 {
-	struct up_registry *registry = calloc(1, sizeof(*registry));
-	struct up_build in = {.cfg = e->ask->cfg,
-		.registry = registry,
-		.health_up = all_up,
-		.in_use = nothing_in_use};
+	struct up_registry *registry;
+	struct up_build in = {.cfg = e->ask->cfg, .health_up = all_up, .in_use = nothing_in_use};
 	struct up_table *t = NULL;
-	const struct up_entry *u;
 
+	if (e->ask->upstreams) {
+		explain_entry(e, &e->ask->upstreams->entries[chosen]);
+		return;
+	}
+	registry = calloc(1, sizeof(*registry));
+	in.registry = registry;
 	if (!registry || up_table_build(&in, &t) != 0) {
 		free(registry);
 		return;
 	}
-	u = &t->entries[chosen];
-	if (!u->set || u->set->node_cnt == 0)
-		set(e, "backends", json_array());
-	else if (u->set->maglev && !has_names(u))
-		one_backend(e, u);
-	else
-		some_backends(e, u);
+	explain_entry(e, &t->entries[chosen]);
 	up_table_free(t);
 	free(registry);
 }

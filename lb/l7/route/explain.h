@@ -11,6 +11,8 @@
 
 #include "lb/config/config.h"
 
+struct up_table;
+
 struct explain_ask {
 	const struct config *cfg;
 	const char *listener; /* NULL: found by the URL */
@@ -18,6 +20,8 @@ struct explain_ask {
 	const char *method, *url;
 	char *const *fields; /* "Name: value" */
 	uint32_t field_cnt;
+	/* The upstreams' servers as they are in cfg now; NULL: all are taken to be up. */
+	const struct up_table *upstreams;
 };
 
 /* *out is an object:
