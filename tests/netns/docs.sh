@@ -31,6 +31,9 @@ for m in re.finditer(r"^```([^\n]*)\n(.*?)^```$", text, re.M | re.S):
             if line and not line.startswith("#"):
                 print(line)
 PY
+# The examples name files below /etc/weir; here they are elsewhere.
+. "$HELPERS/etc_weir.sh"
+etc_weir "$TMP/etc" || die "the examples' files" "$(cat "$TMP/etc.log")"
 export WEIR_SOCKET=$SOCK
 bin=$(dirname "$WEIR")
 for doc in docs/quickstart.md docs/concepts.md docs/troubleshooting.md docs/monitoring.md docs/howto/*.md; do
@@ -39,6 +42,10 @@ for doc in docs/quickstart.md docs/concepts.md docs/troubleshooting.md docs/moni
 		n=$((n + 1))
 		# The old commands of `weir` take the socket as an option.
 		case $line in "weir counters"*) line="$line -s $SOCK" ;; esac
+		if [[ $line =~ docs/examples/(from-nginx.yaml) ]]; then
+			sed "s|/etc/weir|$TMP/etc|g" "${BASH_REMATCH[0]}" >"$TMP/${BASH_REMATCH[1]}"
+			line=${line/"${BASH_REMATCH[0]}"/"$TMP/${BASH_REMATCH[1]}"}
+		fi
 		if ns lb env PATH="$bin:$PATH" WEIR_SOCKET="$SOCK" bash -c "$line" >"$TMP/run" 2>&1 </dev/null; then
 			pass "$doc: $line"
 		else
@@ -47,7 +54,7 @@ for doc in docs/quickstart.md docs/concepts.md docs/troubleshooting.md docs/moni
 	done < <($PYTHON "$TMP/blocks.py" 'sh run' "$doc")
 	at_least "$doc has commands that run" 1 $n
 	while IFS= read -r -d '' yaml; do
-		printf '%s' "$yaml" >"$TMP/block.yaml"
+		printf '%s' "$yaml" | sed "s|/etc/weir|$TMP/etc|g" >"$TMP/block.yaml"
 		check "$doc: a configuration" "$WEIR" check "$TMP/block.yaml"
 	done < <($PYTHON "$TMP/blocks.py" yaml "$doc")
 	for link in $(grep -oE '\]\([a-zA-Z][^):#]*\)' "$doc" | tr -d '()]'); do
@@ -55,6 +62,35 @@ for doc in docs/quickstart.md docs/concepts.md docs/troubleshooting.md docs/moni
 	done
 done
 check "the quick start's text is the example" bash -c "diff <($PYTHON '$TMP/blocks.py' yaml docs/quickstart.md | tr -d '\0') <(grep -v '^#' docs/examples/quickstart.yaml)"
+
+# What is translated for users of nginx is what nginx takes, and leads to the same requests.
+{
+	echo "daemon off; master_process off; pid $TMP/ng/pid; error_log $TMP/ng/error.log warn; events {} http { access_log off;"
+	for d in client_body proxy fastcgi uwsgi scgi; do echo "${d}_temp_path $TMP/ng/$d;"; done
+	$PYTHON "$TMP/blocks.py" 'nginx' docs/howto/migrate.md | sed "s|192.0.2.2:80;|127.0.0.1:8000;|; s|192.0.2.2:443|127.0.0.1:8443|; s|192.0.2.4[12]:8080|127.0.0.1:8040|
+		s|/etc/weir|$TMP/etc|; s|/var/cache/nginx|$TMP/ng/cache|"
+	echo 'server { listen 127.0.0.1:8040; return 200 "$request_method $request_uri HTTP/1.1 host $host\n"; } }'
+} >"$TMP/nginx.conf"
+mkdir "$TMP/ng"
+background lb "$TMP/ng/log" nginx -e "$TMP/ng/error.log" -c "$TMP/nginx.conf"
+check "nginx takes the example that is translated" wait_for 5 port_open lb 8443
+sed "s|/etc/weir|$TMP/etc|g" docs/examples/from-nginx.yaml >"$TMP/from-nginx.yaml"
+sees() { # METHOD URL: what nginx asks the backend for, or answers
+	ns lb curl -sk --noproxy '*' --connect-to "::127.0.0.1:$([[ $2 = https* ]] && echo 8443 || echo 8000)" -X "$1" \
+		-o "$TMP/body" -w '%{http_code} %{redirect_url}' "$2" >"$TMP/code"
+	if grep -q ^200 "$TMP/code"; then cat "$TMP/body"; else cat "$TMP/code"; fi
+}
+routed() { # METHOD URL: the same of weir
+	"$WEIR" route "$TMP/from-nginx.yaml" "$@" -o json | $PYTHON -c '
+import json, sys
+o = json.load(sys.stdin)
+if "answer" in o: print(o["answer"]["status"], o["answer"].get("location", ""), end="")
+else: print(o["sees"]["line"], "host", dict(o["sees"]["headers"])["host"])'
+}
+for request in "GET http://shop.example.com/a?b" "GET https://shop.example.com/catalogue/7?page=2" "POST https://shop.example.com/login" \
+	"GET https://shop.example.com/some/thing" "DELETE https://shop.example.com/x?y=z"; do
+	equal "nginx and weir agree on $request" "$(sees $request)" "$(routed $request)"
+done
 
 # Names in rules and on the dashboard.
 ns lb curl -sS --noproxy '*' http://127.0.0.1:9180/metrics | sed -n 's/^# TYPE \([a-z0-9_]*\) .*/\1/p' | sort -u >"$TMP/names"
