@@ -171,12 +171,15 @@ install: build man ## into DESTDIR/PREFIX
 	install -D -m 0644 $(BUILD)/man/weirctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/weirctl.1
 	install -D -m 0644 $(BUILD)/man/weirctl.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/weirctl
+	install -D -m 0644 scripts/package/completion/weir.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/weir
 	install -D -m 0644 scripts/package/systemd/weir.service $(DESTDIR)$(UNITDIR)/weir.service
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/weir $(DESTDIR)$(PREFIX)/bin/weirctl
 	rm -f $(DESTDIR)$(PREFIX)/share/man/man8/weir.8 $(DESTDIR)$(PREFIX)/share/man/man5/weir.conf.5
 	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/weirctl.1
+	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/weir
 	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/weirctl
 	rm -f $(DESTDIR)$(UNITDIR)/weir.service
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/weir

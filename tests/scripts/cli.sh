@@ -31,6 +31,23 @@ status 1 "$WEIR" check /nonexistent.yaml
 says '/nonexistent.yaml' err
 status 1 "$WEIR" -c /nonexistent.yaml
 
+# What bash offers: every command of the usage, and options and words where they belong.
+offers() { # WORDS...
+	bash -c '. scripts/package/completion/weir.bash; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _weir
+		printf "%s\n" "${COMPREPLY[@]}" | sort | xargs' _ weir "$@"
+}
+equal "completion: the commands are those of the usage" "$("$WEIR" --help | grep -oE '^( {7}|usage: )weir [a-z|]+' | sed 's/.*weir //' |
+	tr '|' '\n' | sort -u | xargs)" "$(offers "")"
+equal "completion: options" "--log-json --log-level" "$(offers --lo)"
+equal "completion: levels" "debug error info warn" "$(offers --log-level "")"
+for parts in "config show|schema|reference|manual" "store backup|verify|restore|reshard"; do
+	equal "completion: ${parts% *}" "$(tr '|' '\n' <<<"${parts#* }" | sort | xargs)" "$(offers "${parts% *}" "")"
+done
+equal "completion: a file" docs/examples/minimal.yaml "$(offers check docs/examples/mini)"
+equal "completion: a file behind an option" docs/examples/minimal.yaml "$(offers --log-json -c docs/examples/mini)"
+equal "completion: methods" "PATCH POST PUT" "$(offers route docs/examples/minimal.yaml P)"
+equal "completion: what a command takes" "--client" "$(offers route docs/examples/minimal.yaml --c)"
+
 # Files that they name are looked at, too.
 . "$HELPERS/etc_weir.sh"
 etc_weir "$TMP/etc" || fail "the examples' files" "$(cat "$TMP/etc.log")"

@@ -38,7 +38,7 @@ check "make deb" make -s deb
 deb=$(ls "$BUILD"/deb/weir_*.deb) dbg=$(ls "$BUILD"/deb/weir-dbg_*.deb)
 dpkg-deb -c "$deb" >"$TMP/list"
 for f in ./usr/sbin/weir ./usr/bin/weirctl ./lib/systemd/system/weir.service ./usr/share/man/man8/weir.8.gz \
-	./usr/share/bash-completion/completions/weirctl ./usr/share/doc/weir/copyright; do
+	./usr/share/bash-completion/completions/weir ./usr/share/bash-completion/completions/weirctl ./usr/share/doc/weir/copyright; do
 	check "the package has $f" grep -q " $f\$" "$TMP/list"
 done
 check "all of it is root's" bash -c "! grep -v ' root/root ' '$TMP/list'"
