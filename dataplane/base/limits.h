@@ -25,15 +25,16 @@
 #define LIMIT_BINDS     64  /* addresses and ports of one listener */
 #define LIMIT_UPSTREAMS 256 /* pools of HTTP servers of one configuration */
 
-#define LIMIT_HTTP_SITES       256
-#define LIMIT_HTTP_ROUTES      16384 /* routes of one site */
-#define LIMIT_HTTP_CHOICES     256   /* hosts, paths, methods ... of one route */
-#define LIMIT_HTTP_CONDS       16    /* headers and parameters that one route looks at */
-#define LIMIT_HTTP_TARGETS     32    /* upstreams of one split */
-#define LIMIT_HTTP_EDITS       64    /* fields that one route sets, adds or removes, of each */
-#define LIMIT_HTTP_RATES       8     /* rate limits of one site or route */
-#define LIMIT_HTTP_BODY        65536 /* bytes of a fixed answer or error page */
-#define LIMIT_HTTP_REGEX_STEPS 20000 /* PCRE2's match limit for one regular expression */
+#define LIMIT_HTTP_SITES         256
+#define LIMIT_HTTP_ROUTES        16384 /* routes of one site */
+#define LIMIT_HTTP_CHOICES       256   /* hosts, paths, methods ... of one route */
+#define LIMIT_HTTP_CONDS         16    /* headers and parameters that one route looks at */
+#define LIMIT_HTTP_INFORMATIONAL 10    /* 1xx before a response */
+#define LIMIT_HTTP_TARGETS       32    /* upstreams of one split */
+#define LIMIT_HTTP_EDITS         64    /* fields that one route sets, adds or removes, of each */
+#define LIMIT_HTTP_RATES         8     /* rate limits of one site or route */
+#define LIMIT_HTTP_BODY          65536 /* bytes of a fixed answer or error page */
+#define LIMIT_HTTP_REGEX_STEPS   20000 /* PCRE2's match limit for one regular expression */
 
 #define LIMIT_IPV6_EXT_HDRS 8 /* extension headers walked in one packet */
 #define LIMIT_VLAN_TAGS     2

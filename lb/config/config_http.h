@@ -82,6 +82,8 @@ struct config_http_target {
 
 enum http_hash_by { HTTP_BY_NOTHING, HTTP_BY_CLIENT, HTTP_BY_COOKIE, HTTP_BY_HEADER };
 
+enum http_expect { HTTP_EXPECT_ANSWER, HTTP_EXPECT_FORWARD };
+
 struct config_http_sticky {
 	enum http_hash_by by; /* nothing: each request is drawn anew */
 	char name[LIMIT_NAME];
@@ -281,6 +283,7 @@ struct config_http_route {
 	struct config_http_files *files; /* config_files.h */
 	struct config_http_kv *kv;       /* config_kv.h */
 	struct config_http_connect *connect;
+	enum http_expect expect;
 	struct config_http_rewrite *rewrite;
 	struct config_http_edits request_headers, response_headers;
 	struct config_http_timeouts timeouts;

@@ -592,6 +592,13 @@ static const struct schema_map connect_map = {
 	.scalar_key = "allow",
 };
 
+static const struct schema_enum expect_words[] = {
+	{"answer", HTTP_EXPECT_ANSWER, "weir says 100 when the policies have let the request pass"},
+	{"forward", HTTP_EXPECT_FORWARD,
+		"the backend is asked and its 100 passed on; it may refuse before the body comes"},
+	{NULL, 0, NULL},
+};
+
 static const struct schema_field route_fields[] = {
 	{"name", SCHEMA_NAME, 0, SCHEMA_AT(config_http_route, name),
 		.dflt_doc = "route1, route2, ...", .help = "Name in logs and explanations."},
@@ -615,6 +622,8 @@ static const struct schema_field route_fields[] = {
 	{"connect", SCHEMA_MAP, SCHEMA_OPTIONAL, SCHEMA_AT(config_http_route, connect),
 		.map = &connect_map,
 		.help = "The route is for CONNECT alone: a tunnel to a backend of the upstream."},
+	{"expect", SCHEMA_ENUM, 0, SCHEMA_AT(config_http_route, expect), .dflt = "answer",
+		.words = expect_words, .help = "What `Expect: 100-continue` gets."},
 	{"rewrite", SCHEMA_MAP, SCHEMA_OPTIONAL, SCHEMA_AT(config_http_route, rewrite),
 		.map = &rewrite_map, .help = "What the backend is asked for instead."},
 	{"request_headers", SCHEMA_MAP, 0, SCHEMA_AT(config_http_route, request_headers),

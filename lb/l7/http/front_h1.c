@@ -498,7 +498,7 @@ static void feed(struct h1_stream *st)
 
 	if (st->s.held)
 		return;
-	if (unlikely(st->waits_100))
+	if (unlikely(st->waits_100 && !st->s.asks_backend))
 		say_continue(st);
 	if (in.head == NULL)
 		return;
@@ -545,7 +545,8 @@ void front_begin(struct h1_stream *st)
 		c->h1.left = 0;
 		c->h1.state = H1_BODY;
 		st->waits_100 = s->req.expect_continue;
-		/* weir says itself when it is ready for the body. */
+		/* Either weir says itself when it is ready for the body, or it asks in its own
+		 * name. */
 		if (s->req.expect_continue)
 			http_head_remove(&s->req, HTTP_FIELD_EXPECT);
 		body_timer(st);

@@ -200,6 +200,7 @@ static void send_request(struct proxy *p)
 	s->backend = p->up.server;
 	p->state = PROXY_HEAD;
 	p->eof = p->any = false;
+	p->info_cnt = 0;
 	p->head_len = p->held = 0;
 	chain_free(&p->in);
 	if (is_our_tunnel(s)) {
@@ -467,14 +468,23 @@ static void tunnel_at_once(struct proxy *p)
 	begin_tunnel(p);
 }
 
-/* Informational heads but 101 go on to the client; 100 is weir's own to say. */
-static void informational(struct proxy *p)
+/* Informational heads but 101 go on to the client (RFC 9110 15.2), 100 only if the client asked for
+ * it and weir asked the backend. False: there are too many of them, and p may be gone. */
+static bool informational(struct proxy *p)
 {
 	struct http_stream *s = p->s;
 
-	if (s->resp.status != 100)
+	if (++p->info_cnt > LIMIT_HTTP_INFORMATIONAL) {
+		s->detail = "too_many_informational";
+		response_broken(p, HTTP_END_BACKEND_INVALID);
+		return false;
+	}
+	if (s->resp.status != 100 || s->asks_backend)
 		http_send_head(s);
+	if (s->resp.status == 100)
+		s->asks_backend = false;
 	h1_response_begin(&p->parser, s->req.method, s->req.upgrade);
+	return true;
 }
 
 static void final_head(struct proxy *p)
@@ -620,7 +630,8 @@ static void read_heads(struct proxy *p)
 			final_head(p);
 			return;
 		}
-		informational(p);
+		if (!informational(p))
+			return;
 	}
 	if (p->eof && p->state == PROXY_HEAD)
 		response_broken(p, p->any ? HTTP_END_BACKEND_INCOMPLETE : HTTP_END_BACKEND_CLOSED);
@@ -742,6 +753,10 @@ static void proxy_start(struct http_stream *s)
 	}
 	p->up.fresh = is_our_tunnel(s);
 	p->up.host = s->req.host;
+	/* Taken off by the front, which knows of it all the same. */
+	s->asks_backend = s->route->expect_forward && s->req.expect_continue && !s->inner;
+	if (s->asks_backend && http_head_set(&s->req, HTTP_FIELD_EXPECT, SPAN("100-continue")) != 0)
+		s->asks_backend = false;
 	if (s->avoid != 0)
 		p->up.tried[p->up.tried_cnt++] = s->avoid - 1;
 	proxy_mirror(s);

@@ -36,8 +36,9 @@ struct proxy {
 	struct h1_body body;
 	char *head; /* in the stream's arena */
 	uint32_t head_len, head_cap;
-	uint32_t held; /* bytes given to the client's side, which has no room */
-	bool eof, any; /* the backend has ended; bytes came in this try */
+	uint32_t held;     /* bytes given to the client's side, which has no room */
+	uint32_t info_cnt; /* informational heads of this try */
+	bool eof, any;     /* the backend has ended; bytes came in this try */
 
 	uint64_t total_ns; /* deadline; 0: none */
 	struct http_timer timer, hedge_timer;

@@ -164,6 +164,7 @@ struct http_stream {
 	uint32_t avoid;    /* id of a server that is the last choice, plus one; 0: none */
 	bool inner;        /* of weir itself (sub.h): no policies, no counters */
 	bool resp_foreign; /* s->resp is what a backend said */
+	bool asks_backend; /* for leave to send the body: the front says no 100 of its own */
 	bool held;         /* a policy is not done: the front keeps the request's body back */
 	const char *cache; /* word for the log: hit, miss, ...; NULL: not asked */
 };

@@ -78,6 +78,7 @@ struct http_route {
 	struct http_retries retries;
 	uint32_t mirror; /* upstream, or HTTP_NO_UPSTREAM */
 	uint32_t mirror_percent;
+	bool expect_forward; /* the backend answers Expect: 100-continue */
 	uint64_t max_body; /* 0: no limit; the front counts, http_policies_request() sees lengths */
 	const struct http_policy_chain *policies; /* NULL: none */
 	struct hcache_route *cache;               /* NULL: answers are not kept */

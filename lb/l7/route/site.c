@@ -589,6 +589,7 @@ static int make_route(struct builder *b, uint32_t i, const struct shared *shared
 			c->retries.unsafe},
 		.mirror = c->mirror ? c->mirror->upstream_idx : HTTP_NO_UPSTREAM,
 		.mirror_percent = c->mirror ? c->mirror->percent : 0,
+		.expect_forward = c->expect == HTTP_EXPECT_FORWARD,
 		.max_body = c->policies.max_body};
 	rc = r->name ? make_match(b, &c->match, &rule->m) : -ENOMEM;
 	if (rc == 0)

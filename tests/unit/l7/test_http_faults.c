@@ -181,6 +181,122 @@ static void early_hints_pass(void **state)
 	assert_int_equal(ended(HTTP_END_OK), 1);
 }
 
+static void old_clients_get_no_1xx(void **state)
+{
+	struct hw_conn *c = hw_connect(&hw);
+
+	(void)state;
+	hw_reply(&hw, "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n" OK_3, HW_KEEP);
+	hw_ask(c, "GET / HTTP/1.0\r\nHost: a\r\n\r\n", 5);
+	assert_int_equal(strncmp(c->text, "HTTP/1.1 200 ", 13), 0);
+	assert_null(strstr(c->text, "103"));
+}
+
+#define HINT "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"
+#define TEN  HINT HINT HINT HINT HINT HINT HINT HINT HINT "HTTP/1.1 102 Processing\r\n\r\n"
+
+static uint32_t times(const char *text, const char *what)
+{
+	uint32_t n = 0;
+
+	while ((text = strstr(text, what)) != NULL) {
+		text += strlen(what);
+		n++;
+	}
+	return n;
+}
+
+static void informational_heads_are_bounded(void **state)
+{
+	struct hw_conn *c = hw_connect(&hw);
+
+	(void)state;
+	hw_reply(&hw, TEN OK_3, HW_KEEP);
+	hw_ask(c, get, 5);
+	assert_int_equal(times(c->text, "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n"), 9);
+	assert_int_equal(times(c->text, "HTTP/1.1 102 "), 1);
+	assert_int_equal(times(c->text, "HTTP/1.1 200 OK"), 1);
+	hw_reply(&hw, TEN HINT OK_3, HW_KEEP);
+	hw_ask(c, get, 5);
+	assert_int_equal(times(c->text, " 103 "), 9);
+	assert_int_equal(times(c->text, "HTTP/1.1 502 "), 1);
+	assert_non_null(strstr(c->text, "too_many_informational"));
+	assert_int_equal(times(c->text, " 200 "), 0);
+}
+
+static const char asking[] =
+	"upstreams:\n"
+	"  app: {backends: ['198.51.100.11:80'], connect_timeout: 200ms, outliers: {failures: 0}}\n"
+	"sites:\n"
+	"  s:\n"
+	"    routes: [{upstream: app, expect: forward}]\n"
+	"    timeouts: {body: 1s}\n"
+	"listeners:\n"
+	"  - {name: web, bind: ['192.0.2.80:80'], action: http, site: s}\n";
+
+static int open_asking(void **state)
+{
+	(void)state;
+	http_world_open(&hw, asking);
+	return 0;
+}
+
+#define ASKS "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+
+static void the_backend_gives_leave(void **state)
+{
+	struct hw_conn *c = hw_connect(&hw);
+
+	(void)state;
+	hw_reply(&hw, NULL, HW_SILENT);
+	hw_ask(c, ASKS, 50);
+	assert_int_equal(c->len, 0);
+	assert_non_null(strstr(hw.servers[0].text, "\r\nexpect: 100-continue\r\n"));
+	hw_send(&hw.servers[0], "HTTP/1.1 100 Continue\r\nX: y\r\n\r\n");
+	http_world_run(&hw, 5);
+	assert_int_equal(strncmp(c->text, "HTTP/1.1 100 Continue\r\n", 23), 0);
+	/* Once is enough. */
+	hw_send(&hw.servers[0], "HTTP/1.1 100 Continue\r\n\r\n");
+	http_world_run(&hw, 5);
+	assert_int_equal(times(c->text, " 100 "), 1);
+	hw_ask(c, "hi", 5);
+	assert_non_null(strstr(hw.servers[0].text, "\r\n\r\nhi"));
+	hw_send(&hw.servers[0], OK_3);
+	http_world_run(&hw, 5);
+	assert_int_equal(hw_status(c->text), 200);
+	assert_false(c->eof);
+}
+
+static void the_backend_refuses_before_the_body(void **state)
+{
+	struct hw_conn *c = hw_connect(&hw);
+
+	(void)state;
+	hw_reply_of(&hw, 80, "HTTP/1.1 413 no\r\nContent-Length: 0\r\n\r\n", HW_KEEP);
+	hw.of_port[0].early = true;
+	hw_ask(c, ASKS, 5);
+	assert_int_equal(hw_status(c->text), 413);
+	assert_int_equal(times(c->text, " 100 "), 0);
+	/* Whether the body follows cannot be known. */
+	http_world_run(&hw, 5);
+	assert_true(c->eof);
+}
+
+static void a_client_need_not_wait(void **state)
+{
+	struct hw_conn *c = hw_connect(&hw), *d = hw_connect(&hw);
+
+	(void)state;
+	hw_reply(&hw, OK_3, HW_KEEP);
+	hw_ask(c, ASKS "hi", 5);
+	assert_int_equal(hw_status(c->text), 200);
+	assert_int_equal(times(c->text, " 100 "), 0);
+	/* Nobody says anything: the client's time for its body is over. */
+	hw_reply(&hw, NULL, HW_SILENT);
+	hw_ask(d, ASKS, 1200);
+	assert_int_equal(hw_status(d->text), 408);
+}
+
 static void a_tunnel_carries_bytes(void **state)
 {
 	struct hw_conn *c = hw_connect(&hw);
@@ -700,6 +816,7 @@ static void a_client_that_does_not_read(void **state)
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
+#define E(f) cmocka_unit_test_setup_teardown(f, open_asking, close_world)
 #define C(f) cmocka_unit_test_setup_teardown(f, open_tunnels, close_world)
 
 int main(void)
@@ -712,6 +829,11 @@ int main(void)
 		T(a_large_body_passes_both_ways),
 		T(a_client_that_waits_for_100_gets_it),
 		T(early_hints_pass),
+		T(old_clients_get_no_1xx),
+		T(informational_heads_are_bounded),
+		E(the_backend_gives_leave),
+		E(the_backend_refuses_before_the_body),
+		E(a_client_need_not_wait),
 		T(a_tunnel_carries_bytes),
 		C(connect_joins_client_and_backend),
 		C(connect_goes_to_what_is_allowed),
