@@ -687,27 +687,6 @@ static void fetch_head(struct http_sub *sub)
 		not_storable(f, v);
 }
 
-static uint32_t room_of(const struct hc_fetch *f)
-{
-	uint64_t ahead;
-
-	switch (f->sink) {
-	case SINK_PASS:
-		return f->leader != NULL ? http_send_room(f->leader->s) : 0;
-	case SINK_EXTENTS:
-		return hc_extents_room(f);
-	case SINK_OBJECT:
-		if (f->held.head != NULL)
-			return 0;
-		ahead = f->object.filled - f->wanted;
-		if (f->leader == NULL || f->object.filled < f->wanted || ahead < WINDOW / 2)
-			return WINDOW / 2; /* nobody, or somebody who waits for what is to come */
-		return ahead < WINDOW ? WINDOW - (uint32_t)ahead : 0;
-	default:
-		return WINDOW;
-	}
-}
-
 static void object_end(struct hc_fetch *f)
 {
 	struct cache_key k;
@@ -742,6 +721,27 @@ static void object_give_up(struct hc_fetch *f)
 	http_task_post(&f->hw->w->loop, &f->task);
 }
 
+static uint32_t room_of(const struct hc_fetch *f)
+{
+	uint64_t ahead;
+
+	switch (f->sink) {
+	case SINK_PASS:
+		return f->leader != NULL ? http_send_room(f->leader->s) : 0;
+	case SINK_EXTENTS:
+		return hc_extents_room(f);
+	case SINK_OBJECT:
+		if (f->held.head != NULL)
+			return 0;
+		ahead = f->object.filled - f->wanted;
+		if (f->leader == NULL || f->object.filled < f->wanted || ahead < WINDOW / 2)
+			return WINDOW / 2; /* nobody, or somebody who waits for what is to come */
+		return ahead < WINDOW ? WINDOW - (uint32_t)ahead : 0;
+	default:
+		return WINDOW;
+	}
+}
+
 /* As much of what is held as there is memory for. */
 static void object_store(struct hc_fetch *f)
 {
@@ -768,7 +768,7 @@ static void object_store(struct hc_fetch *f)
 	f->tries = 0;
 	if (f->over)
 		object_end(f);
-	else if (f->starved)
+	else if (f->starved && room_of(f) > 0)
 		http_task_post(&f->hw->w->loop, &f->task);
 }
 

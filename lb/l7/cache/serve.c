@@ -624,7 +624,7 @@ static bool wait_memory(struct hc_req *q)
 
 void hc_pump(struct hc_req *q)
 {
-	uint32_t renewals = 0;
+	uint32_t renewals = 0, room;
 
 	if (q->source == HC_SMALL) {
 		if (pump_small(q))
@@ -636,8 +636,12 @@ void hc_pump(struct hc_req *q)
 	if (q->headless)
 		return;
 	for (;;) {
-		uint32_t room = http_send_room(q->s);
-
+		/* First: a hole that was filled may have been the last there was to send. */
+		if (range_done(q) && q->range_at == q->range_cnt) {
+			finish(q);
+			return;
+		}
+		room = http_send_room(q->s);
 		if (room == 0 || q->queued || q->filling)
 			return; /* resume(), the waiter or the fetch goes on */
 		switch (step_object(q, room)) {
@@ -662,10 +666,6 @@ void hc_pump(struct hc_req *q)
 			return;
 		case STEP_SENT:
 			break;
-		}
-		if (range_done(q) && q->range_at == q->range_cnt) {
-			finish(q);
-			return;
 		}
 	}
 }

@@ -357,6 +357,149 @@ static void a_torn_fill_leaves_nothing(void **state)
 	whole(edge_world_ask(&h, GET("/x")), 400000);
 }
 
+/* ---- larger than the memory ---- */
+
+#ifdef __SANITIZE_ADDRESS__
+#define GIANT (UINT64_C(1) << 28) /* four times the memory shows as much as sixteen times */
+#else
+#define GIANT (UINT64_C(1) << 30)
+#endif
+
+/* Each eight bytes are their own place, mixed: bytes that are not where they belong show. */
+static uint64_t word_at(uint64_t n)
+{
+	n = (n + 1) * UINT64_C(0x9e3779b97f4a7c15);
+	return n ^ (n >> 29);
+}
+
+static void fill_words(void *ctx, uint64_t from, void *out, uint32_t n)
+{
+	uint8_t *p = out;
+
+	(void)ctx;
+	while (n > 0) {
+		uint64_t w = word_at(from / 8);
+		uint32_t off = (uint32_t)(from % 8), m = 8 - off < n ? 8 - off : n;
+
+		memcpy(p, (const char *)&w + off, m);
+		p += m;
+		from += m;
+		n -= m;
+	}
+}
+
+/* The origin: the whole, or the range that is asked for. */
+static void giant(struct http_world *hw, struct hw_conn *c, const char *request, struct hw_reply *r)
+{
+	static char text[512];
+	const char *range = strcasestr(request, "\r\nrange: bytes=");
+	unsigned long long first = 0, last = GIANT - 1;
+
+	(void)hw;
+	(void)c;
+	h.asked++;
+	if (range != NULL)
+		assert_int_equal(sscanf(range + 15, "%llu-%llu", &first, &last), 2);
+	snprintf(text, sizeof(text),
+		"HTTP/1.1 %s\r\nETag: \"giant\"\r\nCache-Control: max-age=600\r\n"
+		"Content-Length: %llu\r\n",
+		range != NULL ? "206 Partial Content" : "200 OK", last - first + 1);
+	if (range != NULL)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text),
+			"Content-Range: bytes %llu-%llu/%llu\r\n\r\n", first, last,
+			(unsigned long long)GIANT);
+	else
+		strcat(text, "\r\n");
+	*r = (struct hw_reply){
+		.text = text, .body_from = first, .body_len = last - first + 1, .fill = fill_words};
+}
+
+/* A reader that keeps nothing and compares everything. */
+struct reader {
+	char head[1024];
+	uint32_t head_len;
+	bool in_body;
+	uint64_t at, wrong;
+};
+
+static void read_word(struct reader *r, const char *p, uint32_t n)
+{
+	while (n > 0) {
+		uint64_t w = word_at(r->at / 8);
+		uint32_t off = (uint32_t)(r->at % 8), m = 8 - off < n ? 8 - off : n;
+
+		r->wrong += memcmp(p, (const char *)&w + off, m) != 0;
+		r->at += m;
+		p += m;
+		n -= m;
+	}
+}
+
+static void reads(struct hw_conn *c, const char *bytes, uint32_t len)
+{
+	struct reader *r = c->take_ctx;
+
+	while (len > 0 && !r->in_body) {
+		assert_true(r->head_len < sizeof(r->head) - 1);
+		r->head[r->head_len++] = *bytes++;
+		len--;
+		r->in_body =
+			r->head_len >= 4 && memcmp(r->head + r->head_len - 4, "\r\n\r\n", 4) == 0;
+	}
+	read_word(r, bytes, len);
+}
+
+static struct hw_conn *reader_begin(struct reader *r, const char *fields, uint64_t from)
+{
+	struct hw_conn *c = hw_dial(&h.hw);
+
+	*r = (struct reader){.at = from};
+	c->take = reads;
+	c->take_ctx = r;
+	c->once = true;
+	c->slow = true;
+	hw_send(c, GET("/giant"));
+	hw_send(c, fields);
+	hw_send(c, "Connection: close\r\n\r\n");
+	return c;
+}
+
+/* A gigabyte through 64 MiB for two readers, one far behind the other, and a range out of the
+ * middle meanwhile. The memory is the arena and the pools, made at the start; what may grow is how
+ * much of them is held. */
+static void a_gigabyte_through_64_mib(void **state)
+{
+	static struct reader fast, slow, middle;
+	struct hw_conn *f, *s, *m = NULL;
+	struct cache_usage u;
+
+	(void)state;
+	h.hw.choose = giant;
+	f = reader_begin(&fast, "", 0);
+	http_world_run(&h.hw, 2);
+	s = reader_begin(&slow, "Range: bytes=0-99999999\r\n", 0);
+	while (!f->over || !s->over || (m != NULL && !m->over)) {
+		http_world_run(&h.hw, 1);
+		hw_read(f, UINT32_MAX);
+		hw_read(s, f->over ? UINT32_MAX : 64 << 10);
+		if (m != NULL)
+			hw_read(m, UINT32_MAX);
+		if (m == NULL && fast.at > GIANT / 2)
+			m = reader_begin(
+				&middle, "Range: bytes=100000000-101999999\r\n", 100000000);
+		cache_usage(hcache_cache(h.w.app->hcache), &u);
+		assert_true(u.segments * u.segment_bytes <= 64 << 20);
+		assert_int_equal(u.free + u.open + u.sealed + u.evicting + u.limbo, u.segments);
+	}
+	assert_int_equal(fast.wrong + slow.wrong + middle.wrong, 0);
+	assert_int_equal(fast.at, GIANT);
+	assert_int_equal(slow.at, 100000000);
+	assert_int_equal(middle.at, 102000000);
+	/* Once for all of it, and what was gone again, in pieces of a megabyte. */
+	assert_in_range(h.asked, 5, 110);
+	assert_true(stats()->bytes_fetched < GIANT + 110 * (UINT64_C(1) << 20));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -371,6 +514,7 @@ int main(void)
 		TEST(what_cannot_be_stored_is_not_queued_for),
 		TEST(a_dead_origin_is_served_around),
 		TEST(a_torn_fill_leaves_nothing),
+		TEST(a_gigabyte_through_64_mib),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
