@@ -281,8 +281,9 @@ int cache_object_open(struct cache_worker *w, const struct cache_key *k, struct 
  * short: they may come again later) or -EFBIG beyond total_len. */
 int64_t cache_object_append(struct cache_worker *w, struct cache_stream *s, const void *data,
 	uint32_t len, uint64_t now_ns);
-/* End it: ok keeps the object (-EINVAL if total_len was known and is not reached, -ESTALE if it was
- * replaced meanwhile), otherwise it goes and its readers get -EIO. */
+/* End it: ok keeps the object. -ESTALE if it was replaced meanwhile, -EAGAIN without memory for its
+ * head: it goes, its readers finish. -EINVAL if total_len was known and is not reached, or not ok:
+ * it goes, and its readers get -EIO. */
 int cache_object_close(struct cache_worker *w, const struct cache_key *k, struct cache_stream *s,
 	bool ok, uint64_t now_ns);
 

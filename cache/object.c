@@ -192,11 +192,11 @@ int cache_object_close(struct cache_worker *w, const struct cache_key *k, struct
 		rc = -EINVAL;
 	if (ok && rc == 0)
 		rc = own_replace(w, k, ITEM_HEAD, s->id, &spec, now_ns);
-	else
+	if (!ok || (rc != 0 && rc != -ESTALE))
 		own_remove(w, k, ITEM_HEAD, s->id);
 	fill_set_total(w, s->stream, s->filled);
-	/* Readers of a head that was replaced may still finish with what they have. */
-	fill_end(w, s->stream, ok && (rc == 0 || rc == -ESTALE) ? FILL_DONE : FILL_FAILED);
+	/* Readers may finish with what they have if the head was replaced, or finds no memory. */
+	fill_end(w, s->stream, ok && rc != -EINVAL ? FILL_DONE : FILL_FAILED);
 	s->stream = 0;
 	return rc;
 }

@@ -25,6 +25,7 @@ const struct metric_set *const api_metric_sets[] = {
 	&metrics_store,
 	&metrics_kvs,
 	&metrics_http_cache,
+	&metrics_http_cache_routes,
 	&metrics_cache_memory,
 };
 

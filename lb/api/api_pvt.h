@@ -27,6 +27,7 @@ extern const struct metric_set metrics_names; /* names.c */
 extern const struct metric_set metrics_resolver;
 extern const struct metric_set metrics_resolver_results;
 extern const struct metric_set metrics_http_cache; /* metrics_cache.c */
+extern const struct metric_set metrics_http_cache_routes;
 extern const struct metric_set metrics_cache_memory;
 
 /* "192.0.2.1:80", "[2001:db8::1]:80"; without a port when it is 0. */
@@ -72,10 +73,11 @@ int api_post_rollback(void *ctx, struct admin_call *c);
 int api_get_backup(void *ctx, struct admin_call *c); /* store_backup.c */
 int api_post_backup(void *ctx, struct admin_call *c);
 int api_get_cache(void *ctx, struct admin_call *c); /* cache.c */
+int api_get_cache_top(void *ctx, struct admin_call *c);
 int api_post_purge(void *ctx, struct admin_call *c);
 extern const struct admin_param api_backend_params[], api_weight_params[], api_flow_params[],
 	api_explain_params[], api_explain_http_params[], api_plan_params[], api_config_params[],
 	api_rollback_params[], api_capture_params[], api_capture_id_params[], api_purge_params[],
-	api_backup_params[];
+	api_backup_params[], api_cache_top_params[];
 
 #endif

@@ -75,6 +75,8 @@ const struct admin_route api_routes[] = {
 		.params = NULL},
 	{"GET", "/v1/cache", "the HTTP cache: memory, and counters of each worker", api_get_cache,
 		.params = NULL},
+	{"GET", "/v1/cache/top", "objects of the HTTP cache that are asked for most, lately",
+		api_get_cache_top, .params = api_cache_top_params},
 	{"POST", "/v1/cache/purge", "take responses out of the HTTP cache, or make them stale",
 		api_post_purge, .params = api_purge_params},
 	{"GET", "/v1/backends",

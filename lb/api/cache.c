@@ -1,21 +1,86 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The HTTP cache: what it holds and did, and purges. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lb/api/api_pvt.h"
 #include "lb/l7/cache/hcache.h"
+#include "lb/l7/http/http.h"
+#include "lb/l7/worker.h"
 
 int api_get_cache(void *ctx, struct admin_call *c)
 {
 	struct app *app = ((struct api *)ctx)->app;
-	json_t *memory = json_array(), *workers = json_array();
+	json_t *memory = json_array(), *workers = json_array(), *routes = json_array();
 
 	json_object_set_new(c->out, "enabled", json_boolean(app->hcache != NULL));
 	metric_write_json(&metrics_cache_memory, app, memory);
 	metric_write_json(&metrics_http_cache, app, workers);
+	metric_write_json(&metrics_http_cache_routes, app, routes);
 	json_object_set_new(c->out, "memory", memory);
 	json_object_set_new(c->out, "workers", workers);
+	json_object_set_new(c->out, "routes", routes);
+	return 0;
+}
+
+#define TOP_DEFAULT 20
+#define TOP_MAX     1000
+
+const struct admin_param api_cache_top_params[] = {
+	{"count", "query", "integer", "how many, 1 to 1000; 20 if not said", false},
+	{"by", "query", "string", "hits or bytes; hits if not said", false},
+	{NULL, NULL, NULL, NULL, false},
+};
+
+/* URLs are bytes; JSON is UTF-8. */
+static json_t *name_json(const char *name)
+{
+	char text[TOP_NAME_MAX + 1];
+	size_t n = 0;
+
+	for (; name[n] != '\0' && n < sizeof(text) - 1; n++)
+		text[n] = (uint8_t)name[n] < 0x20 || (uint8_t)name[n] > 0x7e ? '?' : name[n];
+	return json_stringn(text, n);
+}
+
+static json_t *top_json(const struct top_row *r)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "url", name_json(r->name));
+	json_object_set_new(o, "hits", json_integer((json_int_t)r->hits));
+	json_object_set_new(o, "error", json_integer((json_int_t)r->error));
+	json_object_set_new(o, "bytes", json_integer((json_int_t)r->bytes));
+	return o;
+}
+
+int api_get_cache_top(void *ctx, struct admin_call *c)
+{
+	struct app *app = ((struct api *)ctx)->app;
+	const char *by = admin_query(c, "by");
+	uint32_t cap = app->worker_cnt * TOP_SLOTS, cnt = 0;
+	uint64_t want = TOP_DEFAULT;
+	json_t *out = json_array();
+	struct top_row *rows;
+
+	json_object_set_new(c->out, "objects", out);
+	if (admin_number(c, "count", 1, TOP_MAX, &want) < 0)
+		return -EINVAL;
+	if (by != NULL && strcmp(by, "hits") != 0 && strcmp(by, "bytes") != 0)
+		return admin_fail(c, -EINVAL, "by: hits or bytes");
+	if (app->hcache == NULL)
+		return 0;
+	rows = calloc(cap, sizeof(*rows));
+	if (rows == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < app->worker_cnt; i++)
+		cnt = top_read(hcache_worker_top(http_worker_cache(l7_worker_http(app->l7[i]))),
+			rows, cnt, cap);
+	top_sort(rows, cnt, by != NULL && strcmp(by, "bytes") == 0);
+	for (uint32_t i = 0; i < cnt && i < want; i++)
+		json_array_append_new(out, top_json(&rows[i]));
+	free(rows);
 	return 0;
 }
 

@@ -44,6 +44,45 @@ const struct metric_set metrics_http_cache = {
 	.each = each_hcache,
 };
 
+static const struct metric_row route_rows[] = {
+#define C(name, text) COUNTER(struct hcache_route_stats, name, text),
+	HCACHE_ROUTE_COUNTERS(C)
+#undef C
+};
+
+/* Sums over the workers; at most HCACHE_ROUTES_MAX routes. */
+static void each_route(void *ctx, struct metric_sink *sink)
+{
+	const struct app *app = ctx;
+
+	for (uint32_t n = 0; app->hcache != NULL && n < HCACHE_ROUTES_MAX; n++) {
+		const char *labels[] = {hcache_route_name(n)};
+		struct hcache_route_stats sum = {0};
+
+		if (labels[0] == NULL)
+			continue;
+		for (uint32_t i = 0; i < app->worker_cnt; i++) {
+			const struct hcache_route_stats *s = hcache_worker_route(
+				http_worker_cache(l7_worker_http(app->l7[i])), n);
+
+#define C(name, text) sum.name += __atomic_load_n(&s->name, __ATOMIC_RELAXED);
+			HCACHE_ROUTE_COUNTERS(C)
+#undef C
+		}
+		metric_add(sink, labels, &sum);
+	}
+}
+
+const struct metric_set metrics_http_cache_routes = {
+	.name = "http_cache_routes",
+	.prefix = "weir_http_cache_route_",
+	.labels = {"route"},
+	.rows = route_rows,
+	.row_cnt = ARRAY_SIZE(route_rows),
+	.sample_size = sizeof(struct hcache_route_stats),
+	.each = each_route,
+};
+
 struct memory_sample {
 	struct cache_usage u;
 	uint64_t bytes, purges;

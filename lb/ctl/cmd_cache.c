@@ -27,10 +27,58 @@ static void print_cache(struct ctl *c, const json_t *b)
 	ctl_table(c, json_object_get(b, "workers"), workers, ARRAY_SIZE(workers));
 }
 
+static void print_routes(struct ctl *c, const json_t *b)
+{
+	static const struct ctl_column routes[] = {{"route", "ROUTE", CTL_TEXT},
+		{"hits", "HITS", CTL_SI}, {"stale", "STALE", CTL_SI}, {"misses", "MISSES", CTL_SI},
+		{"collapsed", "COLLAPSED", CTL_SI}, {"revalidated", "CONFIRMED", CTL_SI},
+		{"passes", "PASSED", CTL_SI}, {"coded_hits", "COMPRESSED", CTL_SI},
+		{"bytes_sent", "BYTES SENT", CTL_SI}, {"bytes_fetched", "BYTES FETCHED", CTL_SI},
+		{"saved", "SAVED", CTL_SI}};
+	json_t *rows = json_deep_copy(json_object_get(b, "routes")), *r;
+	size_t i;
+
+	/* Negative where what was fetched was not asked for again. */
+	json_array_foreach(rows, i, r)
+	{
+		json_int_t sent = json_integer_value(json_object_get(r, "bytes_sent"));
+		json_int_t got = json_integer_value(json_object_get(r, "bytes_fetched"));
+
+		json_object_set_new(r, "saved", json_integer(sent > got ? sent - got : 0));
+	}
+	ctl_table(c, rows, routes, ARRAY_SIZE(routes));
+	json_decref(rows);
+}
+
+static void print_top(struct ctl *c, const json_t *b)
+{
+	static const struct ctl_column cols[] = {{"hits", "HITS", CTL_SI},
+		{"error", "AT MOST TOO MANY", CTL_SI}, {"bytes", "BYTES", CTL_SI},
+		{"url", "URL", CTL_TEXT}};
+
+	ctl_table(c, json_object_get(b, "objects"), cols, ARRAY_SIZE(cols));
+}
+
+static int cache_top(struct ctl *c, char **argv, int argc)
+{
+	char path[128] = "/v1/cache/top";
+
+	for (int i = 1; i < argc; i++) {
+		bool by = strcmp(argv[i], "hits") == 0 || strcmp(argv[i], "bytes") == 0;
+
+		ctl_add_query(path, sizeof(path), by ? "by" : "count", argv[i]);
+	}
+	return ctl_show(c, "GET", path, NULL, print_top);
+}
+
 int cmd_cache(struct ctl *c, char **argv, int argc)
 {
-	(void)argv;
-	(void)argc;
+	if (argc > 0 && strcmp(argv[0], "routes") == 0 && argc == 1)
+		return ctl_show(c, "GET", "/v1/cache", NULL, print_routes);
+	if (argc > 0 && strcmp(argv[0], "top") == 0)
+		return cache_top(c, argv, argc);
+	if (argc > 0)
+		return ctl_usage("cache: usage: weirctl cache [routes | top [hits|bytes] [COUNT]]");
 	return ctl_show(c, "GET", "/v1/cache", NULL, print_cache);
 }
 

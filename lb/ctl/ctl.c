@@ -14,12 +14,13 @@
 static const char *const stat_words[] = {"process", "workers", "reasons", "ports", "services",
 	"backends", "health", "listeners", "listener_backends", "tcp", "store", "kvs", "http",
 	"upstreams", "upstream_servers", "names", "resolver", "resolver_results", "http_cache",
-	"cache_memory", NULL};
+	"http_cache_routes", "cache_memory", NULL};
 static const char *const level_words[] = {"error", "warn", "info", "debug", NULL};
 static const char *const shell_words[] = {"bash", NULL};
 static const char *const explain_words[] = {
 	"tcp", "udp", "GET", "HEAD", "POST", "PUT", "DELETE", NULL};
 static const char *const all_words[] = {"all", NULL};
+static const char *const cache_words[] = {"routes", "top", NULL};
 static const char *const purge_words[] = {"tag", "prefix", "regex", "all", NULL};
 
 const struct ctl_option ctl_options[] = {
@@ -98,7 +99,10 @@ const struct ctl_command ctl_commands[] = {
 		NULL, 2, 2, cmd_disable, NULL},
 	{"enable", "SERVICE BACKEND", "dlu", "use a backend as the configuration says again", NULL,
 		2, 2, cmd_enable, NULL},
-	{"cache", "", "", "the HTTP cache: memory and counters", NULL, 0, 0, cmd_cache, NULL},
+	{"cache", "[routes | top [hits|bytes] [COUNT]]", "", "the HTTP cache: memory and counters",
+		"With `routes` what it did for each route; with `top` the objects that are asked "
+		"for most, lately.",
+		0, 3, cmd_cache, cache_words},
 	{"purge", "tag|prefix|regex|all [TEXT] [soft]", "", "take responses out of the HTTP cache",
 		"By a word of Surrogate-Key, by how the path begins, by an expression on "
 		"host/path?query, or all. With `soft` they become stale, and serve if the upstream "

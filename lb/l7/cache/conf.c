@@ -87,7 +87,8 @@ static int64_t seconds(uint64_t ns)
 	return (int64_t)(ns / NS_PER_SEC);
 }
 
-int hcache_route_build(const struct config_http_cache *c, struct hcache_route **out)
+int hcache_route_build(
+	const struct config_http_cache *c, uint32_t number, struct hcache_route **out)
 {
 	struct hcache_route *r = calloc(1, sizeof(*r));
 
@@ -104,6 +105,7 @@ int hcache_route_build(const struct config_http_cache *c, struct hcache_route **
 		.override_no_store = c->override_no_store,
 		.targets = default_targets,
 		.target_cnt = ARRAY_SIZE(default_targets)};
+	r->number = number;
 	r->keep_ms = (int64_t)(c->keep_ns / NS_PER_MS);
 	r->pass_ms = c->pass_ns / NS_PER_MS;
 	r->error_ms = c->error_ns / NS_PER_MS;

@@ -636,9 +636,10 @@ static void not_modified(struct hc_fetch *f)
 	if ((how == CACHE_HIT || how == CACHE_OBJECT) && hc_decode(&v, &old, &born))
 		good = stored_validated(&old, resp, hc_wall_ms(f->hw) / 1000) &&
 		       hc_freshen(f, &v, &old) == 0;
-	if (good)
+	if (good) {
 		hc_count(&f->hw->stats.revalidated, 1);
-	else if (how == CACHE_HIT || how == CACHE_OBJECT) { /* fetched whole, next time */
+		HC_COUNT_ROUTE(f->hw, f->route, revalidated, 1);
+	} else if (how == CACHE_HIT || how == CACHE_OBJECT) { /* fetched whole, next time */
 		(void)!cache_delete(f->hw->cw, &k, CACHE_IF_SEQ, v.seq, hc_now(f));
 		tier_replaced(f->hw, f->key, f->key_len);
 	}
@@ -788,6 +789,7 @@ static uint32_t fetch_body(struct http_sub *sub, struct rte_mbuf *chain, uint32_
 	uint32_t room;
 
 	hc_count(&f->hw->stats.bytes_fetched, len);
+	HC_COUNT_ROUTE(f->hw, f->route, bytes_fetched, len);
 	switch (f->sink) {
 	case SINK_PASS:
 		if (f->leader == NULL) {

@@ -206,3 +206,14 @@ const struct hcache_stats *hcache_worker_stats(const struct hcache_worker *hw)
 {
 	return &hw->stats;
 }
+
+const struct hcache_route_stats *hcache_worker_route(
+	const struct hcache_worker *hw, uint32_t number)
+{
+	return &hw->routes[number];
+}
+
+const struct top *hcache_worker_top(const struct hcache_worker *hw)
+{
+	return &hw->top;
+}

@@ -24,6 +24,8 @@
 #include "lb/l7/cache/fresh.h"
 #include "lb/l7/cache/key.h"
 #include "lb/l7/cache/purge.h"
+#include "lb/l7/cache/stats.h"
+#include "lb/l7/cache/top.h"
 #include "lb/l7/http/stream.h"
 
 #define HCACHE_SMALL  8192
@@ -49,6 +51,7 @@ struct hcache_route {
 	uint64_t max_bytes; /* larger responses are not stored; 0: as the arena allows */
 	uint64_t pass_ms;   /* how long a key is remembered as not storable */
 	uint64_t error_ms;  /* how long waiters share a failed fetch's error */
+	uint32_t number;    /* for statistics */
 	enum hcache_ranges ranges;
 	uint64_t slice_bytes;
 	struct span name;                  /* of this cache in Cache-Status */
@@ -60,8 +63,10 @@ struct hcache_route {
 };
 
 struct config_http_cache;
-/* Of a route's configuration, which must outlive it. 0 or -ENOMEM. */
-int hcache_route_build(const struct config_http_cache *c, struct hcache_route **out) WARN_UNUSED;
+/* Of a route's configuration, which must outlive it; number: hcache_route_number(). 0 or -ENOMEM.
+ */
+int hcache_route_build(
+	const struct config_http_cache *c, uint32_t number, struct hcache_route **out) WARN_UNUSED;
 void hcache_route_free(struct hcache_route *r); /* NULL is fine */
 
 struct hcache_conf {
@@ -148,5 +153,9 @@ struct hcache_stats {
 };
 
 const struct hcache_stats *hcache_worker_stats(const struct hcache_worker *hw);
+/* By hcache_route_number(). */
+const struct hcache_route_stats *hcache_worker_route(
+	const struct hcache_worker *hw, uint32_t number);
+const struct top *hcache_worker_top(const struct hcache_worker *hw);
 
 #endif

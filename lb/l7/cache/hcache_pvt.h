@@ -68,6 +68,8 @@ struct hcache_worker {
 	uint64_t wall_until_ns; /* wall_off is good until then */
 	int64_t wall_off_ms;
 	struct hcache_stats stats;
+	struct hcache_route_stats routes[HCACHE_ROUTES_MAX];
+	struct top top;
 	struct http_head scratch_head;
 	_Alignas(8) char scratch[STORED_MAX];
 };
@@ -97,6 +99,7 @@ struct hc_req {
 	const char *primary, *key; /* key: the variant's, once known */
 	uint32_t primary_len, key_len;
 	uint32_t asks; /* enum hc_asks: what kinds of fields the request has */
+	uint64_t hash; /* of the primary key */
 	struct control_request control;
 	int64_t arrived_ms;
 	struct cache_status status;
@@ -187,6 +190,9 @@ static inline void hc_count(uint64_t *c, uint64_t n)
 {
 	__atomic_store_n(c, *c + n, __ATOMIC_RELAXED);
 }
+
+/* Of a route, beside the worker's own counter. */
+#define HC_COUNT_ROUTE(hw, route, name, n) hc_count(&(hw)->routes[(route)->number].name, n)
 
 int64_t hc_wall_ms(struct hcache_worker *hw);
 

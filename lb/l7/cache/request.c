@@ -155,6 +155,7 @@ void hc_pass(struct hc_req *q)
 	if (!hc_tell(q))
 		return;
 	hc_detach(q);
+	HC_COUNT_ROUTE(q->hw, q->route, passes, 1);
 	s->on_head = passed_head;
 	s->on_head_arg = q;
 	s->cache = q->status.forward == CACHE_FORWARD_BYPASS ? "bypass" : "pass";
@@ -191,6 +192,7 @@ static void wait_for_other(struct hc_req *q)
 	if (!q->collapsed) {
 		q->collapsed = true;
 		hc_count(&q->hw->stats.collapsed, 1);
+		HC_COUNT_ROUTE(q->hw, q->route, collapsed, 1);
 	}
 	hc_count(&q->hw->stats.waiting, 1);
 }
@@ -208,6 +210,8 @@ static void lead(
 				    : q->key != q->primary ? CACHE_FORWARD_VARY_MISS
 							   : CACHE_FORWARD_URI_MISS;
 	hc_count(old != NULL ? &q->hw->stats.revalidations : &q->hw->stats.misses, 1);
+	if (old == NULL)
+		HC_COUNT_ROUTE(q->hw, q->route, misses, 1);
 	if (!hc_fetch_begin(q, old, lease, validation, false))
 		hc_pass(q);
 }
@@ -482,6 +486,8 @@ void hc_look_up(struct hc_req *q)
 	}
 	/* A variant's marker may have changed since. */
 	hc_key(q->hw, &k, q->key, q->key_len);
+	if (q->key == q->primary)
+		q->hash = k.hash;
 	cache_waiter_init(&q->waiter, on_wake);
 	if (looks_only(q) && (q->disk_tried || !tier_may_have(q)))
 		how = cache_get(q->hw->cw, &k, http_now_ns(q->s), &v);

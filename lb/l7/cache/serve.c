@@ -88,6 +88,7 @@ static uint64_t send_slice(
 		sent += n;
 	}
 	hc_count(&hw->stats.bytes_hit, sent);
+	HC_COUNT_ROUTE(hw, q->route, bytes_sent, sent);
 	return sent;
 }
 
@@ -166,10 +167,17 @@ static void resp_base(struct hc_req *q, const struct stored *s)
 /* The answer comes from what is stored. */
 static void answered(struct hc_req *q)
 {
-	if (q->stale)
+	const struct http_stream *s = q->s;
+
+	top_add(&q->hw->top, q->hash, s->req.method == HTTP_GET ? s->resp.length : 0, s->req.host,
+		s->req.path, s->req.query, http_now_ns(s));
+	if (q->stale) {
 		hc_count(&q->hw->stats.stale, 1);
-	else if (q->status.forward == CACHE_FORWARD_NONE)
+		HC_COUNT_ROUTE(q->hw, q->route, stale, 1);
+	} else if (q->status.forward == CACHE_FORWARD_NONE) {
 		hc_count(&q->hw->stats.hits, 1);
+		HC_COUNT_ROUTE(q->hw, q->route, hits, 1);
+	}
 }
 
 static void fail(struct hc_req *q, enum http_end end)
@@ -417,6 +425,7 @@ static bool goes_whole(const struct hc_req *q)
 static void send_whole(struct hc_req *q)
 {
 	hc_count(&q->hw->stats.bytes_hit, q->total);
+	HC_COUNT_ROUTE(q->hw, q->route, bytes_sent, q->total);
 	hc_detach(q);
 	if (http_send_whole(q->s, q->bytes, (uint32_t)q->total) != 0)
 		http_fail(q->s, HTTP_END_NO_MEMORY);

@@ -540,7 +540,8 @@ static void free_cache(void *what)
 
 static int make_cache(struct builder *b, const struct config_http_cache *c, struct http_route *r)
 {
-	int rc = hcache_route_build(c, &r->cache);
+	int rc = hcache_route_build(
+		c, hcache_route_number(b->site->name, r->name, r->idx), &r->cache);
 
 	return rc == 0 ? own(b->site, r->cache, free_cache) : rc;
 }
