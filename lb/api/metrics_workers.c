@@ -14,6 +14,7 @@ struct sample {
 	uint64_t flows, flow_capacity, nat_flows, nat_flow_capacity;
 	uint64_t flows_evicted, flows_expired, flows_ended, flow_resets, flood_untracked;
 	uint64_t rss_checked, rss_wrong, address_conflicts;
+	uint64_t control_messages, control_questions;
 };
 
 static const double bounds[WORKER_LOOP_BUCKETS - 1] = {1.024e-6, 2.048e-6, 4.096e-6, 8.192e-6,
@@ -105,6 +106,8 @@ static const struct metric_row rows[] = {
 		.type = METRIC_COUNTER,
 		.offset = offsetof(struct sample, rss_wrong)},
 	C(address_conflicts, "Times somebody else claimed an address of weir"),
+	C(control_messages, "Messages of control, such as new configurations; at most one a turn"),
+	C(control_questions, "Questions of control that were answered; at most one a turn"),
 };
 
 static void fill_loop(const struct worker *w, struct sample *s)
@@ -118,6 +121,7 @@ static void fill_loop(const struct worker *w, struct sample *s)
 	s->loops = w->loops;
 	s->sleeps = w->sleeps;
 	s->stuck = w->stuck_cnt;
+	s->control_messages = atomic_load_explicit(&w->msgs_done, memory_order_relaxed);
 	s->longest_loop_us = w->max_loop_ns / NS_PER_US;
 	s->turn.sum = clock_tsc_to_ns(w->busy_tsc);
 	s->busy_s = (double)s->turn.sum / 1e9;
@@ -152,6 +156,7 @@ static void each_worker(void *ctx, struct metric_sink *sink)
 		s.rss_checked = ps.rss_checked;
 		s.rss_wrong = ps.rss_wrong;
 		s.address_conflicts = ps.addr_conflicts;
+		s.control_questions = ps.asked;
 		snprintf(worker, sizeof(worker), "%u", i);
 		snprintf(core, sizeof(core), "%u", app->cfg->workers.cores[i]);
 		metric_add(sink, labels, &s);

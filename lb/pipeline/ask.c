@@ -24,5 +24,6 @@ void ask_answer(struct pipeline *p)
 	if (a == NULL)
 		return;
 	a->fn(p, a->arg, p->now_ns);
+	p->stats.asked++;
 	atomic_store_explicit(&a->done, true, memory_order_release); /* A1 */
 }

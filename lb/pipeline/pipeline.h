@@ -96,6 +96,7 @@ void pipeline_ask(struct pipeline *p, struct pipeline_ask *a);
 bool pipeline_ask_cancel(struct pipeline *p);
 
 struct pipeline_stats {
+	uint64_t asked;       /* questions of control that were answered */
 	uint64_t rss_checked; /* packets on which the NIC's hash was compared */
 	uint64_t rss_wrong;
 	uint64_t addr_conflicts; /* somebody else claims an address of ours */

@@ -88,11 +88,11 @@ equal "telemetry: there is no third" null "$(telemetry /weir/services,2)"
 before=$(reason tcp_segment)
 cat >"$TMP/hammer.py" <<'PY'
 import http.client, sys, threading
-paths = ["/v1/status", "/metrics", "/v1/counters", "/v1/services", "/v1/metrics"]
+port, each, paths = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
 good = [0] * 10
 def run(i):
-    c = http.client.HTTPConnection("127.0.0.1", 9180, timeout=30)
-    for k in range(1000):
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    for k in range(each):
         c.request("GET", paths[k % len(paths)])
         r = c.getresponse()
         r.read()
@@ -102,7 +102,8 @@ for t in threads: t.start()
 for t in threads: t.join()
 print(sum(good))
 PY
-background lb "$TMP/hammer" $PYTHON "$TMP/hammer.py"
+reads=(/v1/status /metrics /v1/counters /v1/services /v1/metrics)
+background lb "$TMP/hammer" $PYTHON "$TMP/hammer.py" 9180 1000 "${reads[@]}"
 hammer=$!
 lost=0
 for i in $(seq 20); do get http://203.0.113.80/ >/dev/null || lost=$((lost + 1)); done
@@ -110,6 +111,41 @@ equal "10,000 requests: none of 20 connections is lost meanwhile" 0 "$lost"
 wait $hammer
 equal "10,000 requests: all are answered" 10000 "$(cat "$TMP/hammer")"
 equal "10,000 requests: no worker stood still" 0 "$(http $API/v1/metrics/workers | $PYTHON -c 'import json,sys; print(sum(w["stuck"] for w in json.load(sys.stdin)["workers"]))')"
+
+# --- and cannot: a worker that polls under full load never waits while control answers, and does at most
+# one thing for it in a turn. No clock is in this: the kernel counts how often a thread gave up its core.
+background lb "$TMP/load.log" "$WEIR" -c <(
+	cat <<-CONF
+		ports: [{device: net_null0, addresses: [198.18.0.1/24]}]
+		workers: {count: 1, poll: busy, stop_timeout: 0s}
+		memory: {hugepages: false, mbufs: 8192, flows: 1024, nat_flows: 1024}
+		admin: {socket: "$TMP/load.sock", http: "127.0.0.1:9181"}
+		services: [{vip: "203.0.113.1:80", backends: [198.18.0.11, 198.18.0.12]}]
+	CONF
+)
+load=$!
+check "a weir under load starts" wait_for 15 grep -q 'msg="ready"' "$TMP/load.log"
+tid=$(grep -l worker /proc/$load/task/*/comm | grep -oE 'task/[0-9]+' | head -n 1)
+[ -n "$tid" ] || die "no thread of a worker" "$(cat /proc/$load/task/*/comm)"
+figures() { # waits, messages, questions, packets, turns
+	awk '/^voluntary/{printf "%s ", $2}' "/proc/$load/$tid/status"
+	http http://127.0.0.1:9181/v1/metrics/workers | $PYTHON -c '
+import json, sys
+w = json.load(sys.stdin)["workers"][0]
+print(w["control_messages"], w["control_questions"], w["rx"], w["loops"])'
+}
+read -r waits messages questions rx _ < <(figures)
+equal "10,000 requests under load: all are answered" 10000 "$(ns lb $PYTHON "$TMP/hammer.py" 9181 1000 "${reads[@]}")"
+read -r waits2 messages2 questions2 rx2 loops < <(figures)
+equal "no wait, no message, no question reached the worker" "$waits $messages $questions" "$waits2 $messages2 $questions2"
+at_least "packets went on" 100000 $((rx2 - rx))
+equal "500 questions to the worker: all are answered" 500 "$(ns lb $PYTHON "$TMP/hammer.py" 9181 50 \
+	"/v1/explain?source=198.18.1.1:1&destination=203.0.113.1:80" "/v1/flows")"
+read -r waits3 messages3 questions3 rx3 loops3 < <(figures)
+equal "the worker did not wait for them" "$waits $messages" "$waits3 $messages3"
+at_least "it answered them" 500 $((questions3 - questions2))
+at_most "at most one in a turn" $((loops3 - loops)) $((questions3 - questions2))
+stop_pid $load
 
 # --- beyond the loopback
 check_not "an address of others needs a token file" bash -c "sed 's/http: .*/http: 192.0.2.1:80/; /token_file/d' '$TMP/weir.yaml' >'$TMP/open.yaml'; $WEIR check '$TMP/open.yaml'"
