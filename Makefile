@@ -47,7 +47,7 @@ TOOL_BIN   := $(TOOL_SRC:%.c=$(O)/%)
 FUZZ_BIN   := $(FUZZ_SRC:%.c=$(O)/%)
 
 .DEFAULT_GOAL := build
-.PHONY: build sim-tcp deps check demo bench crash-storage lint asan ubsan tsan fuzz man deb install uninstall clean help \
+.PHONY: build sim-tcp deps check demo bench crash-storage crash-resp lint asan ubsan tsan fuzz man deb install uninstall clean help \
 	unit-bin bench-bin tool-bin fuzz-bin list-unit list-stress list-fuzz list-bench header
 
 build: $(BUILD)/weir $(BUILD)/weirctl ## build/weir and build/weirctl (the default)
@@ -143,6 +143,11 @@ lint: ## layers, headers alone, format
 crash-storage: ## 200 rounds of kill -9 against the store under load (CRASH_ROUNDS)
 	@$(MAKE) --no-print-directory VARIANT=debug $(BUILD)/debug/tests/unit/storage/test_crash
 	@CRASH_ROUNDS=$${CRASH_ROUNDS:-200} $(BUILD)/debug/tests/unit/storage/test_crash
+
+crash-resp: ## the same through the Redis protocol, against the program itself (root; ROUNDS=200)
+	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory VARIANT=debug $(BUILD)/debug/tests/tools/resp_crash
+	@ROUNDS=$${ROUNDS:-200} tests/netns/resp_crash.sh
 
 bench: bench-l4 ## every benchmark
 
