@@ -11,6 +11,7 @@
 #include "dataplane/base/assert.h"
 #include "storage/memtable_rep.h"
 
+#define READ_PERSISTED    2 /* ReadTier::kPersistedTier, which c.h has no name for */
 #define BLOOM_BITS        10
 #define READAHEAD_BYTES   (2 << 20)
 #define SYNC_EVERY_BYTES  (1 << 20)
@@ -28,8 +29,8 @@ struct rocks {
 	rocksdb_t *db;
 	rocksdb_options_t *opt;
 	rocksdb_column_family_handle_t *cf;
-	rocksdb_readoptions_t *read;    /* point reads: no snapshot */
-	rocksdb_writeoptions_t *how[8]; /* by enum rocks_write bits */
+	rocksdb_readoptions_t *read, *read_tables; /* point reads: no snapshot; tables alone */
+	rocksdb_writeoptions_t *how[8];            /* by enum rocks_write bits */
 };
 
 struct rocks_batch {
@@ -188,9 +189,21 @@ static void free_options(struct rocks *db)
 			rocksdb_writeoptions_destroy(db->how[i]);
 	if (db->read != NULL)
 		rocksdb_readoptions_destroy(db->read);
+	if (db->read_tables != NULL)
+		rocksdb_readoptions_destroy(db->read_tables);
 	uring_fs_free_filter(db->opt);
 	rocksdb_options_destroy(db->opt);
 	free(db);
+}
+
+/* READ_PERSISTED leaves the memtables out as soon as anything was written without the log: so
+ * something is, a delete of a key that never is. */
+static int leave_memory_out(struct rocks *db, char *err)
+{
+	char *text = NULL;
+
+	rocksdb_delete(db->db, db->how[ROCKS_NO_LOG], "", 0, &text);
+	return text == NULL ? 0 : take_error(text, err);
 }
 
 int rocks_open(struct rocks_env *env, const struct rocks_params *p,
@@ -202,6 +215,7 @@ int rocks_open(struct rocks_env *env, const struct rocks_params *p,
 	struct rocks *db = calloc(1, sizeof(*db));
 	const rocksdb_options_t *opt;
 	char *text = NULL;
+	int rc;
 
 	if (db == NULL)
 		return -ENOMEM;
@@ -217,9 +231,15 @@ int rocks_open(struct rocks_env *env, const struct rocks_params *p,
 		return take_error(text, err);
 	}
 	db->read = rocksdb_readoptions_create();
+	db->read_tables = rocksdb_readoptions_create();
+	rocksdb_readoptions_set_read_tier(db->read_tables, READ_PERSISTED);
 	make_write_options(db);
-	*out = db;
-	return 0;
+	rc = p->read_only ? 0 : leave_memory_out(db, err);
+	if (rc != 0)
+		rocks_close(db);
+	else
+		*out = db;
+	return rc;
 }
 
 void rocks_close(struct rocks *db)
@@ -406,11 +426,12 @@ void rocks_get_each(struct rocks *db, struct rocks_snapshot *snap, uint32_t n,
 		rocksdb_readoptions_destroy(own);
 }
 
-void rocks_get_closing(struct rocks *db, struct rocks_slice key, struct rocks_result *out)
+void rocks_get_closing(
+	struct rocks *db, struct rocks_slice key, bool tables, struct rocks_result *out)
 {
 	char *text = NULL;
-	rocksdb_pinnableslice_t *pin =
-		rocksdb_get_pinned(db->db, db->read, chars(key.data), key.len, &text);
+	rocksdb_pinnableslice_t *pin = rocksdb_get_pinned(
+		db->db, tables ? db->read_tables : db->read, chars(key.data), key.len, &text);
 
 	set_result(out, pin, text);
 }

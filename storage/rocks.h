@@ -92,8 +92,10 @@ void rocks_multi_get(struct rocks *db, struct rocks_snapshot *snap, uint32_t n,
 void rocks_get_each(struct rocks *db, struct rocks_snapshot *snap, uint32_t n,
 	const struct rocks_slice *keys, struct rocks_result *out);
 void rocks_release(struct rocks_result *r, uint32_t n);
-/* One key, also while the database closes: for the compaction filter. */
-void rocks_get_closing(struct rocks *db, struct rocks_slice key, struct rocks_result *out);
+/* One key, also while the database closes: for the compaction filter. tables: as its tables have
+ * it, which no crash takes back. */
+void rocks_get_closing(
+	struct rocks *db, struct rocks_slice key, bool tables, struct rocks_result *out);
 
 struct rocks_snapshot *rocks_snapshot(struct rocks *db) WARN_UNUSED;
 void rocks_snapshot_release(struct rocks *db, struct rocks_snapshot *s);

@@ -75,56 +75,79 @@ static void on_log(void *ctx, int level, const char *text)
 
 /* ---- what compactions drop ---- */
 
-/* The collection that the last member of this thread's compaction belonged to. "As of version v"
- * stays true: an incarnation at or below v that was not current then never is again. */
+/* What a compaction drops is gone for good, so the owner of members must be gone for good, too: not
+ * only now, but also after a crash that loses what no flush has written. A member is an orphan if
+ * its incarnation is over in both, in what the database has now and in its tables alone. Any state
+ * that a crash may leave lies between the two, and incarnations never come back.
+ *
+ * The collection that the last member of this thread's compaction belonged to: incarnations below
+ * `limit` are over; up to `asked` was looked for and is not, as far as is known. */
 struct owner_cache {
 	const struct shard *shard;
-	uint64_t version, epoch;
+	uint64_t epoch, limit, asked;
 	uint8_t key[256];
 	uint16_t key_len;
 	uint8_t ns;
-	bool known, has_meta;
-	struct codec_meta meta;
 };
 static _Thread_local struct owner_cache owner;
 
-static void look_up_owner(struct shard *sh, const struct codec_key *k)
+/* The incarnations that are over according to one view; 0: it cannot be told. */
+static uint64_t over_below(
+	struct rocks *db, struct rocks_slice key, uint64_t incarnation, bool tables)
+{
+	struct codec_record rec;
+	struct codec_meta meta;
+	struct rocks_result res;
+	uint64_t limit = 0;
+
+	rocks_get_closing(db, key, tables, &res);
+	if (res.status == -ENOENT)
+		limit = incarnation + 1;
+	else if (res.status == 0 && codec_record_decode(res.val.data, res.val.len, &rec) == 0) {
+		if (codec_meta_decode(&rec, &meta) == 0)
+			limit = meta.incarnation;
+		else if (!codec_is_collection(rec.type))
+			limit = incarnation + 1;
+		/* A collection that cannot be read keeps its members. */
+	}
+	rocks_release(&res, 1);
+	return limit;
+}
+
+static struct rocks_slice owner_key(const struct codec_key *k, uint8_t enc[2 + CODEC_KEY_MAX])
 {
 	struct codec_key meta = {
 		.space = CODEC_KEY, .ns = k->ns, .key = k->key, .key_len = k->key_len};
+
+	return (struct rocks_slice){enc, codec_key_encode(&meta, enc)};
+}
+
+static void look_up_owner(struct shard *sh, const struct codec_key *k)
+{
 	struct rocks *db = atomic_load_explicit(&sh->filter_db, memory_order_acquire);
 	uint8_t enc[2 + CODEC_KEY_MAX];
-	struct codec_record rec;
-	struct rocks_result res;
+	struct rocks_slice key = owner_key(k, enc);
+	uint64_t now, tables;
 
-	owner.known = false;
-	if (db == NULL)
-		return;
 	owner.shard = sh;
 	owner.epoch = sh->store->m.epoch;
-	owner.version = atomic_load_explicit(&sh->committed, memory_order_acquire); /* S2 */
 	owner.ns = k->ns;
 	owner.key_len = k->key_len;
 	memcpy(owner.key, k->key, k->key_len < sizeof(owner.key) ? k->key_len : sizeof(owner.key));
-	rocks_get_closing(db, (struct rocks_slice){enc, codec_key_encode(&meta, enc)}, &res);
-	if (res.status == -ENOENT) {
-		owner.known = true;
-		owner.has_meta = false;
-	} else if (res.status == 0 && codec_record_decode(res.val.data, res.val.len, &rec) == 0) {
-		owner.known = true;
-		owner.has_meta = codec_meta_decode(&rec, &owner.meta) == 0;
-		/* A collection that cannot be read keeps its members. */
-		if (!owner.has_meta && codec_is_collection(rec.type))
-			owner.known = false;
-	}
-	rocks_release(&res, 1);
+	owner.limit = 0;
+	owner.asked = k->incarnation;
+	if (db == NULL)
+		return;
+	now = over_below(db, key, k->incarnation, false);
+	tables = now > k->incarnation ? over_below(db, key, k->incarnation, true) : now;
+	owner.limit = now < tables ? now : tables;
 }
 
 static bool owner_matches(const struct shard *sh, const struct codec_key *k)
 {
-	return owner.known && owner.shard == sh && owner.epoch == sh->store->m.epoch &&
-	       owner.ns == k->ns && owner.key_len == k->key_len &&
-	       k->key_len <= sizeof(owner.key) && k->incarnation <= owner.version &&
+	return owner.shard == sh && owner.epoch == sh->store->m.epoch && owner.ns == k->ns &&
+	       owner.key_len == k->key_len && k->key_len <= sizeof(owner.key) &&
+	       (k->incarnation < owner.limit || k->incarnation <= owner.asked) &&
 	       memcmp(owner.key, k->key, k->key_len) == 0;
 }
 
@@ -132,9 +155,26 @@ static bool member_is_orphan(struct shard *sh, const struct codec_key *k)
 {
 	if (!owner_matches(sh, k))
 		look_up_owner(sh, k);
-	if (!owner.known || k->incarnation > owner.version)
+	return k->incarnation < owner.limit;
+}
+
+/* Is this expired record what the key has now? An older one of a collection must stay: with it the
+ * tables would say that the collection is over, though a later record gave it more time. */
+static bool is_current(struct shard *sh, const struct codec_key *k, const struct codec_record *rec)
+{
+	struct rocks *db = atomic_load_explicit(&sh->filter_db, memory_order_acquire);
+	uint8_t enc[2 + CODEC_KEY_MAX];
+	struct codec_record now;
+	struct rocks_result res;
+	bool same;
+
+	if (db == NULL)
 		return false;
-	return codec_is_orphan(k->incarnation, owner.has_meta ? &owner.meta : NULL);
+	rocks_get_closing(db, owner_key(k, enc), false, &res);
+	same = res.status == 0 && codec_record_decode(res.val.data, res.val.len, &now) == 0 &&
+	       now.version == rec->version;
+	rocks_release(&res, 1);
+	return same;
 }
 
 static bool on_drop(void *ctx, const char *key, size_t key_len, const char *val, size_t val_len)
@@ -155,7 +195,8 @@ static bool on_drop(void *ctx, const char *key, size_t key_len, const char *val,
 		uint64_t now_ms = shard_wall_ms(sh->store);
 
 		drop = codec_record_decode((const uint8_t *)val, val_len, &rec) == 0 &&
-		       now_ms > EXPIRY_GRACE_MS && codec_expired(&rec, now_ms - EXPIRY_GRACE_MS);
+		       now_ms > EXPIRY_GRACE_MS && codec_expired(&rec, now_ms - EXPIRY_GRACE_MS) &&
+		       (!codec_is_collection(rec.type) || is_current(sh, &k, &rec));
 	}
 	if (drop)
 		event_add(&sh->events.dropped, 1);

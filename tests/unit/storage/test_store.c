@@ -16,6 +16,7 @@
 #include "dataplane/base/log.h"
 #include "dataplane/base/rng.h"
 #include "dataplane/base/time.h"
+#include "storage/shard.c"
 #include "storage/uring_fs.h"
 #include "tests/support/store_util.h"
 
@@ -412,6 +413,85 @@ static void members_live_and_die_with_their_collection(void **state)
 	assert_string_equal(out, "1b");
 }
 
+/* Would a compaction drop a member of the collection that key names now? */
+static bool would_drop(const struct codec_key *member)
+{
+	uint8_t enc[2 * CODEC_KEY_MAX];
+	size_t n = codec_key_encode(member, enc);
+
+	owner = (struct owner_cache){0};
+	return on_drop(t.s->shards[0], (const char *)enc, n, "", 0);
+}
+
+static struct codec_key member_key(const char *key)
+{
+	struct store_req *r = store_req_get(t.c);
+	struct codec_key k = str_key(NS_VOLATILE, key);
+	uint8_t meta[64];
+
+	r->kind = STORE_READ;
+	r->one.key = k;
+	r->one.out = meta;
+	r->one.out_cap = sizeof(meta);
+	assert_int_equal(store_run(t.c, r), 0);
+	store_req_put(t.c, r);
+	k.space = CODEC_ITEM;
+	k.ns = t.s->ns_id[NS_VOLATILE];
+	k.incarnation = load64(meta);
+	k.sub = (const uint8_t *)"f1";
+	k.sub_len = 2;
+	return k;
+}
+
+static void make_collection(const char *key)
+{
+	struct store_req *r = store_req_get(t.c);
+	struct codec_meta meta = {.count = 1};
+	uint8_t enc[CODEC_META_MIN];
+	struct store_item items[2] = {0};
+
+	codec_meta_encode(&meta, enc);
+	items[0].key = items[1].key = str_key(NS_VOLATILE, key);
+	items[0].op = items[1].op = STORE_PUT;
+	items[0].type = CODEC_HASH;
+	items[0].value = enc;
+	items[0].value_len = sizeof(enc);
+	items[1].key.space = CODEC_ITEM;
+	items[1].key.sub = (const uint8_t *)"f1";
+	items[1].key.sub_len = 2;
+	items[1].type = CODEC_MEMBER;
+	items[1].value = enc;
+	items[1].value_len = 1;
+	r->kind = STORE_WRITE;
+	r->items = items;
+	r->item_cnt = 2;
+	assert_int_equal(store_run(t.c, r), 0);
+	store_req_put(t.c, r);
+}
+
+/* A delete that a crash may take back has not made an orphan yet. */
+static void members_outlive_what_is_not_in_the_tables(void **state)
+{
+	struct codec_key gone, replaced;
+
+	(void)state;
+	make_collection("gone");
+	make_collection("replaced");
+	gone = member_key("gone");
+	replaced = member_key("replaced");
+	assert_int_equal(store_flush_all(t.s), 0);
+	assert_false(would_drop(&gone));
+	assert_int_equal(store_delete_str(t.c, NS_VOLATILE, "gone"), 0);
+	make_collection("replaced");
+	assert_false(would_drop(&gone));
+	assert_false(would_drop(&replaced));
+	assert_int_equal(store_flush_all(t.s), 0);
+	assert_true(would_drop(&gone));
+	assert_true(would_drop(&replaced));
+	replaced = member_key("replaced");
+	assert_false(would_drop(&replaced));
+}
+
 static void a_request_is_all_or_nothing(void **state)
 {
 	struct store_item items[3] = {0};
@@ -801,6 +881,7 @@ int main(void)
 		CASE(increments_of_one_round_see_each_other),
 		CASE(expired_keys_are_gone_and_compaction_drops_them),
 		CASE(members_live_and_die_with_their_collection),
+		CASE(members_outlive_what_is_not_in_the_tables),
 		CASE(a_request_is_all_or_nothing),
 		CASE(multi_get_reports_each_key),
 		CASE(scans_page_through_in_order_both_ways),
