@@ -585,7 +585,7 @@ void l7_worker_adopt(struct l7_worker *w, const struct l7_table *t, bool drainin
 		if (t->endpoints[i].accepting && !have[i])
 			open_one(w, &t->endpoints[i]);
 	if (w->resp != NULL)
-		resp_worker_adopt(w->resp);
+		resp_worker_adopt(w->resp, draining);
 }
 
 struct tls_worker *l7_worker_tls(const struct l7_worker *w)

@@ -114,8 +114,12 @@ equal "status: the shard's state" ok "$(ask_store 'd["shards"][0]["state"]')"
 at_least "status: its keys" 20000 "$(ask_store 'd["shards"][0]["keys_estimate"]')"
 at_least "listeners: accepted" 100 "$(ask listeners listeners.listener=data.accepted)"
 
-# Durability: answered writes survive an orderly stop and kill -9.
+# Durability: answered writes survive an orderly stop and kill -9. Idle connections hold up neither.
+background c "$TMP/idle.log" bash -c 'exec 3<>/dev/tcp/192.0.2.80/6379; printf "PING\r\n" >&3; cat <&3'
+check "an idle connection" wait_for 5 grep -q PONG "$TMP/idle.log"
 stop_pid $weir_pid
+equal "an orderly stop" 0 $?
+check "nothing was left" grep -q 'msg="drained" flows_left=0' "$TMP/weir.log"
 weir_start
 equal "after a restart" hallo "$(cli get greeting)"
 equal "after a restart: all of them" 20000 "$(cli --scan --pattern 'mass:*' | wc -l)"

@@ -248,6 +248,32 @@ void rig_eof(struct rig_conn *c)
 	l7_resp.eof(l);
 }
 
+void rig_drain(struct rig *r)
+{
+	for (uint32_t i = 0; i < r->workers; i++) {
+		struct rig_l7 *l = r->l7[i];
+
+		l->w.now_ns = clock_now_ns();
+		resp_worker_adopt(l->w.resp, true);
+	}
+	rig_settle(r);
+}
+
+void rig_pass(struct rig *r, uint64_t ns)
+{
+	for (uint32_t i = 0; i < r->workers; i++) {
+		struct rig_l7 *l = r->l7[i];
+		struct wheel_timer *t;
+
+		l->w.now_ns += ns;
+		wheel_advance(&l->w.wheel, l->w.now_ns);
+		while ((t = wheel_pop(&l->w.wheel)) != NULL)
+			l7_resp.timer((struct l7_conn *)(void *)((uint8_t *)t -
+								 offsetof(struct l7_conn, timer)));
+		(void)resp_worker_resume(l->w.resp);
+	}
+}
+
 void rig_take(struct rig_conn *c, size_t n)
 {
 	c->room = n == SIZE_MAX ? n : c->room + n;

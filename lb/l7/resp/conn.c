@@ -292,6 +292,12 @@ static void conn_free(struct resp_conn *c)
 	pool_put(&w->conns, (uint32_t)(((uint8_t *)c - w->conns.mem) / w->conns.elt_size));
 }
 
+/* It waits for nothing, and its client for nothing that it has begun. */
+static bool is_idle(const struct resp_conn *c)
+{
+	return c->c->pend == NULL && codec_idle(&c->codec) && !c->in_multi && c->watched == NULL;
+}
+
 /* Ends the connection if its time has come; true: c is gone. */
 static bool end_if_done(struct resp_conn *c)
 {
@@ -304,7 +310,7 @@ static bool end_if_done(struct resp_conn *c)
 	}
 	if (c->backlog != NULL || !list_empty(&c->jobs))
 		return false;
-	if (!c->closing && !(l->front_eof && l->pend == NULL))
+	if (!c->closing && !(l->front_eof && l->pend == NULL) && !(c->leave_ns != 0 && is_idle(c)))
 		return false;
 	conn_free(c);
 	l7_close(l);
@@ -372,6 +378,17 @@ void resp_reset_conn(struct resp_conn *c)
 	(void)snprintf(c->user_name, sizeof(c->user_name), "default");
 }
 
+/* Clients come again, elsewhere or to the next process. */
+static void leave(struct resp_conn *c)
+{
+	struct l7_worker *w = c->c->w;
+
+	if (c->leave_ns != 0)
+		return;
+	c->leave_ns = w->now_ns + RESP_GRACE_NS;
+	wheel_arm(&w->wheel, &c->c->timer, c->leave_ns);
+}
+
 static void on_open(struct l7_conn *l)
 {
 	struct resp_worker *w = l->w->resp;
@@ -406,6 +423,9 @@ static void on_open(struct l7_conn *l)
 	w->conns_total++;
 	if (l->idle_ns > 0)
 		wheel_arm(&l->w->wheel, &l->timer, l->w->now_ns + l->idle_ns);
+	/* It was accepted, or its handshake under way, when that began. */
+	if (w->draining)
+		leave(c);
 }
 
 static void on_data(struct l7_conn *l)
@@ -442,6 +462,11 @@ static void on_timer(struct l7_conn *l)
 	struct resp_conn *c = l->state;
 	uint64_t due = c->last_ns + l->idle_ns;
 
+	if (c->leave_ns != 0) {
+		c->closing |= c->leave_ns <= l->w->now_ns;
+		resp_send_later(c);
+		return;
+	}
 	if (!list_empty(&c->jobs) || due > l->w->now_ns) {
 		wheel_arm(&l->w->wheel, &l->timer,
 			due > l->w->now_ns ? due : l->w->now_ns + l->idle_ns);
@@ -523,10 +548,11 @@ void resp_worker_destroy(struct resp_worker *w)
 	free(w);
 }
 
-void resp_worker_adopt(struct resp_worker *w)
+void resp_worker_adopt(struct resp_worker *w, bool draining)
 {
 	struct list_node *n;
 
+	w->draining = draining;
 	list_for_each (n, &w->all) {
 		struct resp_conn *c = (struct resp_conn *)(void *)((uint8_t *)n -
 								   offsetof(struct resp_conn, all));
@@ -541,6 +567,8 @@ void resp_worker_adopt(struct resp_worker *w)
 			c->closing = true;
 		else
 			c->ns = (uint8_t)c->cfg->resp.ns_idx;
+		if (draining)
+			leave(c);
 		resp_send_later(c);
 	}
 }

@@ -10,6 +10,7 @@
 #define LB_L7_RESP_RESP_H
 
 #include "dataplane/base/compiler.h"
+#include "dataplane/base/time.h"
 
 struct config;
 struct kvs_worker;
@@ -19,8 +20,11 @@ struct resp_worker;
 int resp_worker_create(struct l7_worker *l7, struct kvs_worker *kvs, uint32_t conns,
 	struct resp_worker **out) WARN_UNUSED;
 void resp_worker_destroy(struct resp_worker *w);
-/* Another configuration is in force. */
-void resp_worker_adopt(struct resp_worker *w);
+/* Another configuration is in force. Connections whose listener is gone are closed when what they
+ * sent has been answered; with draining, all of them, those in the middle of a request, a MULTI or
+ * a WATCH RESP_GRACE_NS later at the latest. */
+#define RESP_GRACE_NS (2 * NS_PER_SEC)
+void resp_worker_adopt(struct resp_worker *w, bool draining);
 /* After kvs_turn(): what has been answered leaves. True if anything was done. */
 bool resp_worker_resume(struct resp_worker *w);
 /* Has it anything to do? */

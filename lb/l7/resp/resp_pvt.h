@@ -78,6 +78,8 @@ struct resp_conn {
 	const struct resp_cmd *last;
 	uint8_t proto, ns;
 	bool closing, in_multi, multi_bad;
+	uint64_t leave_ns; /* it is closed as soon as it is idle, and then at the latest; 0: it
+			      stays */
 	struct mem_arena multi;
 	struct resp_queued *queued, **queued_tail;
 	uint32_t queued_cnt;
@@ -111,6 +113,7 @@ struct resp_worker {
 	uint64_t next_id;
 	uint64_t commands, conns_total, errors;
 	uint32_t conn_cnt;
+	bool draining;
 	struct resp_slow slow[RESP_SLOW_LOG];
 	uint64_t slow_next, slow_from;
 	uint64_t start_s, rng;

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,10 @@
 #include <cmocka.h>
 
 #include "dataplane/base/log.h"
+#include "dataplane/base/time.h"
 #include "lb/l7/resp/acl.h"
+#include "lb/l7/resp/resp.h"
+#include "storage/uring_fs.h"
 #include "tests/support/resp_rig.h"
 
 static void feed_text(struct rig_conn *c, const char *text)
@@ -328,6 +332,136 @@ static void quit_and_errors_close(void **state)
 	rig_close(r);
 }
 
+/* Idle connections end at once, others when they have what they began, or after the grace. */
+static void draining_lets_finish_what_began(void **state)
+{
+	enum { IDLE, BUSY, MULTI, WATCH, HALF, STUCK, CONNS };
+	struct rig *r = open_rig(1, 1, 16 << 20);
+	struct rig_conn *c[CONNS], *late;
+
+	(void)state;
+	for (int i = 0; i < CONNS; i++)
+		c[i] = rig_connect(r, 0);
+	expect(c[IDLE], "set a 1", "+OK\r\n");
+	expect_all(c[MULTI], "multi\r\nincr a\r\n", "+OK\r\n+QUEUED\r\n");
+	expect(c[WATCH], "watch a", "+OK\r\n");
+	feed_text(c[HALF], "*2\r\n$3\r\nGET\r\n$1\r\n");
+	expect(c[STUCK], "multi", "+OK\r\n");
+	feed_text(c[BUSY], "incr b\r\nincr b\r\nincr b\r\n");
+	rig_drain(r);
+	assert_true(c[IDLE]->closed);
+	assert_true(c[BUSY]->closed);
+	assert_int_equal(c[BUSY]->out_len, 12);
+	assert_false(c[MULTI]->closed || c[WATCH]->closed || c[HALF]->closed || c[STUCK]->closed);
+	expect(c[MULTI], "exec", "*1\r\n:2\r\n");
+	assert_true(c[MULTI]->closed);
+	expect_all(c[WATCH], "get a\r\n", "$1\r\n2\r\n");
+	assert_false(c[WATCH]->closed);
+	expect(c[WATCH], "unwatch", "+OK\r\n");
+	assert_true(c[WATCH]->closed);
+	expect_all(c[HALF], "a\r\n", "$1\r\n2\r\n");
+	assert_true(c[HALF]->closed);
+	late = rig_connect(r, 0);
+	expect(late, "get a", "$1\r\n2\r\n");
+	assert_true(late->closed);
+	rig_pass(r, RESP_GRACE_NS / 2);
+	assert_false(c[STUCK]->closed);
+	rig_pass(r, RESP_GRACE_NS / 2 + NS_PER_MS);
+	assert_true(c[STUCK]->closed);
+	for (int i = 0; i < CONNS; i++)
+		rig_disconnect(c[i]);
+	rig_disconnect(late);
+	rig_close(r);
+}
+
+/* Asks until it says so, ten seconds at most. */
+static bool soon(struct rig_conn *c, const char *line, const char *want)
+{
+	for (int i = 0; i < 500; i++) {
+		char *got = rig_ask(c, line);
+		bool same = strcmp(got, want) == 0;
+
+		free(got);
+		if (same)
+			return true;
+		usleep(20000);
+	}
+	return false;
+}
+
+/* A log that cannot be written or synced: what clients are told, that reads go on, and that it
+ * comes back by itself. */
+static void a_disk_that_fails(void **state)
+{
+	static const enum uring_fs_fault kinds[] = {URING_FS_LOG_WRITE, URING_FS_LOG_SYNC};
+	static const char unknown[] = "-ERR The write failed half-way: outcome unknown\r\n",
+			  refused[] = "-MISCONF The shard is read-only after an error of its disk; "
+				      "not done\r\n";
+	struct rig *r = rig_open(&(struct rig_params){.ns = NS_ALWAYS, .cache_bytes = 16 << 20});
+	struct rig_conn *c = rig_connect(r, 0);
+	char *got, big[6100];
+
+	(void)state;
+	expect_all(c, "set a 1\r\nhset h f v\r\nrpush l x y\r\n", "+OK\r\n:1\r\n:2\r\n");
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		uring_fs_inject(store_uring_fs(r->store.s), kinds[i], 0, 1, EIO);
+		expect(c, "set b 1", unknown);
+		expect(c, "set c 1", refused);
+		expect(c, "incr n", refused);
+		expect(c, "hset h g w", refused);
+		expect_all(c, "multi\r\nset c 1\r\nget a\r\nexec\r\n",
+			"+OK\r\n+QUEUED\r\n+QUEUED\r\n-MISCONF The shard is read-only after an "
+			"error "
+			"of its disk; not done\r\n");
+		/* Nothing of it has to be written. */
+		expect_all(c, "get a\r\nhgetall h\r\nlrange l 0 -1\r\n",
+			"$1\r\n1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n*2\r\n$1\r\nx\r\n$1\r\ny\r\n");
+		assert_true(soon(c, "set c 2", "+OK\r\n"));
+		expect_all(c, "get c\r\nget a\r\nexists n\r\nhlen h\r\ndel c\r\n",
+			"$1\r\n2\r\n$1\r\n1\r\n:0\r\n:1\r\n:1\r\n");
+		/* Either, but always the same. */
+		got = rig_ask(c, "get b");
+		assert_true(strcmp(got, "$-1\r\n") == 0 || strcmp(got, "$1\r\n1\r\n") == 0);
+		expect(c, "get b", got);
+		free(got);
+		expect(c, "set b 0", "+OK\r\n");
+		expect(c, "del b", ":1\r\n");
+	}
+	/* The next one fails while many are under way: each is told, in order. */
+	uring_fs_inject(store_uring_fs(r->store.s), URING_FS_LOG_SYNC, 0, 1, EIO);
+	c->out_len = 0;
+	for (int i = 0; i < 200; i++)
+		feed_text(c, i % 2 == 0 ? "incr n\r\n" : "get a\r\n");
+	rig_settle(r);
+	for (size_t i = 0, at = 0; i < 200; i++) {
+		char *line = (char *)c->out + at, *end = memchr(line, '\n', c->out_len - at);
+
+		assert_non_null(end);
+		if (i % 2 == 1)
+			assert_memory_equal(line, "$1\r\n1\r\n", 7);
+		else if (line[0] == '-')
+			assert_true(strncmp(line, unknown, strlen(unknown)) == 0 ||
+				    strncmp(line, refused, strlen(refused)) == 0);
+		at += (size_t)(end - line) + (i % 2 == 1 ? 4 : 1);
+		assert_true(i < 199 || at == c->out_len);
+	}
+	assert_true(soon(c, "set c 3", "+OK\r\n"));
+	/* What cannot be read is an error for the one key. Long values stand in files of their own.
+	 */
+	memset(big, 'x', sizeof(big));
+	memcpy(big, "set big ", 8);
+	memcpy(big + sizeof(big) - 3, "\r\n", 3);
+	expect_all(c, big, "+OK\r\n");
+	assert_int_equal(store_flush_all(r->store.s), 0);
+	uring_fs_inject(store_uring_fs(r->store.s), URING_FS_READ, 0, 1000, EIO);
+	expect_all(c, "strlen big\r\nget a\r\n",
+		"-ERR the device failed to read this key\r\n$1\r\n1\r\n");
+	uring_fs_inject(store_uring_fs(r->store.s), URING_FS_READ, 0, 0, 0);
+	expect(c, "strlen big", ":6089\r\n");
+	rig_disconnect(c);
+	rig_close(r);
+}
+
 static void users(void **state)
 {
 	static const char *const rules[] = {
@@ -493,6 +627,8 @@ int main(void)
 		cmocka_unit_test(a_slow_reader),
 		cmocka_unit_test(a_client_that_goes_away),
 		cmocka_unit_test(quit_and_errors_close),
+		cmocka_unit_test(draining_lets_finish_what_began),
+		cmocka_unit_test(a_disk_that_fails),
 		cmocka_unit_test(users),
 		cmocka_unit_test(rules_of_users),
 		cmocka_unit_test(several_workers),
