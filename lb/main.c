@@ -153,6 +153,8 @@ static void block_signals(sigset_t *set)
 	sigaddset(set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* A limit on the size of files is a failed write, which the store survives. */
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 static int run(const struct options *o)
