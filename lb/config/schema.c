@@ -469,7 +469,9 @@ static const struct schema_field tcp_fields[] = {
 		.help = "Buffers of each worker for frames on their way out."},
 	{"data_buffers", SCHEMA_COUNT, 0, SCHEMA_AT(config_tcp, data_buffers), .min = 1024,
 		.max = 1 << 22, .dflt = "4096",
-		.help = "Buffers of each worker for bytes that weir itself sends."},
+		.help = "Buffers of each worker for bytes that weir itself sends. Long bodies "
+			"(files, "
+			"fixed answers, values) together take three quarters at most."},
 	{"receive_buffer", SCHEMA_SIZE, 0, SCHEMA_AT(config_tcp, rcvbuf), .min = 4096,
 		.max = 1 << 30, .dflt = "256KiB", .help = "Largest receive window."},
 	{"send_buffer", SCHEMA_SIZE, 0, SCHEMA_AT(config_tcp, sndbuf), .min = 4096, .max = 1 << 30,

@@ -138,6 +138,8 @@ struct kvs_tx {
 	struct kvs_io *ios;
 	uint32_t claim; /* index + 1; 0: none */
 	struct mem_mark mark;
+	uint64_t kept; /* bytes, by kvs_keep(); 0: not */
+	bool over;
 	uint64_t written; /* in done: version of what was committed; 0: nothing */
 	struct list_node live, ready;
 };
@@ -150,6 +152,10 @@ void kvs_hold(struct kvs_tx *tx);
 int kvs_lock(struct kvs_tx *tx, const void *key, size_t len, enum kvs_mode mode) WARN_UNUSED;
 /* Runs as soon as its keys are free, maybe before this returns. */
 void kvs_start(struct kvs_tx *tx);
+/* In done(): the transaction's memory stays until kvs_release(). False: what was kept by this
+ * worker's transactions would be more than half of its memory for requests. */
+bool kvs_keep(struct kvs_tx *tx, uint64_t bytes) WARN_UNUSED;
+void kvs_release(struct kvs_tx *tx);
 /* Instead of kvs_start(). */
 void kvs_drop(struct kvs_tx *tx);
 

@@ -74,6 +74,7 @@ struct kvs_worker {
 	struct store_client *client;
 	struct cache_worker *cache; /* NULL: none */
 	struct mem mem;
+	uint64_t kept; /* bytes of it, by kvs_keep() */
 	uint32_t index;
 	uint64_t now_ns, wall_ms;
 	struct list_node live;  /* begun, oldest first */

@@ -646,6 +646,14 @@ void kvs_again(struct kvs_tx *tx)
 	list_append(&tx->w->ready, &tx->ready);
 }
 
+/* The transaction itself stands in its memory. */
+static void end_arena(struct kvs_tx *tx)
+{
+	struct mem_arena a = tx->arena;
+
+	mem_arena_fini(&a);
+}
+
 void kvs_finish(struct kvs_tx *tx, int status)
 {
 	if (!tx->ended) {
@@ -662,7 +670,28 @@ void kvs_finish(struct kvs_tx *tx, int status)
 		kvs_row_drop_lease(tx->w, e);
 	kvs_lock_release(tx);
 	kvs_count(&tx->w->s.live, (uint64_t)-1);
-	mem_arena_fini(&tx->arena); /* tx stands in it */
+	tx->over = true;
+	if (tx->kept == 0)
+		end_arena(tx);
+}
+
+bool kvs_keep(struct kvs_tx *tx, uint64_t bytes)
+{
+	struct kvs_worker *w = tx->w;
+
+	if (w->kept + bytes > w->mem.bytes / 2)
+		return false;
+	tx->kept = bytes + 1;
+	w->kept += tx->kept;
+	return true;
+}
+
+void kvs_release(struct kvs_tx *tx)
+{
+	tx->w->kept -= tx->kept;
+	tx->kept = 0;
+	if (tx->over)
+		end_arena(tx);
 }
 
 static void step_write(struct kvs_tx *tx)
@@ -795,11 +824,9 @@ void kvs_start(struct kvs_tx *tx)
 
 void kvs_drop(struct kvs_tx *tx)
 {
-	struct mem_arena a = tx->arena;
-
 	kvs_lock_release(tx);
 	kvs_count(&tx->w->s.live, (uint64_t)-1);
-	mem_arena_fini(&a);
+	end_arena(tx);
 }
 
 struct kvs_tx *kvs_fast(struct kvs_worker *w, uint8_t ns)

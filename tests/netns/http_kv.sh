@@ -61,6 +61,23 @@ equal "are those of the key" bytes "$(redis get "x/y z" | head -n 1)"
 head -c 1000000 /dev/urandom >"$TMP/blob"
 equal "a large value" 201 "$(status -T "$TMP/blob" $url/blob)"
 equal "comes back whole" "$(sha256sum <"$TMP/blob")" "$(req $url/blob | sha256sum)"
+# Clients that ask for it and read nothing take neither the buffers nor all of the memory for requests.
+equal "sixty slow readers leave room for others" "200 first" "$(ns c $PYTHON -c '
+import socket, time, urllib.request
+held = []
+for i in range(60):
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.connect(("203.0.113.80", 80))
+    s.sendall(b"GET /kv/default/blob HTTP/1.1\r\nHost: a\r\n\r\n")
+    held.append(s)
+time.sleep(0.5)
+urllib.request.install_opener(urllib.request.build_opener(urllib.request.ProxyHandler({})))
+put = urllib.request.Request("http://203.0.113.80/kv/default/quick", data=b"first", method="PUT")
+urllib.request.urlopen(put, timeout=5).read()
+r = urllib.request.urlopen("http://203.0.113.80/kv/default/quick", timeout=5)
+print(r.status, r.read().decode())')"
+equal "and it comes back whole again" "$(sha256sum <"$TMP/blob")" "$(req $url/blob | sha256sum)"
 head -c 5000000 /dev/zero | tr '\0' x | redis -x set long >/dev/null
 equal "one of the Redis protocol that is too long to be sent" 409 "$(status $url/long)"
 head -c 2000000 /dev/zero >"$TMP/large"

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dataplane/base/time.h"
+#include "lb/l7/http/own.h"
 #include "lb/l7/files/files_pvt.h"
 #include "lb/l7/http/cond.h"
 #include "lb/l7/http/http_pvt.h"
@@ -33,6 +34,7 @@ struct files_send {
 	uint32_t name_len;
 	char *name;
 	struct piece pieces[PIECES];
+	struct http_own_wait own;
 };
 
 static void pump(struct files_send *f);
@@ -133,6 +135,7 @@ static struct files_send *next_waiting(struct files_worker *w)
 static void let_go(struct files_send *f)
 {
 	f->s->action_state = NULL;
+	http_own_stop(&f->own);
 	if (f->waiting)
 		stop_waiting(f);
 	if (f->job != NULL)
@@ -513,8 +516,11 @@ static void pump(struct files_send *f)
 			ask(f);
 			return;
 		}
+		n = http_own_room(&f->own, n);
+		if (n == 0)
+			return;
 		if (http_send_bytes(s, bytes, n) != 0) {
-			fail(f, HTTP_END_NO_MEMORY);
+			http_own_short(&f->own);
 			return;
 		}
 		advance(f, n);
@@ -645,6 +651,7 @@ static void files_start(struct http_stream *s)
 	}
 	*f = (struct files_send){
 		.s = s, .w = w, .root = r, .name = name, .name_len = (uint32_t)len};
+	http_own_init(&f->own, s);
 	s->action_state = f;
 	e = files_cache_find(r, w->idx, name, f->name_len);
 	if (e != NULL && http_now_ns(s) - e->checked_ns < r->conf.check_ns) {

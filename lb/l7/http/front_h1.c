@@ -264,6 +264,8 @@ static void h1_send_head(struct http_stream *s)
 	}
 	plan_final(st);
 	write_head(st);
+	/* Whoever sees that there is no room waits for it. */
+	st->want_resume = st->out.head != NULL;
 	if (st->plan.framing == HTTP_BODY_TUNNEL)
 		start_tunnel(st);
 }

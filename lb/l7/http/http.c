@@ -196,6 +196,7 @@ int http_worker_create(
 	w->conf = *conf;
 	w->kvs = conf->kvs;
 	http_loop_init(&w->loop, now_ns);
+	http_own_worker_init(w);
 	up.loop = &w->loop;
 	rng_secret(&seed, sizeof(seed));
 	w->route = http_route_worker_create(conf->index, seed);

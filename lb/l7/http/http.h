@@ -46,6 +46,7 @@ struct http_worker_conf {
 	C(client_gone, "requests whose client left before the response's end") \
 	C(cut, "responses that could not be completed") \
 	C(no_memory, "requests refused: no memory") \
+	C(buffers_short, "times a body of weir itself waited for buffers") \
 	C(regex_limit, "regular expressions that took too many steps and so did not match") \
 	C(tunnels, "connections that were upgraded") \
 	C(body_in, "bytes of request bodies") \

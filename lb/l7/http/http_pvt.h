@@ -54,6 +54,9 @@ struct http_worker {
 	struct kvs_worker *kvs;      /* NULL: no store */
 	struct files_worker *files;  /* NULL: no threads for files */
 	struct pool streams, slabs, chunks, proxies, subs;
+	struct list_node own_waiting; /* bodies that wait for buffers (own.h) */
+	struct http_timer own_timer;
+	uint64_t own_turn_ns, own_left;
 	bool draining;
 	uint64_t date_until_ns; /* the text is right until then */
 	char date[HTTP_DATE_LEN];
@@ -74,6 +77,10 @@ struct span http_date_now(struct http_worker *w);
 
 /* The engine's buffer with room for a head; NULL when there is none. */
 struct rte_mbuf *http_mbuf(struct http_worker *w);
+
+/* Status and fields of an answer of weir itself with len bytes of body. */
+void http_own_head(struct http_stream *s, uint16_t status, struct span type, uint32_t len);
+void http_own_worker_init(struct http_worker *w);
 
 /* All of an idle worker's connections close (drain). */
 void h1_close_idle(struct http_worker *w);

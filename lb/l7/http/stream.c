@@ -149,23 +149,32 @@ static bool bodiless(uint16_t status)
 	return status == 204 || status == 304;
 }
 
-/* Head, body and end of an answer of weir itself; fields of its own are there already. */
-static void send_own(struct http_stream *s, struct span type, struct span body)
+static void own_fields(struct http_stream *s, struct span type, uint32_t len)
 {
-	uint16_t status = s->resp.status;
-
-	if (bodiless(status))
-		body.len = 0;
-	s->resp.length = body.len;
-	s->resp.framing = bodiless(status) ? HTTP_BODY_NONE : HTTP_BODY_LENGTH;
+	s->resp.length = len;
+	s->resp.framing = bodiless(s->resp.status) ? HTTP_BODY_NONE : HTTP_BODY_LENGTH;
 	if (http_head_set(&s->resp, HTTP_FIELD_DATE, http_date_now(s->w)) != 0 ||
-		(body.len > 0 && type.len > 0 &&
+		(len > 0 && type.len > 0 &&
 			http_head_set(&s->resp, HTTP_FIELD_CONTENT_TYPE, type) != 0)) {
 		/* Not with the few fields of an answer of our own. */
 		s->resp.field_cnt = 0;
 	}
 	if (!s->req_finished)
 		http_body_ignore(s);
+}
+
+void http_own_head(struct http_stream *s, uint16_t status, struct span type, uint32_t len)
+{
+	begin_own(s, status);
+	own_fields(s, type, len);
+}
+
+/* Head, body and end of an answer of weir itself; fields of its own are there already. */
+static void send_own(struct http_stream *s, struct span type, struct span body)
+{
+	if (bodiless(s->resp.status))
+		body.len = 0;
+	own_fields(s, type, body.len);
 	if (http_send_whole(s, body.at, body.len) != 0) {
 		s->action = NULL;
 		s->front->cut(s);

@@ -136,7 +136,7 @@ static void answer_batch(struct kv_req *q)
 	if (t.full)
 		kv_problem(q->s, 503, "Overloaded", "no memory for the answer");
 	else
-		kv_json(q->s, 200, t.at, t.len);
+		kv_json(q, t.at, t.len);
 }
 
 void kv_batch(struct kv_req *q)

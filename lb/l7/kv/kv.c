@@ -16,6 +16,8 @@
 
 #define TTL_MAX INT64_C(315360000) /* ten years */
 
+static void failed(struct kv_req *q, int err);
+
 static const struct span ttl_name = {"ttl", 3};
 
 /* ---- routes ---- */
@@ -59,9 +61,31 @@ void kv_route_free(struct kv_route *r)
 
 /* ---- answers ---- */
 
-void kv_json(struct http_stream *s, uint16_t status, const char *text, size_t len)
+static void release(void *tx)
 {
-	http_respond(s, status, SPAN("application/json"), (struct span){text, (uint32_t)len});
+	kvs_release(tx);
+}
+
+/* A body in the transaction's memory, or, if it is `foreign`, in such as does not last. */
+static void respond(struct kv_req *q, struct span type, const void *at, uint32_t len, bool foreign)
+{
+	if (len <= OWN_WHOLE) {
+		http_respond(q->s, 200, type, (struct span){at, len});
+		return;
+	}
+	if (foreign)
+		at = kvs_copy(q->tx, at, len);
+	if (at == NULL || !kvs_keep(q->tx, len)) {
+		failed(q, -ENOBUFS);
+		return;
+	}
+	http_respond_from(q->s, 200, type,
+		&(struct http_source){.at = at, .len = len, .release = release, .ctx = q->tx});
+}
+
+void kv_json(struct kv_req *q, const char *text, size_t len)
+{
+	respond(q, SPAN("application/json"), text, (uint32_t)len, false);
 }
 
 void kv_problem(struct http_stream *s, uint16_t status, const char *title, const char *detail)
@@ -197,6 +221,7 @@ static void note(struct kv_req *q, const struct kvs_ent *e)
 	q->expire_ms = e->expire_ms;
 	q->val = e->val;
 	q->val_len = e->len;
+	q->viewed = e->viewed;
 }
 
 /* ---- GET, HEAD ---- */
@@ -247,8 +272,7 @@ static void answer_get(struct kv_req *q)
 		return;
 	}
 	(void)!add_field(s, http_field_name(HTTP_FIELD_CACHE_CONTROL), "no-cache", 8);
-	http_respond(s, 200, SPAN("application/octet-stream"),
-		(struct span){(const char *)q->val, q->val_len});
+	respond(q, SPAN("application/octet-stream"), q->val, q->val_len, q->viewed);
 }
 
 /* ---- PUT, DELETE ---- */
@@ -441,8 +465,7 @@ static void run_patch(struct kvs_tx *tx)
 static void answer_patch(struct kv_req *q)
 {
 	add_etag(q->s, q->tx->written);
-	http_respond(q->s, 200, SPAN("application/octet-stream"),
-		(struct span){(const char *)q->val, q->val_len});
+	respond(q, SPAN("application/octet-stream"), q->val, q->val_len, false);
 }
 
 /* ---- the request ---- */

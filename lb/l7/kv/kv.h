@@ -13,8 +13,8 @@
  *             durable as its namespace promises.
  * Errors:     bodies of RFC 9457 (application/problem+json).
  * Limits:     struct config_http_kv; KV_BATCH_MAX operations and bytes of a batch; values above
- *             KV_VALUE_MAX (of the Redis protocol) are not sent: an answer leaves the worker's
- *             buffers in one piece. */
+ *             KV_VALUE_MAX (of the Redis protocol) are not sent. An answer under way
+ *             stays in the memory of its transaction; half of that memory may be so (503). */
 #ifndef LB_L7_KV_KV_H
 #define LB_L7_KV_KV_H
 

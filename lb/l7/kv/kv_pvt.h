@@ -8,6 +8,7 @@
 #include "lb/kvs/kvs.h"
 #include "lb/l7/http/cond.h"
 #include "lb/l7/http/http_pvt.h"
+#include "lb/l7/http/own.h"
 #include "lb/l7/kv/kv.h"
 
 #define KV_ETAG_MAX 24
@@ -41,7 +42,7 @@ struct kv_req {
 	/* Outcome of the run. */
 	uint16_t status;
 	const char *problem; /* with an error status: what is wrong */
-	bool found;
+	bool found, viewed;  /* the value is the cache's own */
 	uint64_t version, expire_ms;
 	const uint8_t *val;
 	uint32_t val_len;
@@ -54,8 +55,8 @@ void kv_problem(struct http_stream *s, uint16_t status, const char *title, const
 uint32_t kv_etag(uint64_t version, char out[KV_ETAG_MAX]);
 /* Is a write, or a read, allowed by the request's conditions? Sets q->status if not. */
 bool kv_conditions(struct kv_req *q, const struct kvs_ent *e);
-/* Body of a status, JSON. */
-void kv_json(struct http_stream *s, uint16_t status, const char *text, size_t len);
+/* A text in the transaction's memory; the stream may be gone afterwards. */
+void kv_json(struct kv_req *q, const char *text, size_t len);
 void kv_start(struct kv_req *q, void (*run)(struct kvs_tx *tx), void (*answer)(struct kv_req *q));
 
 /* ---- list.c, batch.c, openapi.c ---- */

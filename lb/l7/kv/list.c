@@ -108,7 +108,7 @@ static void answer_list(struct kv_req *q)
 	if (t.full)
 		kv_problem(q->s, 503, "Overloaded", "no memory for the answer");
 	else
-		kv_json(q->s, 200, t.at, t.len);
+		kv_json(q, t.at, t.len);
 }
 
 /* Value of a parameter, percent-decoded into the transaction's memory; NULL: not there. */

@@ -71,5 +71,6 @@ static const char document[] =
 
 void kv_openapi(struct http_stream *s)
 {
-	kv_json(s, 200, document, sizeof(document) - 1);
+	http_respond(
+		s, 200, SPAN("application/json"), (struct span){document, sizeof(document) - 1});
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lb/l7/http/own.h"
 #include "lb/l7/route/route_pvt.h"
 
 static struct span location(struct http_stream *s, const struct http_fixed *f)
@@ -42,7 +43,12 @@ static void fixed_start(struct http_stream *s)
 		http_fail(s, HTTP_END_NO_MEMORY);
 		return;
 	}
-	http_respond(s, f->status, f->type, f->body);
+	/* The site has it, which stays as long as the stream. */
+	if (f->body.len > OWN_WHOLE)
+		http_respond_from(s, f->status, f->type,
+			&(struct http_source){.at = f->body.at, .len = f->body.len});
+	else
+		http_respond(s, f->status, f->type, f->body);
 }
 
 const struct http_action http_action_fixed = {.name = "respond", .start = fixed_start};

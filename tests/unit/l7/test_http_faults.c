@@ -10,6 +10,9 @@
 
 #include <string.h>
 
+#include <rte_mempool.h>
+
+#include "lb/app_pvt.h"
 #include "tests/support/http_world.h"
 
 static struct http_world hw;
@@ -815,7 +818,92 @@ static void a_client_that_does_not_read(void **state)
 	assert_int_equal(http_worker_streams(hw_worker(&hw)), 0);
 }
 
+/* ---- bodies of weir itself ---- */
+
+#define OWN_LEN     60000
+#define OWN_CLIENTS 70
+#define OWN_ASKED   10
+
+static int open_large(void **state)
+{
+	static char text[OWN_LEN + 1024];
+	int n = snprintf(text, sizeof(text),
+		"upstreams: {app: {backends: ['198.51.100.11:80']}}\n"
+		"sites:\n"
+		"  s:\n"
+		"    routes:\n"
+		"      - {upstream: app, match: {prefix: /app}}\n"
+		"      - {respond: {status: 200, body: '");
+
+	(void)state;
+	memset(text + n, 'w', OWN_LEN);
+	snprintf(text + n + OWN_LEN, sizeof(text) - (size_t)n - OWN_LEN,
+		"'}}\n"
+		"    timeouts: {send: 20s}\n"
+		"    limits: {min_rate: 0}\n"
+		"listeners: [{name: web, bind: ['192.0.2.80:80'], action: http, site: s}]\n");
+	http_world_open(&hw, text);
+	return 0;
+}
+
+/* They ask for far more than there are buffers, and read nothing. */
+static void slow_readers_leave_buffers_to_others(void **state)
+{
+	struct hw_conn *slow[OWN_CLIENTS], *c = hw_connect(&hw);
+	struct rte_mempool *pool = hw.w.app->tcp_pools.data;
+
+	(void)state;
+	for (int i = 0; i < OWN_CLIENTS; i++) {
+		slow[i] = hw_connect(&hw);
+		slow[i]->slow = true;
+		for (int k = 0; k < OWN_ASKED; k++)
+			hw_send(slow[i], get);
+	}
+	http_world_run(&hw, 200);
+	assert_true(hw_stats(&hw)->buffers_short > 0);
+	assert_true(rte_mempool_avail_count(pool) >= pool->size / 5);
+	hw_reply(&hw, OK_3, HW_KEEP);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(
+			hw_status(hw_ask(c, "GET /app HTTP/1.1\r\nHost: a\r\n\r\n", 10)), 200);
+	/* Everybody gets everything when the first ones read on. */
+	for (int i = 0; i < OWN_CLIENTS; i++) {
+		slow[i]->slow = false;
+		(void)tcp_consumed(slow[i]->e, slow[i]->conn, slow[i]->unread);
+		http_world_run(&hw, 20);
+	}
+	http_world_run(&hw, 500);
+	for (int i = 0; i < OWN_CLIENTS; i++) {
+		assert_true(slow[i]->len > OWN_ASKED * OWN_LEN);
+		assert_int_equal(times(slow[i]->text, "HTTP/1.1 200 OK"), OWN_ASKED);
+		assert_false(slow[i]->over);
+	}
+	assert_int_equal(ended(HTTP_END_OK), OWN_CLIENTS * OWN_ASKED + 10);
+}
+
+static void head_of_a_long_body_has_its_length(void **state)
+{
+	struct hw_conn *c = hw_connect(&hw);
+
+	(void)state;
+	hw_ask(c, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", 5);
+	assert_int_equal(hw_status(c->text), 200);
+	assert_non_null(strstr(c->text, "Content-Length: 60000\r\n"));
+	assert_string_equal(strstr(c->text, "\r\n\r\n"), "\r\n\r\n");
+	hw_ask(c, get, 50);
+	assert_int_equal(c->len, strstr(c->text, "\r\n\r\n") + 4 - c->text + OWN_LEN);
+	/* It goes in the middle of one. */
+	c->slow = true;
+	for (int i = 0; i < OWN_ASKED; i++)
+		hw_send(c, get);
+	http_world_run(&hw, 50);
+	hw_reset(c);
+	http_world_run(&hw, 5);
+	assert_int_equal(ended(HTTP_END_CLIENT_GONE), 1);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
+#define L(f) cmocka_unit_test_setup_teardown(f, open_large, close_world)
 #define E(f) cmocka_unit_test_setup_teardown(f, open_asking, close_world)
 #define C(f) cmocka_unit_test_setup_teardown(f, open_tunnels, close_world)
 
@@ -853,6 +941,8 @@ int main(void)
 		T(a_client_that_leaves_within_its_body),
 		T(a_client_that_says_it_is_its_last_request),
 		T(a_client_that_does_not_read),
+		L(slow_readers_leave_buffers_to_others),
+		L(head_of_a_long_body_has_its_length),
 	};
 	static struct CMUnitTest more[64];
 	uint32_t n = 0;
