@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The engine: setup, the way of a burst through it, and the callback pass.
  *
- * tcp_input() goes over the burst three times - parse and prefetch the bucket, prefetch the record,
- * act - so that cache misses of different packets overlap. Acting changes state and puts the
+ * tcp_input() goes over the burst several times - parse and prefetch the bucket, the record, what the
+ * record leads to, act - so that cache misses of different packets overlap. Acting changes state and puts the
  * connection on the dirty list; nothing is called back and nothing but resets and SYN-ACKs is sent
  * before tcp_flush(), which makes one callback pass and one output decision per dirty connection.
  */
@@ -416,6 +416,46 @@ static void act(
 	conn_input(e, c, &it->h, m);
 }
 
+/* A guess may be of another connection, or of none by now: nothing follows from it but what is
+ * fetched. */
+static const struct tcp_conn *guess_conn(const struct tcp_engine *e, const struct burst_item *it)
+{
+	uint32_t slot = it->ok ? tcp_table_guess(&e->table, it->hash) : TCP_SLOT_EMPTY;
+
+	if (slot == TCP_SLOT_EMPTY || tcp_slot_kind(slot) != TCP_KIND_CONN)
+		return NULL;
+	return conn_at(e, tcp_slot_idx(slot));
+}
+
+/* The records; then the application's object and the oldest piece of each, whose buffer an
+ * acknowledgement frees: long after it was sent, nothing of it is in a cache. */
+static void prefetch_conns(const struct tcp_engine *e, const struct burst_item *items, uint16_t n)
+{
+	const struct tcp_conn *conns[LIMIT_BURST];
+
+	for (uint16_t i = 0; i < n; i++) {
+		const uint8_t *c = (const void *)(conns[i] = guess_conn(e, &items[i]));
+
+		for (int line = 0; c != NULL && line < CONN_SIZE; line += CACHE_LINE)
+			rte_prefetch0(c + line);
+	}
+	for (uint16_t i = 0; i < n; i++) {
+		const struct tcp_conn *c = conns[i];
+
+		if (c == NULL)
+			continue;
+		rte_prefetch0(c->user);
+		if (c->tx_head != POOL_NONE)
+			rte_prefetch0(seg_at(e, c->tx_head));
+	}
+	for (uint16_t i = 0; i < n; i++) {
+		const struct tcp_conn *c = conns[i];
+
+		if (c != NULL && c->tx_head != POOL_NONE)
+			rte_mbuf_prefetch_part1(seg_at(e, c->tx_head)->m);
+	}
+}
+
 void tcp_input(struct tcp_engine *e, struct rte_mbuf **mbufs, const struct pkt_meta *metas,
 	uint16_t n, uint64_t now_ns)
 {
@@ -435,17 +475,7 @@ void tcp_input(struct tcp_engine *e, struct rte_mbuf **mbufs, const struct pkt_m
 			engine_end(e, r);
 			rte_pktmbuf_free(mbufs[at + i]);
 		}
-		for (uint16_t i = 0; i < k; i++) {
-			uint32_t slot = items[i].ok ? tcp_table_guess(&e->table, items[i].hash)
-						    : TCP_SLOT_EMPTY;
-
-			if (slot == TCP_SLOT_EMPTY || tcp_slot_kind(slot) != TCP_KIND_CONN)
-				continue;
-			const uint8_t *c = (const void *)conn_at(e, tcp_slot_idx(slot));
-
-			for (int line = 0; line < CONN_SIZE; line += CACHE_LINE)
-				rte_prefetch0(c + line);
-		}
+		prefetch_conns(e, items, k);
 		for (uint16_t i = 0; i < k; i++)
 			if (items[i].ok)
 				act(e, mbufs[at + i], &metas[at + i], &items[i]);
