@@ -7,12 +7,25 @@
 #define TRACE_LEN  32
 #define PARENT_LEN 16
 
-static const char digits[] = "0123456789abcdef";
+/* Eight digits at once: each nibble into a byte of its own, and then 0-9 and a-f to their letters. */
+static uint64_t hex8(uint32_t v)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t x = v;
+
+	x = (x << 16 | x) & UINT64_C(0x0000ffff0000ffff);
+	x = (x << 8 | x) & UINT64_C(0x00ff00ff00ff00ff);
+	x = (x << 4 | x) & (ones * 0x0f);
+	return x + ones * '0' + ((x + ones * 6) >> 4 & ones) * ('a' - '9' - 1);
+}
 
 static void put_hex(char *out, uint64_t v)
 {
-	for (int i = 15; i >= 0; i--, v >>= 4)
-		out[i] = digits[v & 15];
+	uint64_t hi = __builtin_bswap64(hex8((uint32_t)(v >> 32)));
+	uint64_t lo = __builtin_bswap64(hex8((uint32_t)v));
+
+	memcpy(out, &hi, sizeof(hi));
+	memcpy(out + 8, &lo, sizeof(lo));
 }
 
 static bool is_hex(const char *s, uint32_t n, bool *zero)

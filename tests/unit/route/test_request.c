@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "lb/l7/route/ids.c"
 #include "tests/support/route_world.h"
 
 static void open_site(const char *site)
@@ -334,6 +335,17 @@ static void rfc7239(void **state)
 
 /* ---- identifiers, Via ---- */
 
+static void every_hex_digit(void **state)
+{
+	char text[17] = {0};
+
+	(void)state;
+	put_hex(text, UINT64_C(0x0123456789abcdef));
+	assert_string_equal(text, "0123456789abcdef");
+	put_hex(text, UINT64_C(0xfedcba9876543210));
+	assert_string_equal(text, "fedcba9876543210");
+}
+
 static void ids(void **state)
 {
 	const char *trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
@@ -584,6 +596,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(first_in_the_file_wins),
+		cmocka_unit_test(every_hex_digit),
 		cmocka_unit_test(nothing_fits_is_404),
 		cmocka_unit_test(schemes_and_methods),
 		cmocka_unit_test(trace_and_connect_are_refused),
