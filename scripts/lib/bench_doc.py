@@ -19,6 +19,18 @@ def number(v):
     return "%.0f" % v if v >= 1000 else "%.3g" % v
 
 
+def replace(page, name, text):
+    """Put `text` between the page's lines of `name`."""
+    with open(page) as f:
+        whole = f.read()
+    begin, end = "<!-- %s: begin -->\n" % name, "<!-- %s: end -->" % name
+    if begin not in whole or end not in whole:
+        sys.exit("%s has no place for %s" % (page, name))
+    head, rest = whole.split(begin, 1)
+    with open(page, "w") as f:
+        f.write(head + begin + text + "\n" + end + rest.split(end, 1)[1])
+
+
 def main():
     if len(sys.argv) != 4:
         sys.exit(__doc__)
@@ -47,14 +59,7 @@ def main():
         f.write(plot.bars(first, units[first],
                           [(c, [(w, values[c, first, w]) for w in who if (c, first, w) in values]) for c in cases]))
     out.append("\n![%s](%s)" % (first, os.path.basename(svg)))
-    with open(page) as f:
-        text = f.read()
-    begin, end = "<!-- %s: begin -->\n" % name, "<!-- %s: end -->" % name
-    if begin not in text or end not in text:
-        sys.exit("bench_doc: %s has no place for %s" % (page, name))
-    head, rest = text.split(begin, 1)
-    with open(page, "w") as f:
-        f.write(head + begin + "\n".join(out) + "\n" + end + rest.split(end, 1)[1])
+    replace(page, name, "\n".join(out))
 
 
 if __name__ == "__main__":

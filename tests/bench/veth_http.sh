@@ -22,6 +22,11 @@ bare() { # NS IF: no offload of any kind
 	ns "$1" ethtool -K "$2" tx off rx off tso off gso off gro off sg off >/dev/null 2>&1
 }
 
+tune() { # NS
+	ns "$1" sysctl -qw net.ipv4.tcp_max_tw_buckets=4096 net.ipv4.ip_local_port_range="1024 65535" \
+		net.core.somaxconn=4096
+}
+
 chain() { # X
 	ns_add "c-$1" "l-$1" "b-$1"
 	link_add "c-$1" eth0 "l-$1" p0
@@ -32,10 +37,7 @@ chain() { # X
 	bare "b-$1" eth0
 	addr_add "c-$1" eth0 192.0.2.10/24
 	addr_add "b-$1" eth0 198.51.100.11/24
-	for n in c l b; do
-		ns "$n-$1" sysctl -qw net.ipv4.tcp_max_tw_buckets=4096 net.ipv4.ip_local_port_range="1024 65535" \
-			net.core.somaxconn=4096
-	done
+	for n in c l b; do tune "$n-$1"; done
 }
 
 veth_need() { # PROGRAM...
@@ -77,14 +79,16 @@ nginx_conf() { # NAME: the common head on standard output, the http block's cont
 	CONF
 }
 
-declare -A pid
+declare -A pid back
+# BACK_SERVER: what else stands in its server block.
 backend() { # X
 	local BACK_LOG=${BACK_LOG:+$TMP/back-$1.access}
 	nginx_conf "back-$1" >"$TMP/back-$1.conf" <<-CONF
 		open_file_cache max=100;
-		server { listen 80 backlog=4096; root $TMP/www; access_log ${BACK_LOG:-off}; }
+		server { listen 80 backlog=4096; root $TMP/www; access_log ${BACK_LOG:-off}; ${BACK_SERVER:-} }
 	CONF
 	background "b-$1" "$TMP/back-$1.log" taskset -c 0 nginx -e "$TMP/back-$1.err" -c "$TMP/back-$1.conf"
+	back[$1]=$!
 	wait_for 10 port_open "b-$1" 80 || die "backend of $1" "$(cat "$TMP/back-$1.log" "$TMP/back-$1.err")"
 }
 
