@@ -20,6 +20,7 @@
 
 #define ARENA_CHUNK    (256 * 1024)
 #define LOOK_MIN_BYTES (1 << 20)
+#define FETCH          256
 #define FLAGS_READ                                                                \
 	(STORE_IF_ABSENT | STORE_IF_PRESENT | STORE_IF_VERSION | STORE_KEEP_TTL | \
 		STORE_RETURN_OLD | STORE_IF_TYPE)
@@ -528,6 +529,22 @@ static void note_bytes(struct shard *sh)
 	}
 }
 
+static void fetch_ahead(struct shard *sh)
+{
+	const struct commit *c = sh->commit;
+	struct memtable_key keys[FETCH];
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < c->row_cnt; i++) {
+		if (c->rows[i].item->key.space == CODEC_KEY)
+			keys[n++] = (struct memtable_key){c->rows[i].key.data, c->rows[i].key.len};
+		if (n == FETCH || (i + 1 == c->row_cnt && n > 1)) {
+			rocks_prefetch(sh->db, keys, n);
+			n = 0;
+		}
+	}
+}
+
 static struct outcome write_round(struct shard *sh)
 {
 	struct commit *c = sh->commit;
@@ -535,6 +552,7 @@ static struct outcome write_round(struct shard *sh)
 	uint64_t start_ns = clock_now_ns(), took_ns;
 	struct outcome o;
 
+	fetch_ahead(sh);
 	o.volatile_ = write_logged_or_not(sh, c->volatile_, ROCKS_NO_LOG);
 	o.logged = write_logged_or_not(sh, c->logged, c->sync ? ROCKS_SYNC : 0);
 	if (o.logged == 0 && c->has_logged)

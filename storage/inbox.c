@@ -60,6 +60,13 @@ static void fill(struct shard_thread *t)
 		uint32_t n;
 
 		while ((n = spsc_pop(t->in[c], (void **)reqs, RING_BURST)) > 0) {
+			/* They were written on another core. */
+			for (uint32_t i = 0; i < n; i++) {
+				__builtin_prefetch(reqs[i]);
+				__builtin_prefetch(&reqs[i]->next_, 1);
+				__builtin_prefetch(&reqs[i]->one, 1);
+				__builtin_prefetch((uint8_t *)&reqs[i]->one + CACHE_LINE, 1);
+			}
 			for (uint32_t i = 0; i < n; i++) {
 				struct req_list *l = &t->waiting[reqs[i]->prio];
 

@@ -27,6 +27,7 @@
 #define DELTA_MIN    1024
 #define DELTA_SHARE  8 /* delta is at most that part of main */
 #define TRAILER      8
+#define PREFETCH     32 /* about as many misses as a core keeps under way */
 
 struct memtable_node {
 	_Atomic(struct memtable_node *) older, newer;
@@ -229,6 +230,34 @@ bool memtable_add(struct memtable *t, void *p)
 		return false;
 	link_version(h, at, n);
 	return true;
+}
+
+/* Three passes, each of which touches what the one before has fetched. */
+static void prefetch_some(const struct memtable *t, const struct memtable_key *keys, uint32_t n)
+{
+	struct memtable_head *heads[PREFETCH];
+	uint64_t hashes[PREFETCH];
+
+	for (uint32_t i = 0; i < n; i++) {
+		hashes[i] = hash_of(t, keys[i].p, (uint32_t)keys[i].len);
+		__builtin_prefetch(&t->buckets[hashes[i] & t->mask], 1);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		heads[i] = atomic_load_explicit(
+			&t->buckets[hashes[i] & t->mask], memory_order_acquire); /* M1 */
+		__builtin_prefetch(heads[i], 1);
+		__builtin_prefetch((const char *)heads[i] + CACHE_LINE, 1);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if (heads[i] != NULL)
+			__builtin_prefetch(
+				atomic_load_explicit(&heads[i]->newest, memory_order_relaxed), 1);
+}
+
+void memtable_prefetch(const struct memtable *t, const struct memtable_key *keys, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i += PREFETCH)
+		prefetch_some(t, keys + i, n - i < PREFETCH ? n - i : PREFETCH);
 }
 
 /* ---- order ---- */

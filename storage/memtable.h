@@ -43,6 +43,12 @@ void memtable_destroy(struct memtable *t);
 /* The entry stands at p + MEMTABLE_HEAD, in memory that lives as long as the table. False: the key
  * is there with this very trailer; nothing happened. */
 bool memtable_add(struct memtable *t, void *p);
+/* What memtable_add() will look at for these user keys is fetched meanwhile. */
+struct memtable_key {
+	const uint8_t *p;
+	size_t len;
+};
+void memtable_prefetch(const struct memtable *t, const struct memtable_key *keys, uint32_t n);
 /* Bytes that are not of `alloc`, and stay what they are: those of the order, a pointer for each key
  * that an iterator has met, are not among them. */
 size_t memtable_bytes(const struct memtable *t);

@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <vector>
 
@@ -22,8 +23,6 @@
 #include <rocksdb/options.h>
 #include <rocksdb/slice.h>
 #include <rocksdb/version.h>
-
-#include "storage/memtable.h"
 
 namespace rdb = ROCKSDB_NAMESPACE;
 
@@ -263,15 +262,30 @@ void *alloc_aligned(void *ctx, size_t n)
 	return static_cast<rdb::Allocator *>(ctx)->AllocateAligned(n);
 }
 
+// The table that is written to is the one made last; it may be flushed and freed by any thread.
+struct newest {
+	std::mutex lock;
+	memtable *t = nullptr;
+};
+
 class rep final : public rdb::MemTableRep
 {
       public:
-	rep(rdb::Allocator *a, rdb::MemTableRep *list, uint64_t bytes)
-	    : MemTableRep(a), t(memtable_create(bytes, alloc_aligned, a)), members(list)
+	rep(rdb::Allocator *a, rdb::MemTableRep *list, uint64_t bytes, std::shared_ptr<newest> n)
+	    : MemTableRep(a), t(memtable_create(bytes, alloc_aligned, a)), members(list), now(n)
 	{
+		std::lock_guard<std::mutex> hold(now->lock);
+
+		now->t = t;
 	}
 	~rep() override
 	{
+		{
+			std::lock_guard<std::mutex> hold(now->lock);
+
+			if (now->t == t)
+				now->t = nullptr;
+		}
 		memtable_destroy(t);
 	}
 
@@ -351,6 +365,7 @@ class rep final : public rdb::MemTableRep
       private:
 	memtable *t;
 	std::unique_ptr<rdb::MemTableRep> members;
+	std::shared_ptr<newest> now;
 	std::vector<char> scratch;
 	size_t size = 0;
 };
@@ -358,14 +373,14 @@ class rep final : public rdb::MemTableRep
 class factory final : public rdb::MemTableRepFactory
 {
       public:
-	explicit factory(uint64_t n) : bytes(n)
+	factory(uint64_t n, std::shared_ptr<newest> to) : bytes(n), now(to)
 	{
 	}
 	using rdb::MemTableRepFactory::CreateMemTableRep;
 	rdb::MemTableRep *CreateMemTableRep(const rdb::MemTableRep::KeyComparator &cmp,
 		rdb::Allocator *a, const rdb::SliceTransform *prefix, rdb::Logger *log) override
 	{
-		return new rep(a, list.CreateMemTableRep(cmp, a, prefix, log), bytes);
+		return new rep(a, list.CreateMemTableRep(cmp, a, prefix, log), bytes, now);
 	}
 	const char *Name() const override
 	{
@@ -379,12 +394,35 @@ class factory final : public rdb::MemTableRepFactory
       private:
 	rdb::SkipListFactory list;
 	uint64_t bytes;
+	std::shared_ptr<newest> now;
 };
 
 } // namespace
 
+struct memtable_rep {
+	std::shared_ptr<newest> now = std::make_shared<newest>();
+};
+
 // As in db/c.cc; the options stand first.
-extern "C" void memtable_rep_use(struct rocksdb_options_t *opt, uint64_t bytes)
+extern "C" struct memtable_rep *memtable_rep_use(struct rocksdb_options_t *opt, uint64_t bytes)
 {
-	reinterpret_cast<rdb::Options *>(opt)->memtable_factory = std::make_shared<factory>(bytes);
+	auto *r = new memtable_rep;
+
+	reinterpret_cast<rdb::Options *>(opt)->memtable_factory =
+		std::make_shared<factory>(bytes, r->now);
+	return r;
+}
+
+extern "C" void memtable_rep_free(struct memtable_rep *r)
+{
+	delete r;
+}
+
+extern "C" void memtable_rep_prefetch(
+	struct memtable_rep *r, const struct memtable_key *keys, uint32_t n)
+{
+	std::lock_guard<std::mutex> hold(r->now->lock);
+
+	if (r->now->t != nullptr)
+		memtable_prefetch(r->now->t, keys, n);
 }

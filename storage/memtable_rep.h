@@ -6,16 +6,21 @@
 #ifndef STORAGE_MEMTABLE_REP_H
 #define STORAGE_MEMTABLE_REP_H
 
+#include "storage/memtable.h"
+
 #ifdef __cplusplus
-#include <cstdint>
 extern "C" {
-#else
-#include <stdint.h>
 #endif
 
 struct rocksdb_options_t;
+struct memtable_rep;
 
-void memtable_rep_use(struct rocksdb_options_t *opt, uint64_t bytes);
+/* The memtables of the one database that is opened with opt; lives until memtable_rep_free(), after
+ * that is closed. */
+struct memtable_rep *memtable_rep_use(struct rocksdb_options_t *opt, uint64_t bytes);
+void memtable_rep_free(struct memtable_rep *r);
+/* The writer is about to write records of these keys. */
+void memtable_rep_prefetch(struct memtable_rep *r, const struct memtable_key *keys, uint32_t n);
 
 #ifdef __cplusplus
 }

@@ -29,6 +29,7 @@ struct rocks {
 	rocksdb_t *db;
 	rocksdb_options_t *opt;
 	rocksdb_column_family_handle_t *cf;
+	struct memtable_rep *mem;
 	rocksdb_readoptions_t *read, *read_tables; /* point reads: no snapshot; tables alone */
 	rocksdb_writeoptions_t *how[8];            /* by enum rocks_write bits */
 };
@@ -162,7 +163,6 @@ static rocksdb_options_t *make_options(
 	rocksdb_options_set_disable_auto_compactions(o, p->manual_compaction);
 	/* One writer: the machinery for many costs and gives nothing. */
 	rocksdb_options_set_allow_concurrent_memtable_write(o, 0);
-	memtable_rep_use(o, p->memtable_bytes);
 	rocksdb_options_set_stats_dump_period_sec(o, 0);
 	rocksdb_options_set_stats_persist_period_sec(o, 0);
 	if (env->limiter != NULL)
@@ -193,6 +193,7 @@ static void free_options(struct rocks *db)
 		rocksdb_readoptions_destroy(db->read_tables);
 	uring_fs_free_filter(db->opt);
 	rocksdb_options_destroy(db->opt);
+	memtable_rep_free(db->mem);
 	free(db);
 }
 
@@ -220,6 +221,7 @@ int rocks_open(struct rocks_env *env, const struct rocks_params *p,
 	if (db == NULL)
 		return -ENOMEM;
 	db->opt = make_options(env, p, ev);
+	db->mem = memtable_rep_use(db->opt, p->memtable_bytes);
 	opt = db->opt;
 	if (p->read_only)
 		db->db = rocksdb_open_for_read_only_column_families(
@@ -302,6 +304,11 @@ void rocks_batch_delete(struct rocks_batch *b, struct rocks_slice key)
 void rocks_batch_delete_range(struct rocks_batch *b, struct rocks_slice from, struct rocks_slice to)
 {
 	rocksdb_writebatch_delete_range(b->b, chars(from.data), from.len, chars(to.data), to.len);
+}
+
+void rocks_prefetch(struct rocks *db, const struct memtable_key *keys, uint32_t n)
+{
+	memtable_rep_prefetch(db->mem, keys, n);
 }
 
 int rocks_write(struct rocks *db, struct rocks_batch *b, unsigned how, char *err)

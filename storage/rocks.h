@@ -12,6 +12,7 @@
 #define STORAGE_ROCKS_H
 
 #include "dataplane/base/compiler.h"
+#include "storage/memtable.h"
 #include "storage/uring_fs.h"
 
 #define ROCKS_ERR 256
@@ -67,6 +68,10 @@ void rocks_batch_delete(struct rocks_batch *b, struct rocks_slice key);
 /* [from, to) */
 void rocks_batch_delete_range(
 	struct rocks_batch *b, struct rocks_slice from, struct rocks_slice to);
+
+/* What a write of these keys will touch is fetched meanwhile; members of collections gain nothing.
+ */
+void rocks_prefetch(struct rocks *db, const struct memtable_key *keys, uint32_t n);
 
 enum rocks_write {
 	ROCKS_SYNC = 1,        /* on return the batch and all before it are on the device */
