@@ -339,8 +339,7 @@ static void submit_ops(struct kvs_tx *tx)
 	}
 }
 
-/* What the cache must learn of a write; the item as it came back. */
-static void settle_item(struct kvs_worker *w, const struct store_item *it, uint32_t gen, int status)
+void kvs_settle_item(struct kvs_worker *w, const struct store_item *it, uint32_t gen, int status)
 {
 	struct kvs_row row = {.val = it->value,
 		.len = it->value_len,
@@ -390,7 +389,7 @@ static void answer_ops(struct kvs_tx *tx, const struct kvs_io *io, int status)
 		op->found = it->found;
 		op->number = it->number;
 		if (status == 0 || status == -ENOTRECOVERABLE)
-			settle_item(tx->w, it, io->gen, status);
+			kvs_settle_item(tx->w, it, io->gen, status);
 	}
 }
 
@@ -494,7 +493,7 @@ static void answer_commit(struct kvs_tx *tx, const struct kvs_io *io, int status
 {
 	if (status == 0 || status == -ENOTRECOVERABLE)
 		for (uint32_t i = 0; i < io->n; i++)
-			settle_item(tx->w, &io->items[i], io->gen, status);
+			kvs_settle_item(tx->w, &io->items[i], io->gen, status);
 	if (status == 0 && io->n > 0)
 		tx->written = io->items[0].version;
 	if (status != 0 && tx->err == 0)
@@ -682,10 +681,16 @@ void kvs_clear_submit(struct kvs_tx *tx)
 
 void kvs_answer(struct kvs_worker *w, struct store_req *r)
 {
-	struct kvs_io *io = (struct kvs_io *)(uintptr_t)r->cookie;
-	struct kvs_tx *tx = io->tx;
+	struct kvs_io *io;
+	struct kvs_tx *tx;
 
 	w->flight--;
+	if (r->cookie & KVS_COOKIE_PUT) {
+		kvs_put_answer(w, r);
+		return;
+	}
+	io = (struct kvs_io *)(uintptr_t)r->cookie;
+	tx = io->tx;
 	if (io->kind != IO_SCAN && io->kind != IO_COMMIT && io->kind != IO_OPS && r->status != 0 &&
 		r->status != -ENOENT && r->status != -EMSGSIZE && r->status != -EPROTOTYPE) {
 		refuse(io, r->status);

@@ -85,6 +85,7 @@ static struct kvs_worker *worker_new(struct kvs *k, uint32_t i)
 	list_init(&w->live);
 	list_init(&w->ready);
 	list_init(&w->later);
+	list_init(&w->puts);
 	w->fast = (struct kvs_tx){.w = w, .fast = true};
 	mem_arena_init(&w->fast.arena, &w->mem);
 	w->fast_mark = mem_arena_mark(&w->fast.arena);
@@ -249,6 +250,12 @@ static uint32_t take_answers(struct kvs_worker *w)
 		return 0;
 	do {
 		n = store_poll(w->client, reqs, POLL_BURST);
+		/* They were written on another core. */
+		for (uint32_t i = 0; i < n; i++) {
+			__builtin_prefetch(reqs[i]);
+			__builtin_prefetch(&reqs[i]->status);
+			__builtin_prefetch(&reqs[i]->one.status);
+		}
 		for (uint32_t i = 0; i < n; i++)
 			kvs_answer(w, reqs[i]);
 		total += n;
@@ -275,12 +282,15 @@ static uint32_t step_ready(struct kvs_worker *w)
 /* The oldest first: all have the same time. The store keeps what it has. */
 static void give_up_late(struct kvs_worker *w)
 {
+	uint64_t limit_ns = w->k->p.request_timeout_ns + NS_PER_SEC;
+
+	kvs_puts_late(w, limit_ns);
 	while (!list_empty(&w->live)) {
 		struct list_node *node = w->live.next;
 		struct kvs_tx *tx =
 			(struct kvs_tx *)(void *)((uint8_t *)node - offsetof(struct kvs_tx, live));
 
-		if (w->now_ns - tx->start_ns <= w->k->p.request_timeout_ns + NS_PER_SEC)
+		if (w->now_ns - tx->start_ns <= limit_ns)
 			return;
 		kvs_count(&w->s.timeouts, 1);
 		kvs_finish(tx, -ETIMEDOUT);
@@ -332,7 +342,7 @@ void kvs_unpark(struct kvs_worker *w)
 
 uint64_t kvs_next_ns(const struct kvs_worker *w)
 {
-	if (list_empty(&w->live))
+	if (list_empty(&w->live) && list_empty(&w->puts))
 		return UINT64_MAX;
 	return w->now_ns + CHECK_NS;
 }

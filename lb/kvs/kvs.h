@@ -233,6 +233,19 @@ struct kvs_op {
 /* NULL: not known yet. */
 const struct kvs_op *kvs_op(struct kvs_tx *tx, const struct kvs_op *op);
 
+/* ---- a string that is written alone ---- */
+
+struct kvs_pair {
+	const uint8_t *key, *val;
+	uint32_t key_len, val_len;
+};
+/* Writes a string without expiry, whatever is there: as a transaction that does nothing else, at a
+ * fraction of its cost. False: it would have to wait for something, and nothing happened; a
+ * transaction has to do it. Else done is called once, like that of a transaction; the pair it gets
+ * is a copy that lasts as long as the call, NULL after a timeout. */
+bool kvs_put_alone(struct kvs_worker *w, uint8_t ns, const struct kvs_pair *pair,
+	void (*done)(void *ctx, int status, const struct kvs_pair *pair), void *ctx);
+
 struct kvs_item {
 	const uint8_t *key, *val;
 	uint32_t key_len, val_len;

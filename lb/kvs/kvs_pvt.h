@@ -19,6 +19,8 @@
 enum { TX_WAIT_LOCKS, TX_RUN, TX_HELD, TX_COMMIT, TX_VALIDATE, TX_CLEAR, TX_END };
 enum { ENT_NEW, ENT_LOADING, ENT_LOADED };
 enum { SCAN_NEW, SCAN_LOADING, SCAN_LOADED };
+/* Set in the cookie of a request that is no transaction's. */
+#define KVS_COOKIE_PUT UINT64_C(1)
 enum { IO_READ, IO_OPS, IO_COMMIT, IO_SCAN, IO_VALIDATE, IO_CLEAR };
 
 /* A key that transactions name, and who waits for it, in order: the granted ones first. */
@@ -68,6 +70,8 @@ struct kvs_writing {
 	_Atomic uint32_t several; /* requests under way that write more than one key */
 };
 
+struct kvs_put;
+
 struct kvs_worker {
 	struct kvs_writing writing;
 	struct kvs *k;
@@ -83,7 +87,9 @@ struct kvs_worker {
 	struct kvs_io *stuck, **stuck_tail; /* requests that found no room */
 	uint32_t flight, flight_max, shards;
 	bool dirty, online;
-	uint32_t guess; /* bytes of a first read */
+	uint32_t guess;        /* bytes of a first read */
+	struct list_node puts; /* kvs_put_alone(), oldest first */
+	struct kvs_put *free_puts;
 	struct kvs_lock *buckets[KVS_LOCK_BUCKETS], *free_locks;
 	uint32_t lock_cnt;
 	struct kvs_tx fast;
@@ -129,6 +135,10 @@ uint64_t kvs_hash(const struct kvs_worker *w, uint8_t ns, uint8_t space, const v
 /* lock.c */
 int kvs_lock_want(struct kvs_tx *tx, uint64_t hash, enum kvs_mode mode) WARN_UNUSED;
 void kvs_lock_release(struct kvs_tx *tx);
+/* For a blind write that is submitted at once, if nobody is in its way; then kvs_lock_drop() ends
+ * it. */
+bool kvs_lock_blind(struct kvs_worker *w, struct kvs_ref *r, uint64_t hash);
+void kvs_lock_drop(struct kvs_worker *w, struct kvs_ref *r);
 /* Its first requests have been submitted: what comes after them now keeps the order. */
 void kvs_lock_started(struct kvs_tx *tx);
 
@@ -158,6 +168,8 @@ void kvs_validate(struct kvs_tx *tx);
 void kvs_clear_submit(struct kvs_tx *tx);
 void kvs_answer(struct kvs_worker *w, struct store_req *r);
 void kvs_unstick(struct kvs_worker *w);
+/* What the cache must learn of a write; the item as it came back. */
+void kvs_settle_item(struct kvs_worker *w, const struct store_item *it, uint32_t gen, int status);
 
 /* tx.c */
 struct kvs_ent *kvs_ent_find(const struct kvs_tx *tx, const struct codec_key *k, uint64_t hash);
@@ -165,5 +177,10 @@ void kvs_step(struct kvs_tx *tx);
 void kvs_answered(struct kvs_tx *tx, struct kvs_io *io);
 void kvs_finish(struct kvs_tx *tx, int status);
 void kvs_again(struct kvs_tx *tx);
+
+/* put.c */
+void kvs_put_answer(struct kvs_worker *w, struct store_req *r);
+/* Those that wait longer. */
+void kvs_puts_late(struct kvs_worker *w, uint64_t limit_ns);
 
 #endif

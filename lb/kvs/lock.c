@@ -161,6 +161,17 @@ void kvs_lock_started(struct kvs_tx *tx)
 	}
 }
 
+static void leave(struct kvs_worker *w, struct kvs_ref *r)
+{
+	struct kvs_lock *l = r->lock;
+
+	list_remove(&r->node);
+	if (list_empty(&l->refs))
+		unmake(w, l);
+	else
+		let_in(w, l);
+}
+
 void kvs_lock_release(struct kvs_tx *tx)
 {
 	struct kvs_ref *r = tx->refs;
@@ -178,13 +189,30 @@ void kvs_lock_release(struct kvs_tx *tx)
 					     ? NULL
 					     : (struct kvs_ref *)(void *)r->node.next;
 		}
-		list_remove(&r->node);
-		if (list_empty(&l->refs))
-			unmake(tx->w, l);
-		else
-			let_in(tx->w, l);
+		leave(tx->w, r);
 		r = next;
 	}
+}
+
+bool kvs_lock_blind(struct kvs_worker *w, struct kvs_ref *r, uint64_t hash)
+{
+	struct kvs_lock *l = find(w, hash);
+
+	if (l == NULL)
+		l = make(w, hash);
+	if (l == NULL || l->waiting != NULL || !fits(l, KVS_WRITE))
+		return false;
+	*r = (struct kvs_ref){.lock = l, .mode = KVS_WRITE, .held = true};
+	list_append(&l->refs, &r->node);
+	l->mode = KVS_WRITE;
+	l->granted++;
+	return true;
+}
+
+void kvs_lock_drop(struct kvs_worker *w, struct kvs_ref *r)
+{
+	r->lock->granted--;
+	leave(w, r);
 }
 
 bool kvs_busy(const struct kvs_worker *w, uint8_t ns, const void *key, size_t len)

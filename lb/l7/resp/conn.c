@@ -151,7 +151,11 @@ static void flush(struct resp_conn *c)
 			break;
 		if (j == c->barrier)
 			c->barrier = NULL;
-		if (j->out.len >= BIG || c->w->out.len + j->out.len > RESP_OUT) {
+		if (j->ok) {
+			if (c->w->out.len >= RESP_OUT)
+				flush_out(c);
+			reply_ok(&c->w->out);
+		} else if (j->out.len >= BIG || c->w->out.len + j->out.len > RESP_OUT) {
 			flush_out(c);
 			send_out(c, j->out.p, j->out.len);
 		} else {
@@ -270,7 +274,7 @@ static void conn_free(struct resp_conn *c)
 	while (!list_empty(&c->jobs)) {
 		struct resp_job *j = (struct resp_job *)(void *)c->jobs.next;
 
-		if (j->tx != NULL && j->started) {
+		if ((j->tx != NULL && j->started) || j->putting) {
 			/* It goes on without us. */
 			list_remove(&j->node);
 			j->c = NULL;

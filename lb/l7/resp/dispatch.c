@@ -162,6 +162,13 @@ static void log_slow(struct resp_job *j, uint64_t took_ns)
 	memcpy(s->name, j->c->name, sizeof(s->name));
 }
 
+static bool is_slow(const struct resp_job *j, uint64_t took_ns)
+{
+	const struct config_listener *cfg = j->c->cfg;
+
+	return cfg != NULL && cfg->resp.slow_ns > 0 && took_ns > cfg->resp.slow_ns;
+}
+
 static void job_done(struct kvs_tx *tx, int status)
 {
 	struct resp_job *j = tx->ctx;
@@ -183,10 +190,52 @@ static void job_done(struct kvs_tx *tx, int status)
 		return;
 	}
 	took_ns = kvs_now_ns(j->w->kvs) - j->start_ns;
-	if (j->c->cfg != NULL && j->c->cfg->resp.slow_ns > 0 && took_ns > j->c->cfg->resp.slow_ns &&
-		j->args.v != NULL)
+	if (unlikely(is_slow(j, took_ns)) && j->args.v != NULL)
 		log_slow(j, took_ns);
 	resp_send_later(j->c);
+}
+
+/* ---- SET of a key and a value alone ---- */
+
+static void put_done(void *ctx, int status, const struct kvs_pair *pair)
+{
+	struct resp_job *j = ctx;
+	uint64_t took_ns;
+
+	j->putting = false;
+	j->done = true;
+	j->ok = status == 0;
+	if (status != 0)
+		resp_store_error(&j->out, status);
+	if (j->c == NULL) {
+		resp_job_free(j);
+		return;
+	}
+	took_ns = kvs_now_ns(j->w->kvs) - j->start_ns;
+	if (unlikely(is_slow(j, took_ns)) && pair != NULL) {
+		struct resp_arg v[3] = {{(const uint8_t *)"SET", 3}, {pair->key, pair->key_len},
+			{pair->val, pair->val_len}};
+
+		j->args = (struct resp_args){v, 3, NULL};
+		log_slow(j, took_ns);
+		j->args = (struct resp_args){NULL, 0, NULL};
+	}
+	resp_send_later(j->c);
+}
+
+static bool put_alone(struct resp_conn *c, const struct resp_cmd *cmd, const struct resp_args *a)
+{
+	struct kvs_pair pair = {
+		.key = a->v[1].p, .val = a->v[2].p, .key_len = a->v[1].len, .val_len = a->v[2].len};
+	struct resp_job *j = resp_job_new(c, cmd, NULL);
+
+	if (j == NULL)
+		return false;
+	j->putting = true;
+	if (kvs_put_alone(c->w->kvs, c->ns, &pair, put_done, j))
+		return true;
+	resp_job_free(j);
+	return false;
 }
 
 static void job_run(struct kvs_tx *tx)
@@ -495,6 +544,8 @@ static void execute(struct resp_conn *c, const struct resp_cmd *cmd, struct resp
 		return;
 	}
 	if (fast_kind(cmd) && list_empty(&c->jobs) && try_fast(c, cmd, a, &c->w->out, false))
+		return;
+	if (cmd->fn == rcmd_set && a->n == 3 && put_alone(c, cmd, a))
 		return;
 	age_reads(c);
 	/* The caller has seen to it that there is one. */

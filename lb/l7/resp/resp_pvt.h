@@ -29,6 +29,8 @@ struct resp_job {
 	uint64_t start_ns;
 	uint64_t seq; /* of its connection, 1 and up */
 	bool done, started;
+	bool putting; /* kvs_put_alone() has it; the arguments are there */
+	bool ok;      /* done, and the reply is OK, which does not stand in `out` */
 	/* of EXEC */
 	struct resp_queued *queued;
 	struct resp_watch *watched;

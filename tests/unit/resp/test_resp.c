@@ -14,11 +14,13 @@
 #include <cmocka.h>
 
 #include "dataplane/base/log.h"
+#include "dataplane/base/rng.h"
 #include "dataplane/base/time.h"
 #include "lb/l7/resp/acl.h"
 #include "lb/l7/resp/resp.h"
 #include "storage/uring_fs.h"
 #include "tests/support/resp_rig.h"
+#include "tests/support/seed.h"
 
 static void feed_text(struct rig_conn *c, const char *text)
 {
@@ -104,6 +106,104 @@ static void many_commands_on_one_key(void **state)
 				i - i / 3);
 	}
 	expect_all(c, lines, want);
+	rig_disconnect(c);
+	rig_close(r);
+}
+
+/* SET goes its own way (kvs_put_alone) where nothing is in its path, and like all others where
+ * something is: random pipelines on few keys, against three numbers. */
+static void lone_writes_keep_their_place(void **state)
+{
+	static char lines[1 << 16], want[1 << 16];
+	struct rig *r = open_rig(1, 1, 16 << 20);
+	struct rig_conn *c = rig_connect(r, 0);
+	struct rng rng = {test_seed()};
+	int64_t v[3] = {-1, -1, -1}; /* below 0: absent */
+
+	(void)state;
+	for (int round = 0; round < 60; round++) {
+		uint32_t cmds = 1 + (uint32_t)rng_below(&rng, 200);
+		size_t n = 0, m = 0;
+
+		for (uint32_t i = 0; i < cmds; i++) {
+			uint32_t k = (uint32_t)rng_below(&rng, 3),
+				 what = (uint32_t)rng_below(&rng, 10);
+			char num[24];
+
+			if (what < 5) {
+				v[k] = (int64_t)rng_below(&rng, 1000);
+				n += (size_t)snprintf(lines + n, sizeof(lines) - n,
+					"set k%u %lld\r\n", k, (long long)v[k]);
+				m += (size_t)snprintf(want + m, sizeof(want) - m, "+OK\r\n");
+			} else if (what < 8) {
+				n += (size_t)snprintf(
+					lines + n, sizeof(lines) - n, "get k%u\r\n", k);
+				(void)snprintf(num, sizeof(num), "%lld", (long long)v[k]);
+				if (v[k] < 0)
+					m += (size_t)snprintf(
+						want + m, sizeof(want) - m, "$-1\r\n");
+				else
+					m += (size_t)snprintf(want + m, sizeof(want) - m,
+						"$%zu\r\n%s\r\n", strlen(num), num);
+			} else if (what < 9) {
+				v[k] = v[k] < 0 ? 1 : v[k] + 1;
+				n += (size_t)snprintf(
+					lines + n, sizeof(lines) - n, "incr k%u\r\n", k);
+				m += (size_t)snprintf(
+					want + m, sizeof(want) - m, ":%lld\r\n", (long long)v[k]);
+			} else {
+				n += (size_t)snprintf(
+					lines + n, sizeof(lines) - n, "del k%u\r\n", k);
+				m += (size_t)snprintf(
+					want + m, sizeof(want) - m, ":%d\r\n", v[k] >= 0);
+				v[k] = -1;
+			}
+		}
+		expect_all(c, lines, want);
+	}
+	rig_disconnect(c);
+	rig_close(r);
+}
+
+/* What the cache knew of the key is in doubt with it. */
+static void a_lone_write_that_fails(void **state)
+{
+	struct rig *r = open_rig(1, 1, 16 << 20);
+	struct rig_conn *c = rig_connect(r, 0);
+	char *got;
+
+	(void)state;
+	expect_all(c, "set a 1\r\nget a\r\n", "+OK\r\n$1\r\n1\r\n");
+	uring_fs_inject(store_uring_fs(r->store.s), URING_FS_LOG_WRITE, 0, 1, EIO);
+	expect(c, "set a 2", "-ERR The write failed half-way: outcome unknown\r\n");
+	/* Read-only, then well again. */
+	for (int i = 0;; i++) {
+		got = rig_ask(c, "set a 3");
+		if (got[0] == '+')
+			break;
+		assert_true(i < 1000 && strncmp(got, "-MISCONF", 8) == 0);
+		free(got);
+		usleep(10000);
+	}
+	free(got);
+	expect(c, "get a", "$1\r\n3\r\n");
+	rig_disconnect(c);
+	rig_close(r);
+}
+
+static void lone_writes_are_in_the_slow_log(void **state)
+{
+	struct rig *r = open_rig(1, 1, 0);
+	struct rig_conn *c = rig_connect(r, 0);
+	char *got;
+
+	(void)state;
+	r->listener.resp.slow_ns = 1;
+	expect(c, "set key value", "+OK\r\n");
+	r->listener.resp.slow_ns = 0;
+	got = rig_ask(c, "slowlog get");
+	assert_non_null(strstr(got, "*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$5\r\nvalue\r\n"));
+	free(got);
 	rig_disconnect(c);
 	rig_close(r);
 }
@@ -289,7 +389,7 @@ static void a_client_that_goes_away(void **state)
 	struct kvs_stats s;
 
 	(void)state;
-	feed_text(c, "set a 1\r\nincr a\r\nhset h f v\r\nmulti\r\nset a 5\r\nset b "
+	feed_text(c, "set other 1\r\nset a 1\r\nincr a\r\nhset h f v\r\nmulti\r\nset a 5\r\nset b "
 		     "6\r\nexec\r\nget a\r\n"
 		     "scan 0\r\n");
 	rig_disconnect(c);
@@ -620,6 +720,9 @@ int main(void)
 		cmocka_unit_test(replies_keep_the_order_of_requests),
 		cmocka_unit_test(a_write_waits_for_all_its_keys_in_turn),
 		cmocka_unit_test(many_commands_on_one_key),
+		cmocka_unit_test(lone_writes_keep_their_place),
+		cmocka_unit_test(a_lone_write_that_fails),
+		cmocka_unit_test(lone_writes_are_in_the_slow_log),
 		cmocka_unit_test(transactions),
 		cmocka_unit_test(a_collection_in_place_of_another),
 		cmocka_unit_test(several_shards),
