@@ -234,13 +234,15 @@ void tcp_side_flush(struct pipeline *p)
 uint32_t tcp_side_turn(struct pipeline *p)
 {
 	uint32_t n = 0, woken = 0;
+	bool resumed;
 
 	if (p->kvs != NULL)
 		n = kvs_turn(p->kvs, p->now_ns);
 	if (p->cache != NULL)
 		woken = hcache_worker_poll(p->cache, p->now_ns);
-	if (p->tcp_due || woken > 0 || (n > 0 && p->l7 != NULL) ||
-		(p->kvs != NULL && p->l7 != NULL && l7_worker_resume(p->l7)))
+	/* Whatever was answered leaves in this turn. */
+	resumed = p->kvs != NULL && p->l7 != NULL && l7_worker_resume(p->l7);
+	if (p->tcp_due || resumed || woken > 0 || (n > 0 && p->l7 != NULL))
 		tcp_side_flush(p);
 	return n + woken;
 }
