@@ -87,3 +87,67 @@ void coll_choose(struct resp_call *k, uint64_t n, uint64_t m, uint32_t *out)
 			left--;
 		}
 }
+
+bool coll_pop_count(struct resp_call *k, int64_t *n)
+{
+	*n = 1;
+	if (k->n > 3) {
+		reply_error(k->out, SYNTAX);
+		return false;
+	}
+	if (k->n == 3 && (codec_integer_parse(k->v[2].p, k->v[2].len, n) != 0 || *n < 0)) {
+		reply_error(k->out, "ERR value is out of range, must be positive");
+		return false;
+	}
+	return true;
+}
+
+static bool draw_args(struct resp_call *k, const char *word, struct coll_draw *d, int64_t *n)
+{
+	*n = 1;
+	if (word == NULL && k->n > 3) {
+		reply_error(k->out, SYNTAX);
+		return false;
+	}
+	if (k->n > 2 && !arg_int(k, 2, n))
+		return false;
+	d->one = k->n == 2;
+	d->with = k->n == 4 && arg_is(&k->v[3], word);
+	if (k->n > 4 || (k->n == 4 && !d->with)) {
+		reply_error(k->out, SYNTAX);
+		return false;
+	}
+	if (*n < -INT32_MAX || *n > INT32_MAX) {
+		reply_error(k->out, "ERR value is out of range");
+		return false;
+	}
+	return true;
+}
+
+bool coll_draw(struct resp_call *k, uint8_t type, const char *word, struct coll_draw *d)
+{
+	uint32_t *at;
+	struct coll c;
+	int64_t n;
+
+	*d = (struct coll_draw){0};
+	if (!draw_args(k, word, d, &n) || !coll_open(k, 1, type, &c))
+		return false;
+	d->s = coll_all(k, c.key, d->with || type == CODEC_ZSET);
+	if (d->s == NULL)
+		return false;
+	if (d->one && d->s->count == 0) {
+		reply_null(k->out);
+		return false;
+	}
+	d->n = d->s->count == 0 ? 0 : n < 0 ? (uint64_t)-n : (uint64_t)n;
+	if (n < 0)
+		return true;
+	d->n = d->n < d->s->count ? d->n : d->s->count;
+	at = kvs_alloc(k->tx, (d->n + 1) * sizeof(*at));
+	if (at == NULL)
+		return false;
+	coll_choose(k, d->s->count, d->n, at);
+	d->at = at;
+	return true;
+}

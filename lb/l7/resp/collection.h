@@ -54,4 +54,23 @@ uint64_t coll_random(struct resp_call *k, uint64_t n);
 /* Draws m of n distinct numbers into out, in increasing order. */
 void coll_choose(struct resp_call *k, uint64_t n, uint64_t m, uint32_t *out);
 
+/* The argument [count] of what pops; false: the error has been written. */
+bool coll_pop_count(struct resp_call *k, int64_t *n);
+
+/* Members drawn at random by the arguments [count [word]]: count of them, each once, or -count of
+ * them of which some may come again; without it, one. */
+struct coll_draw {
+	const struct kvs_scan *s;
+	uint64_t n;
+	const uint32_t *at; /* NULL: drawn as they are asked for */
+	bool one, with;     /* no count was given; the word was */
+};
+/* word: NULL if the command has none. False: not there yet, or all has been said. */
+bool coll_draw(struct resp_call *k, uint8_t type, const char *word, struct coll_draw *d);
+static inline const struct kvs_item *coll_drawn(
+	struct resp_call *k, const struct coll_draw *d, uint64_t i)
+{
+	return &d->s->items[d->at != NULL ? d->at[i] : coll_random(k, d->s->count)];
+}
+
 #endif

@@ -492,9 +492,22 @@ const struct l7_action l7_resp = {
 
 /* ---- life ---- */
 
+/* Of the process: a cluster client that asks two workers must hear of one node. */
+static char run_id[41];
+
 void resp_init(void)
 {
+	static const char digits[] = "0123456789abcdef";
+	uint8_t id[20];
+
 	rcmd_table_init();
+	if (run_id[0] != '\0')
+		return;
+	rng_secret(id, sizeof(id));
+	for (uint32_t i = 0; i < sizeof(id); i++) {
+		run_id[2 * i] = digits[id[i] >> 4];
+		run_id[2 * i + 1] = digits[id[i] & 15];
+	}
 }
 
 static void note_config(struct resp_worker *w, const struct config *cfg)
@@ -509,9 +522,7 @@ static void note_config(struct resp_worker *w, const struct config *cfg)
 int resp_worker_create(
 	struct l7_worker *l7, struct kvs_worker *kvs, uint32_t conns, struct resp_worker **out)
 {
-	static const char digits[] = "0123456789abcdef";
 	struct resp_worker *w = calloc(1, sizeof(*w));
-	uint8_t id[20];
 	int rc;
 
 	*out = NULL;
@@ -523,11 +534,7 @@ int resp_worker_create(
 	list_init(&w->dirty);
 	list_init(&w->all);
 	rng_secret(&w->rng, sizeof(w->rng));
-	rng_secret(id, sizeof(id));
-	for (uint32_t i = 0; i < sizeof(id); i++) {
-		w->run_id[2 * i] = digits[id[i] >> 4];
-		w->run_id[2 * i + 1] = digits[id[i] & 15];
-	}
+	memcpy(w->run_id, run_id, sizeof(w->run_id));
 	note_config(w, l7->conf.cfg);
 	w->start_s = (uint64_t)time(NULL);
 	reply_init(&w->out, kvs_mem(kvs), 2);

@@ -279,57 +279,21 @@ void rcmd_hscan(struct resp_call *k)
 	}
 }
 
-static void random_field(struct resp_call *k, const struct kvs_scan *s, uint64_t i, bool values)
-{
-	if (values && k->out->proto == 3)
-		reply_array(k->out, 2);
-	reply_bulk(k->out, s->items[i].key, s->items[i].key_len);
-	if (values)
-		reply_bulk(k->out, s->items[i].val, s->items[i].val_len);
-}
-
 void rcmd_hrandfield(struct resp_call *k)
 {
-	bool values = k->n == 4 && arg_is(&k->v[3], "withvalues");
-	const struct kvs_scan *s;
-	int64_t n = 1;
-	uint64_t take;
-	uint32_t *at;
-	struct coll c;
+	struct coll_draw d;
 
-	if (k->n > 2 && !arg_int(k, 2, &n))
+	if (!coll_draw(k, CODEC_HASH, "withvalues", &d))
 		return;
-	if (k->n > 4 || (k->n == 4 && !values)) {
-		reply_error(k->out, SYNTAX);
-		return;
+	if (!d.one)
+		reply_array(k->out, d.with && k->out->proto == 2 ? 2 * d.n : d.n);
+	for (uint64_t i = 0; i < d.n; i++) {
+		const struct kvs_item *m = coll_drawn(k, &d, i);
+
+		if (d.with && k->out->proto == 3)
+			reply_array(k->out, 2);
+		reply_bulk(k->out, m->key, m->key_len);
+		if (d.with)
+			reply_bulk(k->out, m->val, m->val_len);
 	}
-	if (n < -INT32_MAX || n > INT32_MAX) {
-		reply_error(k->out, "ERR value is out of range");
-		return;
-	}
-	if (!coll_open(k, 1, CODEC_HASH, &c))
-		return;
-	s = coll_all(k, c.key, values);
-	if (s == NULL)
-		return;
-	if (k->n == 2) {
-		if (s->count == 0)
-			reply_null(k->out);
-		else
-			random_field(k, s, coll_random(k, s->count), false);
-		return;
-	}
-	take = n < 0 ? (uint64_t)-n : (uint64_t)n;
-	if (s->count == 0)
-		take = 0;
-	if (n > 0 && take > s->count)
-		take = s->count;
-	reply_array(k->out, values && k->out->proto == 2 ? 2 * take : take);
-	at = n > 0 ? kvs_alloc(k->tx, (take + 1) * sizeof(*at)) : NULL;
-	if (n > 0 && at == NULL)
-		return;
-	if (n > 0)
-		coll_choose(k, s->count, take, at);
-	for (uint64_t i = 0; i < take; i++)
-		random_field(k, s, n > 0 ? at[i] : coll_random(k, s->count), values);
 }

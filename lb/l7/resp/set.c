@@ -134,19 +134,11 @@ void rcmd_spop(struct resp_call *k)
 {
 	const struct kvs_scan *s;
 	struct coll c;
-	int64_t n = 1;
 	uint64_t take;
 	uint32_t *at;
+	int64_t n;
 
-	if (k->n > 3) {
-		reply_error(k->out, SYNTAX);
-		return;
-	}
-	if (k->n == 3 && (codec_integer_parse(k->v[2].p, k->v[2].len, &n) != 0 || n < 0)) {
-		reply_error(k->out, "ERR value is out of range, must be positive");
-		return;
-	}
-	if (!coll_open(k, 1, CODEC_SET, &c))
+	if (!coll_pop_count(k, &n) || !coll_open(k, 1, CODEC_SET, &c))
 		return;
 	s = coll_all(k, c.key, false);
 	if (s == NULL)
@@ -174,43 +166,14 @@ void rcmd_spop(struct resp_call *k)
 
 void rcmd_srandmember(struct resp_call *k)
 {
-	const struct kvs_scan *s;
-	struct coll c;
-	int64_t n = 1;
-	uint64_t take;
-	uint32_t *at = NULL;
+	struct coll_draw d;
 
-	if (k->n > 3) {
-		reply_error(k->out, SYNTAX);
+	if (!coll_draw(k, CODEC_SET, NULL, &d))
 		return;
-	}
-	if (k->n == 3 && !arg_int(k, 2, &n))
-		return;
-	if (n < -INT32_MAX || n > INT32_MAX) {
-		reply_error(k->out, "ERR value is out of range");
-		return;
-	}
-	if (!coll_open(k, 1, CODEC_SET, &c))
-		return;
-	s = coll_all(k, c.key, false);
-	if (s == NULL)
-		return;
-	if (k->n == 2 && s->count == 0) {
-		reply_null(k->out);
-		return;
-	}
-	take = s->count == 0 ? 0 : n < 0 ? (uint64_t)-n : (uint64_t)n;
-	if (n > 0) {
-		take = take < s->count ? take : s->count;
-		at = kvs_alloc(k->tx, (take + 1) * sizeof(*at));
-		if (at == NULL)
-			return;
-		coll_choose(k, s->count, take, at);
-	}
-	if (k->n == 3)
-		reply_array(k->out, take);
-	for (uint64_t i = 0; i < take; i++) {
-		const struct kvs_item *m = &s->items[at != NULL ? at[i] : coll_random(k, s->count)];
+	if (!d.one)
+		reply_array(k->out, d.n);
+	for (uint64_t i = 0; i < d.n; i++) {
+		const struct kvs_item *m = coll_drawn(k, &d, i);
 
 		reply_bulk(k->out, m->key, m->key_len);
 	}

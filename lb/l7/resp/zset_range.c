@@ -416,17 +416,9 @@ static void pop(struct resp_call *k, bool reverse)
 	struct kvs_range r;
 	struct page p;
 	struct coll c;
-	int64_t n = 1;
+	int64_t n;
 
-	if (k->n > 3) {
-		reply_error(k->out, SYNTAX);
-		return;
-	}
-	if (k->n == 3 && (codec_integer_parse(k->v[2].p, k->v[2].len, &n) != 0 || n < 0)) {
-		reply_error(k->out, "ERR value is out of range, must be positive");
-		return;
-	}
-	if (!coll_open(k, 1, CODEC_ZSET, &c))
+	if (!coll_pop_count(k, &n) || !coll_open(k, 1, CODEC_ZSET, &c))
 		return;
 	if (n == 0 || !c.exists) {
 		reply_array(k->out, 0);
@@ -460,50 +452,19 @@ void rcmd_zpopmax(struct resp_call *k)
 
 void rcmd_zrandmember(struct resp_call *k)
 {
-	bool scores = k->n == 4 && arg_is(&k->v[3], "withscores");
-	const struct kvs_scan *s;
+	struct coll_draw d;
 	struct page p;
-	struct coll c;
-	int64_t n = 1;
-	uint64_t take;
-	uint32_t *at = NULL;
 
-	if (k->n > 2 && !arg_int(k, 2, &n))
+	if (!coll_draw(k, CODEC_ZSET, "withscores", &d))
 		return;
-	if (k->n > 4 || (k->n == 4 && !scores)) {
-		reply_error(k->out, SYNTAX);
-		return;
-	}
-	if (n < -INT32_MAX || n > INT32_MAX) {
-		reply_error(k->out, "ERR value is out of range");
-		return;
-	}
-	if (!coll_open(k, 1, CODEC_ZSET, &c))
-		return;
-	s = coll_all(k, c.key, true);
-	if (s == NULL)
-		return;
-	if (k->n == 2 && s->count == 0) {
-		reply_null(k->out);
-		return;
-	}
-	take = s->count == 0 ? 0 : n < 0 ? (uint64_t)-n : (uint64_t)n;
-	if (n > 0) {
-		take = take < s->count ? take : s->count;
-		at = kvs_alloc(k->tx, (take + 1) * sizeof(*at));
-		if (at == NULL)
-			return;
-		coll_choose(k, s->count, take, at);
-	}
-	p.n = take;
-	p.v = kvs_alloc(k->tx, (take + 1) * sizeof(p.v[0]));
+	p.n = d.n;
+	p.v = kvs_alloc(k->tx, (d.n + 1) * sizeof(p.v[0]));
 	if (p.v == NULL)
 		return;
-	for (uint64_t i = 0; i < take; i++)
-		p.v[i] = zset_elem(
-			&s->items[at != NULL ? at[i] : coll_random(k, s->count)], CODEC_ITEM);
-	if (k->n == 2)
+	for (uint64_t i = 0; i < d.n; i++)
+		p.v[i] = zset_elem(coll_drawn(k, &d, i), CODEC_ITEM);
+	if (d.one)
 		reply_bulk(k->out, p.v[0].m, p.v[0].len);
 	else
-		reply_page(k, &p, scores);
+		reply_page(k, &p, d.with);
 }

@@ -408,6 +408,21 @@ static void a_client_that_goes_away(void **state)
 	rig_close(r);
 }
 
+static void workers_are_one_node(void **state)
+{
+	struct rig *r = open_rig(2, 1, 0);
+	struct rig_conn *a = rig_connect(r, 0), *b = rig_connect(r, 1);
+	char *id = rig_ask(a, "cluster myid");
+
+	(void)state;
+	assert_int_equal(strlen(id), 5 + 40 + 2);
+	expect(b, "cluster myid", id);
+	free(id);
+	rig_disconnect(a);
+	rig_disconnect(b);
+	rig_close(r);
+}
+
 static void quit_and_errors_close(void **state)
 {
 	struct rig *r = open_rig(1, 1, 0);
@@ -729,6 +744,7 @@ int main(void)
 		cmocka_unit_test(scan_finds_every_key),
 		cmocka_unit_test(a_slow_reader),
 		cmocka_unit_test(a_client_that_goes_away),
+		cmocka_unit_test(workers_are_one_node),
 		cmocka_unit_test(quit_and_errors_close),
 		cmocka_unit_test(draining_lets_finish_what_began),
 		cmocka_unit_test(a_disk_that_fails),
