@@ -11,8 +11,10 @@
 #include <string.h>
 
 #include "dataplane/base/log.h"
+#include "dataplane/base/time.h"
 #include "lb/app_pvt.h"
 #include "lb/l7/cache/hcache.h"
+#include "lb/l7/cache/tier.h"
 
 static void wake(void *ctx, uint32_t worker)
 {
@@ -45,6 +47,30 @@ static bool ports_reach(struct app *app, void *addr, size_t len)
 	return true;
 }
 
+/* Without it requests are answered all the same. */
+static void add_tier(struct app *app)
+{
+	const struct config_cache_disk *d = &app->cfg->cache.disk;
+	struct tier_conf conf = {.store = app->store,
+		.client = app->cfg->workers.count,
+		.ns = app->cfg->store.ns_cnt,
+		.workers = app->cfg->workers.count,
+		.max_bytes = d->max_bytes,
+		.max_object = d->max_object,
+		.write_rate = d->write_rate,
+		.warm_rate = d->warm_rate,
+		.min_left_ms = d->min_left_ns / NS_PER_MS,
+		.writes = d->writes,
+		.reads = d->reads};
+	int rc;
+
+	if (d->max_bytes == 0 || app->store == NULL)
+		return;
+	rc = hcache_add_tier(app->hcache, &conf);
+	if (rc != 0)
+		LOG_ERR("the HTTP cache goes on without its disk", "error=%d", rc);
+}
+
 int app_cache_open(struct app *app)
 {
 	struct hcache_conf conf = {.bytes = app->cfg->cache.memory_bytes,
@@ -65,6 +91,7 @@ int app_cache_open(struct app *app)
 	}
 	addr = hcache_memory(app->hcache, &len);
 	hcache_set_zero_copy(app->hcache, ports_reach(app, addr, len));
+	add_tier(app);
 	return 0;
 }
 

@@ -6,7 +6,12 @@
 #include "dataplane/base/log.h"
 #include "lb/app_pvt.h"
 #include "lb/kvs/kvs.h"
+#include "lb/l7/cache/tier.h"
 #include "storage/store.h"
+
+static const char *const cache_ns[TIER_NS] = {CONFIG_CACHE_NS "0", CONFIG_CACHE_NS "1",
+	CONFIG_CACHE_NS "2", CONFIG_CACHE_NS "3", CONFIG_CACHE_NS "4", CONFIG_CACHE_NS "5",
+	CONFIG_CACHE_NS "6", CONFIG_CACHE_NS "7", CONFIG_CACHE_NS "state"};
 
 static void set_params(const struct config *cfg, struct store_ns_params *ns, struct store_params *p)
 {
@@ -15,14 +20,21 @@ static void set_params(const struct config *cfg, struct store_ns_params *ns, str
 	for (uint32_t i = 0; i < s->ns_cnt; i++)
 		ns[i] = (struct store_ns_params){.name = s->namespaces[i].name,
 			.durability = (enum store_durability)s->namespaces[i].durability};
+	for (uint32_t i = 0; cfg->cache.disk.max_bytes > 0 && i < TIER_NS; i++)
+		ns[s->ns_cnt + i] = (struct store_ns_params){.name = cache_ns[i],
+			/* State and purges are few, and are to be believed. */
+			.durability = i < TIER_GENS
+					      ? (enum store_durability)cfg->cache.disk.durability
+					      : STORE_EVERYSEC};
 	store_params_init(p);
 	p->dir = s->dir;
 	p->shard_cnt = s->shards;
 	p->reader_cnt = s->readers;
-	p->client_cnt = cfg->workers.count;
+	/* The second tier of the HTTP cache has clients of its own. */
+	p->client_cnt = cfg->workers.count * (cfg->cache.disk.max_bytes > 0 ? 2 : 1);
 	p->queue_len = s->queue_len;
 	p->ns = ns;
-	p->ns_cnt = s->ns_cnt;
+	p->ns_cnt = s->ns_cnt + (cfg->cache.disk.max_bytes > 0 ? TIER_NS : 0);
 	p->block_cache_bytes = s->block_cache_bytes;
 	p->memtable_bytes = s->memtable_bytes;
 	p->blob_min_bytes = s->blob_min_bytes;
@@ -62,7 +74,7 @@ int app_store_open(struct app *app)
 
 	if (s->dir[0] == '\0')
 		return 0;
-	ns = calloc(s->ns_cnt, sizeof(ns[0]));
+	ns = calloc(s->ns_cnt + TIER_NS, sizeof(ns[0]));
 	if (ns == NULL)
 		return -ENOMEM;
 	set_params(app->cfg, ns, &p);

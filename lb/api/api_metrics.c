@@ -27,6 +27,8 @@ const struct metric_set *const api_metric_sets[] = {
 	&metrics_http_cache,
 	&metrics_http_cache_routes,
 	&metrics_cache_memory,
+	&metrics_cache_disk,
+	&metrics_cache_disk_room,
 };
 
 const uint32_t api_metric_set_cnt = ARRAY_SIZE(api_metric_sets);

@@ -29,6 +29,8 @@ extern const struct metric_set metrics_resolver_results;
 extern const struct metric_set metrics_http_cache; /* metrics_cache.c */
 extern const struct metric_set metrics_http_cache_routes;
 extern const struct metric_set metrics_cache_memory;
+extern const struct metric_set metrics_cache_disk;
+extern const struct metric_set metrics_cache_disk_room;
 
 /* "192.0.2.1:80", "[2001:db8::1]:80"; without a port when it is 0. */
 #define API_ENDPOINT_MAX (IP_ADDR_TEXT_MAX + 10)

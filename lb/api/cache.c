@@ -13,6 +13,7 @@ int api_get_cache(void *ctx, struct admin_call *c)
 {
 	struct app *app = ((struct api *)ctx)->app;
 	json_t *memory = json_array(), *workers = json_array(), *routes = json_array();
+	json_t *disk = json_array(), *disk_workers = json_array();
 
 	json_object_set_new(c->out, "enabled", json_boolean(app->hcache != NULL));
 	metric_write_json(&metrics_cache_memory, app, memory);
@@ -21,6 +22,10 @@ int api_get_cache(void *ctx, struct admin_call *c)
 	json_object_set_new(c->out, "memory", memory);
 	json_object_set_new(c->out, "workers", workers);
 	json_object_set_new(c->out, "routes", routes);
+	metric_write_json(&metrics_cache_disk_room, app, disk);
+	metric_write_json(&metrics_cache_disk, app, disk_workers);
+	json_object_set_new(c->out, "disk", disk);
+	json_object_set_new(c->out, "disk_workers", disk_workers);
 	return 0;
 }
 

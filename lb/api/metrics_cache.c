@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The HTTP cache: what each worker did, and its memory. */
+ * The HTTP cache: what each worker did, its memory and its disk. */
 #include <stdio.h>
 
 #include "lb/api/api_pvt.h"
 #include "lb/l7/cache/hcache.h"
+#include "lb/l7/cache/tier.h"
 #include "lb/l7/http/http.h"
 
 #define COUNTER(type_, name_, text)                                  \
@@ -127,4 +128,67 @@ const struct metric_set metrics_cache_memory = {
 	.row_cnt = ARRAY_SIZE(memory_rows),
 	.sample_size = sizeof(struct memory_sample),
 	.each = each_memory,
+};
+
+static const struct metric_row tier_rows[] = {
+	METRIC_G(struct tier_stats, reading, "Reads of the second tier under way"),
+	METRIC_G(struct tier_stats, writing, "Responses that are being written"),
+#define C(name, text) COUNTER(struct tier_stats, name, text),
+	TIER_COUNTERS(C)
+#undef C
+};
+
+static void each_tier(void *ctx, struct metric_sink *sink)
+{
+	const struct app *app = ctx;
+
+	if (app->hcache == NULL || hcache_tier(app->hcache) == NULL)
+		return;
+	for (uint32_t i = 0; i < app->worker_cnt; i++) {
+		char worker[12];
+		const char *labels[] = {worker};
+
+		snprintf(worker, sizeof(worker), "%u", i);
+		metric_add(sink, labels,
+			hcache_worker_tier(http_worker_cache(l7_worker_http(app->l7[i]))));
+	}
+}
+
+const struct metric_set metrics_cache_disk = {
+	.name = "cache_disk",
+	.prefix = "weir_cache_disk_",
+	.labels = {"worker"},
+	.rows = tier_rows,
+	.row_cnt = ARRAY_SIZE(tier_rows),
+	.sample_size = sizeof(struct tier_stats),
+	.each = each_tier,
+};
+
+static const struct metric_row room_rows[] = {
+	METRIC_G(struct tier_usage, max_bytes, "Bytes that the second tier may have"),
+	METRIC_G(struct tier_usage, bytes, "Bytes that it has"),
+	METRIC_G(struct tier_usage, generation, "Number of the generation that is written"),
+	METRIC_G(struct tier_usage, passive, "1: the store takes no writes at the moment"),
+};
+
+static void each_room(void *ctx, struct metric_sink *sink)
+{
+	const struct app *app = ctx;
+	static const char *const labels[] = {"http"};
+	struct tier_usage u;
+
+	if (app->hcache == NULL || hcache_tier(app->hcache) == NULL)
+		return;
+	tier_usage(hcache_tier(app->hcache), &u);
+	metric_add(sink, labels, &u);
+}
+
+const struct metric_set metrics_cache_disk_room = {
+	.name = "cache_disk_room",
+	.prefix = "weir_cache_disk_room_",
+	.labels = {"cache"},
+	.rows = room_rows,
+	.row_cnt = ARRAY_SIZE(room_rows),
+	.sample_size = sizeof(struct tier_usage),
+	.each = each_room,
 };

@@ -45,6 +45,7 @@ void check_tcp_health(struct check *c, const struct config_health *h, struct con
 void check_admin(struct check *c);
 void check_resolver(struct check *c);
 void check_access_log(struct check *c);
+void check_cache(struct check *c);
 /* Of a listener with action resp. */
 void check_resp(struct check *c, const struct config_listener *l, struct config_tree *t);
 void check_access(struct check *c, const struct config_service *s, struct config_tree *t);

@@ -8,10 +8,24 @@
 #include "dataplane/base/limits.h"
 #include "lb/config/config_mark.h"
 
+/* Section `cache.disk`: responses in the store. */
+struct config_cache_disk {
+	uint64_t max_bytes; /* 0: none */
+	int durability;     /* enum store_durability */
+	uint64_t max_object, min_left_ns;
+	uint64_t write_rate, warm_rate;
+	uint32_t writes, reads; /* of each worker */
+};
+
+#define CONFIG_CACHE_DISK_MIN (UINT64_C(8) << 20)
+/* Namespaces of the store that it takes have names that begin so. */
+#define CONFIG_CACHE_NS "http-cache-"
+
 /* Section `cache`: memory, for all workers and routes together. */
 struct config_cache {
 	uint64_t memory_bytes; /* 0: there is none */
 	uint32_t fetches;      /* under way at a time, of each worker */
+	struct config_cache_disk disk;
 };
 
 enum config_cache_query { CACHE_QUERY_ALL, CACHE_QUERY_NONE, CACHE_QUERY_ALLOW, CACHE_QUERY_DENY };

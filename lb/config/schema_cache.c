@@ -12,6 +12,8 @@
 #define NAMES(type, member, cnt) \
 	type, SCHEMA_LIST, SCHEMA_LIST_AT(config_http_cache_key, member, cnt), .max_cnt = 64
 
+extern const struct schema_map schema_cache_disk;
+
 static const struct schema_field cache_fields[] = {
 	{"memory", SCHEMA_SIZE, 0, SCHEMA_AT(config_cache, memory_bytes), .min = 0,
 		.max = UINT64_C(1) << 40, .dflt = "0",
@@ -22,6 +24,8 @@ static const struct schema_field cache_fields[] = {
 		.dflt = "1024",
 		.help = "Requests of the cache to upstreams that one worker has under way; beyond "
 			"it requests pass through."},
+	{"disk", SCHEMA_MAP, 0, SCHEMA_AT(config_cache, disk), .map = &schema_cache_disk,
+		.help = "The second tier, in the store."},
 };
 
 const struct schema_map schema_cache = {

@@ -18,6 +18,16 @@ static void print_cache(struct ctl *c, const json_t *b)
 		{"stored", "STORED", CTL_SI}, {"fetch_failures", "FAILED", CTL_SI},
 		{"bytes_hit", "BYTES SENT", CTL_SI}, {"bytes_fetched", "BYTES FETCHED", CTL_SI}};
 
+	static const struct ctl_column disk[] = {{"bytes", "DISK", CTL_SI},
+		{"max_bytes", "OF", CTL_SI}, {"generation", "GENERATION", CTL_NUMBER},
+		{"passive", "PASSIVE", CTL_NUMBER}};
+	static const struct ctl_column disk_workers[] = {{"worker", "WORKER", CTL_TEXT},
+		{"hits", "DISK HITS", CTL_SI}, {"misses", "MISSES", CTL_SI},
+		{"absent", "ABSENT", CTL_SI}, {"dead", "DEAD", CTL_SI}, {"torn", "TORN", CTL_SI},
+		{"written", "WRITTEN", CTL_SI}, {"reject_once", "ONCE", CTL_SI},
+		{"reject_full", "BUSY", CTL_SI}, {"reject_rate", "RATE", CTL_SI},
+		{"bytes_read", "BYTES READ", CTL_SI}, {"bytes_written", "BYTES WRITTEN", CTL_SI}};
+
 	if (!json_is_true(json_object_get(b, "enabled"))) {
 		fputs("There is no HTTP cache.\n", c->out);
 		return;
@@ -25,6 +35,12 @@ static void print_cache(struct ctl *c, const json_t *b)
 	ctl_table(c, json_object_get(b, "memory"), memory, ARRAY_SIZE(memory));
 	fputc('\n', c->out);
 	ctl_table(c, json_object_get(b, "workers"), workers, ARRAY_SIZE(workers));
+	if (json_array_size(json_object_get(b, "disk")) == 0)
+		return;
+	fputc('\n', c->out);
+	ctl_table(c, json_object_get(b, "disk"), disk, ARRAY_SIZE(disk));
+	fputc('\n', c->out);
+	ctl_table(c, json_object_get(b, "disk_workers"), disk_workers, ARRAY_SIZE(disk_workers));
 }
 
 static void print_routes(struct ctl *c, const json_t *b)

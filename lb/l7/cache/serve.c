@@ -719,10 +719,6 @@ void hc_chunk(struct hc_req *q, uint64_t at, const uint8_t *bytes, uint32_t len)
 				hc_broken(q);
 			return;
 		}
-		if (range_done(q) && q->range_at == q->range_cnt) {
-			finish(q);
-			return;
-		}
 	}
 	hc_pump(q);
 }

@@ -28,9 +28,9 @@
 
 #include "dataplane/base/compiler.h"
 
-#define TIER_GENS  8             /* of the ring */
-#define TIER_NS    TIER_GENS + 1 /* namespaces: the ring, then state and purges */
-#define TIER_CHUNK 262144        /* bytes of a body that stand together */
+#define TIER_GENS  8               /* of the ring */
+#define TIER_NS    (TIER_GENS + 1) /* namespaces: the ring, then state and purges */
+#define TIER_CHUNK 262144          /* bytes of a body that stand together */
 
 struct store;
 struct tier;

@@ -131,8 +131,10 @@ uint32_t tier_map_drop(struct tier_map *m, uint32_t slot, uint32_t from, uint32_
 
 bool tier_map_seen(struct tier_map *m, uint64_t hash)
 {
-	if (tier_map_get(m, hash) >= 0)
+	uint32_t more = (uint32_t)(hash >> FP_BITS) % TIER_GENS; /* in the place of a slot */
+
+	if (tier_map_get(m, hash) == (int)more)
 		return true;
-	tier_map_put(m, hash, 0);
+	tier_map_put(m, hash, more);
 	return false;
 }

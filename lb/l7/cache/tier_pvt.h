@@ -184,8 +184,8 @@ struct tier_job {
 	struct tier_hash hash;
 	uint64_t id, token;
 	uint32_t gen;
-	uint64_t expire_ms; /* by the clock of the store */
-	uint64_t begun_ns;
+	uint64_t expire_ms;          /* by the clock of the store */
+	uint64_t moved_ns, retry_ns; /* when it last got on; no sooner than */
 	bool object, sparse_ok, again, oversize, head_sent, written, some;
 	struct cache_view view;
 	struct cache_waiter waiter;

@@ -14,6 +14,7 @@
 #include "dataplane/base/time.h"
 #include "lb/l7/cache/tier_pvt.h"
 
+#define RETRY_NS      (5 * NS_PER_MS)
 #define LOOKS         256               /* reads of memory by a job in one turn */
 #define WAIT_NS       (10 * NS_PER_SEC) /* for the bound on writes, or for the end of a fill */
 #define NEVER_MS      INT64_C(31536000000)
@@ -36,7 +37,8 @@ static struct tier_job *job_new(struct tier_worker *tw)
 	j->head_sent = j->written = j->some = j->queued = false;
 	j->pos = j->bytes = j->id = 0;
 	j->fill = 0;
-	j->begun_ns = tier_now(tw);
+	j->moved_ns = tier_now(tw);
+	j->retry_ns = 0;
 	hc_count(&tw->stats.writing, 1);
 	return j;
 }
@@ -99,7 +101,7 @@ static bool tell_memory(struct tier_job *j)
 		v.len > sizeof(hw->scratch) || v.len < sizeof(*pre))
 		return true;
 	if (v.stream != 0)
-		return tier_now(tw) - j->begun_ns > WAIT_NS;
+		return tier_now(tw) - j->moved_ns > WAIT_NS;
 	memcpy(hw->scratch, v.val, v.len);
 	pre->place = (struct tier_place){.id = j->id, .gen = j->gen};
 	o.desc_len = v.len;
@@ -167,7 +169,7 @@ static bool job_send(struct tier_job *j, uint16_t key_len, const void *value, ui
 		return true;
 	}
 	if (key_len == TIER_CHUNK_KEY && !tier_bucket_take(&tw->writes, len, now_ns)) {
-		if (now_ns - j->begun_ns < WAIT_NS)
+		if (now_ns - j->moved_ns < WAIT_NS)
 			return false;
 		job_fail(j, &tw->stats.reject_rate);
 		return true;
@@ -180,7 +182,7 @@ static bool job_send(struct tier_job *j, uint16_t key_len, const void *value, ui
 		j->bytes = len + key_len;
 		return true;
 	}
-	if (rc == -EBUSY && now_ns - j->begun_ns < WAIT_NS)
+	if (rc == -EBUSY && now_ns - j->moved_ns < WAIT_NS)
 		return false;
 	tier_passive(tw, rc);
 	job_fail(j, rc == -EBUSY ? &tw->stats.reject_full : &tw->stats.reject_passive);
@@ -277,6 +279,10 @@ static void job_step(struct tier_job *j)
 {
 	struct tier_worker *tw = j->op.tw;
 
+	if (tier_now(tw) < j->retry_ns) {
+		to_list(&tw->waiting, j);
+		return;
+	}
 	if (j->written) {
 		job_written(j);
 		return;
@@ -318,11 +324,18 @@ void tier_write_answer(struct tier_job *j, int status)
 {
 	struct tier_worker *tw = j->op.tw;
 
+	if (status == -EBUSY && tier_now(tw) - j->moved_ns < WAIT_NS) {
+		j->head_sent = false;
+		j->retry_ns = tier_now(tw) + RETRY_NS;
+		to_list(&tw->waiting, j);
+		return;
+	}
 	if (status != 0) {
 		tier_passive(tw, status);
 		job_fail(j, &tw->stats.reject_passive);
 		return;
 	}
+	j->moved_ns = tier_now(tw);
 	tier_account(tw, j->gen, j->bytes);
 	if (j->head_sent) {
 		job_written(j);
@@ -355,14 +368,18 @@ struct offer {
 	struct tier_place place;
 };
 
-/* Names the value, and its head as it is now. */
-static uint64_t token_of(const struct offer *o)
+/* Names the value, its head as it is now, and where it stands; of what memory does not know to
+ * stand anywhere, the time in which a generation grows old, so that it is written again by and by.
+ */
+static uint64_t token_of(const struct tier *t, const struct offer *o)
 {
-	uint64_t mark = o->v->user == MARK_VARY ? 0 : (uint64_t)o->s.fresh.response_ms;
+	uint64_t head = o->v->user == MARK_VARY ? 0 : (uint64_t)o->s.fresh.response_ms;
+	uint64_t where = o->place.gen != 0 ? (uint64_t)o->place.gen << 32
+					   : tier_gen(t) / (TIER_READABLE / 2);
 
 	return mix_fold(o->v->seq ^ UINT64_C(0x9e3779b97f4a7c15),
-		       mark ^ UINT64_C(0xd6e8feb86659fd93)) |
-	       1;
+		       head ^ UINT64_C(0xd6e8feb86659fd93)) ^
+	       mix_fold(where ^ UINT64_C(0xa0761d6478bd642f), UINT64_C(0xe7037ed1a0b428db));
 }
 
 static bool offer_open(struct tier_worker *tw, struct offer *o)
@@ -486,7 +503,7 @@ static void offer(struct tier_worker *tw, struct offer *o)
 	head_only = o->place.id != 0 && on_disk(t, o);
 	if (on_disk(t, o) && !(o->place.flags & TIER_PLACE_NEWER))
 		return;
-	token = token_of(o);
+	token = token_of(t, o);
 	word = &t->offered[token & t->offered_mask];
 	if (atomic_load_explicit(word, memory_order_relaxed) == token)
 		return;
