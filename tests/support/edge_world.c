@@ -105,7 +105,7 @@ void edge_world_open(struct edge_world *h, const char *routes, const char *more)
 		"[10.0.0.2/24]}]\n"
 		"workers: {count: 1, cores: [0]}\n"
 		"tcp: {max_connections: 4096}\n"
-		"upstreams: {app: {backends: [10.0.0.9:80]}}\n"
+		"upstreams: {app: {backends: [10.0.0.9:80], outliers: {failures: 0}}}\n"
 		"listeners: [{bind: [10.0.0.2:80], action: http, site: main}]\n"
 		"sites: {main: {routes: %s}}\n%s",
 		routes, more);

@@ -391,7 +391,9 @@ static void not_storable(struct hc_fetch *f, enum fresh_store why)
 	struct cache_key k;
 
 	hc_count(&f->hw->stats.not_stored, 1);
-	if (f->kind == FETCH_VALIDATE) { /* what was stored is not what there is any more */
+	if (f->kind == FETCH_VALIDATE && f->sub->s.resp.status >= 500) {
+		hc_lease_end(f); /* RFC 9111 4.3.3: it says nothing about what is stored */
+	} else if (f->kind == FETCH_VALIDATE) { /* what was stored is not what there is any more */
 		hc_key(f->hw, &k, f->key, f->key_len);
 		(void)!cache_delete(f->hw->cw, &k, CACHE_ALWAYS, 0, hc_now(f));
 		tier_replaced(f->hw, f->key, f->key_len);
@@ -422,7 +424,7 @@ uint64_t hc_expire_of(const struct hc_fetch *f, const struct fresh *fr)
 uint32_t hc_encode(struct hc_fetch *f, const struct fresh *fr)
 {
 	struct hc_prefix pre = {
-		.born = f->born, .primary = tier_primary(f->hw, f->primary, f->primary_len)};
+		.born = f->born, .primary = hc_primary(f->hw, f->primary, f->primary_len)};
 	struct control_response c;
 	uint32_t n;
 
@@ -654,6 +656,21 @@ static void not_modified(struct hc_fetch *f)
 
 /* ---- what the sub-request hears ---- */
 
+/* RFC 9110 6.6.1: who receives a response without a Date says when. */
+static void add_date(struct hc_fetch *f)
+{
+	struct http_head *resp = &f->sub->s.resp;
+	char *text;
+
+	if (http_head_get(resp, HTTP_FIELD_DATE, NULL) != NULL)
+		return;
+	text = http_arena_alloc(&f->sub->s.arena, HTTP_DATE_LEN);
+	if (text == NULL)
+		return;
+	http_date_format(hc_wall_ms(f->hw) / 1000, text);
+	(void)!http_head_add(resp, HTTP_FIELD_DATE, (struct span){text, HTTP_DATE_LEN});
+}
+
 static void fetch_head(struct http_sub *sub)
 {
 	struct hc_fetch *f = sub->ctx;
@@ -667,6 +684,7 @@ static void fetch_head(struct http_sub *sub)
 		hc_hole_head(f);
 		return;
 	}
+	add_date(f);
 	if (f->kind == FETCH_SLICE && hc_slice_head(f))
 		return;
 	if (f->kind == FETCH_VALIDATE && c->resp.status == 304) {

@@ -133,14 +133,25 @@ static int64_t guess(
 }
 
 /* RFC 9111 4.2.3; Age that is no number is ignored, of a list the first counts (5.1). */
+static bool all_digits(struct span v)
+{
+	for (uint32_t i = 0; i < v.len; i++)
+		if (v.at[i] < '0' || v.at[i] > '9')
+			return false;
+	return v.len > 0;
+}
+
 static int64_t age_field(const struct http_head *resp)
 {
 	struct http_list_iter it = {0};
 	struct span first;
 	uint64_t v;
 
-	if (!http_head_list_next(resp, HTTP_FIELD_AGE, &it, &first) || !http_number(first, &v))
+	if (!http_head_list_next(resp, HTTP_FIELD_AGE, &it, &first))
 		return 0;
+	/* RFC 9111 1.2.2: what is too large to count is as old as can be. */
+	if (!http_number(first, &v))
+		return all_digits(first) ? CONTROL_SECONDS_MAX : 0;
 	return v < (uint64_t)CONTROL_SECONDS_MAX ? (int64_t)v : CONTROL_SECONDS_MAX;
 }
 

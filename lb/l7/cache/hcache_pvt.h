@@ -27,7 +27,7 @@ enum mark {
 struct hc_prefix {
 	uint64_t born; /* of purge */
 	struct tier_place place;
-	uint64_t primary; /* tier_primary() */
+	uint64_t primary; /* hc_primary() */
 };
 
 struct hc_error {
@@ -200,6 +200,18 @@ static inline void hc_key(
 	const struct hcache_worker *hw, struct cache_key *k, const char *key, uint32_t len)
 {
 	cache_key_init(hw->hc->cache, k, 0, key, (uint16_t)len);
+}
+
+/* Hash of a primary key, kept with what is stored under it and its variants: invalidations of all
+ * of them go by it. */
+static inline uint64_t hc_primary(const struct hcache_worker *hw, const char *primary, uint32_t len)
+{
+	struct cache_key k;
+
+	if (hw->tier != NULL)
+		return tier_primary(hw, primary, len);
+	hc_key(hw, &k, primary, len);
+	return k.hash;
 }
 
 /* ---- serve.c ---- */

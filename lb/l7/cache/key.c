@@ -371,7 +371,9 @@ uint32_t key_variant(const char *primary, uint32_t primary_len, struct span name
 
 		names.at += comma != NULL ? n + 1 : n;
 		names.len -= comma != NULL ? n + 1 : n;
-		if (span_eq(name, SPAN("accept-encoding")))
+		/* Without the field any coding will do: not the same as none (RFC 9110 12.5.3). */
+		if (span_eq(name, SPAN("accept-encoding")) &&
+			http_head_get(req, HTTP_FIELD_ACCEPT_ENCODING, NULL) != NULL)
 			part(&o, (struct span){enc, key_encodings(req, enc, sizeof(enc))});
 		else
 			put_field(&o, req, name);

@@ -55,7 +55,7 @@ enum purge_verdict purge_check(struct purge_worker *w, const struct purge_subjec
 /* How many purges there were. */
 uint64_t purge_count(const struct purge *p);
 
-/* ---- single keys, for a tier that cannot delete at once ---- */
+/* ---- single keys, for what cannot be deleted at once: variants, and a tier ---- */
 
 /* What was stored under this key until now is gone. A few keys share a mark. */
 void purge_key(struct purge *p, uint64_t key_hash);

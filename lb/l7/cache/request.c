@@ -66,6 +66,8 @@ static void remove_key(struct hc_req *q, const char *key, uint32_t len)
 	hc_key(q->hw, &k, key, len);
 	if (cache_delete(q->hw->cw, &k, CACHE_ALWAYS, 0, http_now_ns(q->s)) == 0)
 		hc_count(&q->hw->stats.invalidated, 1);
+	/* Variants lie under keys of their own, and names of Vary that come later lead to them. */
+	purge_key(q->hw->hc->purge, hc_primary(q->hw, key, len));
 	tier_invalidated(q->hw, key, len);
 }
 
@@ -275,6 +277,15 @@ void hc_failed(struct hc_req *q, enum http_end end, uint16_t status)
 		hc_fail(q, end, status);
 }
 
+/* RFC 9211 2.2: fresh, and the request alone is why it is not used. */
+static bool fresh_but_asked(const struct hc_req *q, const struct stored *s)
+{
+	struct control_request none;
+
+	control_request_init(&none);
+	return fresh_use(&q->route->fresh, &s->fresh, &none, hc_wall_ms(q->hw)) == FRESH_USE;
+}
+
 /* Stale, or the client or its response insists: one asks the upstream, the others wait. v and s are
  * looked at before anything else touches the cache. */
 static void validate(struct hc_req *q, const struct cache_view *v, const struct stored *s)
@@ -288,6 +299,8 @@ static void validate(struct hc_req *q, const struct cache_view *v, const struct 
 		hc_fail(q, HTTP_END_BACKEND_TIMEOUT, 504);
 		return;
 	}
+	if (q->status.forward == CACHE_FORWARD_NONE && fresh_but_asked(q, s))
+		q->status.forward = CACHE_FORWARD_REQUEST;
 	validation_key(q, key, &k);
 	cache_waiter_init(&q->waiter, on_wake);
 	switch (cache_lookup(q->hw->cw, &k, http_now_ns(q->s), &vv, &lease, &q->waiter)) {

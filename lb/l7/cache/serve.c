@@ -370,6 +370,10 @@ bool hc_open_view(struct hc_req *q, const struct cache_view *v, struct stored *s
 	*soft = false;
 	if (!hc_decode(v, s, &sub.born))
 		return false;
+	if (q->key != q->primary &&
+		purge_key_gone(q->hw->hc->purge,
+			((const struct hc_prefix *)(const void *)v->val)->primary, sub.born))
+		return false;
 	sub.tags = s->tags;
 	switch (purge_check(q->hw->purge, &sub)) {
 	case PURGE_GONE:

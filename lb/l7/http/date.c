@@ -19,7 +19,8 @@ struct scan {
 
 static void skip(struct scan *s, const char *text, size_t len)
 {
-	if (s->bad || (size_t)(s->end - s->at) < len || memcmp(s->at, text, len) != 0) {
+	/* RFC 9111 4.2: fields of dates are matched without regard to case. */
+	if (s->bad || (size_t)(s->end - s->at) < len || strncasecmp(s->at, text, len) != 0) {
 		s->bad = true;
 		return;
 	}
@@ -51,7 +52,7 @@ static uint32_t name_of(struct scan *s, const char *names, uint32_t cnt)
 		return 0;
 	}
 	for (uint32_t i = 0; i < cnt; i++) {
-		if (memcmp(s->at, names + (size_t)3 * i, 3) == 0) {
+		if (strncasecmp(s->at, names + (size_t)3 * i, 3) == 0) {
 			s->at += 3;
 			return i;
 		}

@@ -24,6 +24,10 @@ static void test_three_forms(void **state)
 	assert_int_equal(parse("Sunday, 06-Nov-94 08:49:37 GMT"), 784111777);
 	assert_int_equal(parse("Sun Nov  6 08:49:37 1994"), 784111777);
 	assert_int_equal(parse("Wed Nov 16 08:49:37 1994"), 784975777);
+	/* RFC 9111 4.2: in any case. */
+	assert_int_equal(parse("sun, 06 nov 1994 08:49:37 gmt"), 784111777);
+	assert_int_equal(parse("SUNDAY, 06-NOV-94 08:49:37 GMT"), 784111777);
+	assert_int_equal(parse("sun nov  6 08:49:37 1994"), 784111777);
 	assert_int_equal(parse("Thu, 01 Jan 1970 00:00:00 GMT"), 0);
 	assert_int_equal(parse("Wed, 31 Dec 1969 23:59:59 GMT"), -1);
 }
@@ -49,9 +53,6 @@ static void test_refused(void **state)
 		"Sun, 06 Nov 1994 08:49:37",
 		"Sun, 06 Nov 1994 08:49:37 UTC",
 		"Sun, 06 Nov 1994 08:49:37 GMT ",
-		"Sun, 06 Nov 1994 08:49:37 gmt",
-		"sun, 06 Nov 1994 08:49:37 GMT",
-		"Sun, 06 nov 1994 08:49:37 GMT",
 		"Sun,  06 Nov 1994 08:49:37 GMT",
 		"Sun, 6 Nov 1994 08:49:37 GMT",
 		"Sun, 31 Feb 1994 08:49:37 GMT",
