@@ -275,6 +275,7 @@ struct kvs_scan {
 	uint16_t last_len;
 	/* private */
 	uint8_t state;
+	bool merged; /* what the transaction has written is laid over it */
 	uint8_t *buf;
 	uint32_t buf_len, looked;
 	uint64_t incarnation;

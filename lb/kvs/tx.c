@@ -535,17 +535,19 @@ const struct kvs_scan *kvs_scan(struct kvs_tx *tx, const struct kvs_range *r)
 			if (!codec_is_collection(owner->type) || owner->incarnation == 0) {
 				s->state = SCAN_LOADED;
 				s->done = true;
-				merge(tx, s, r->limit);
 			}
 		}
-	} else if (s->state == SCAN_LOADED && s->r.limit != r->limit) {
-		s->r.limit = r->limit;
-		merge(tx, s, r->limit);
 	}
-	if (s->state == SCAN_LOADED)
-		return s;
-	tx->want = true;
-	return NULL;
+	if (s->state != SCAN_LOADED) {
+		tx->want = true;
+		return NULL;
+	}
+	/* Once: a command writes only when it has read everything (KV3). */
+	if (!s->merged)
+		merge(tx, s, r->limit);
+	s->r.limit = r->limit;
+	s->merged = true;
+	return s;
 }
 
 void kvs_next_command(struct kvs_tx *tx)

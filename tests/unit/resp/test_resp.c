@@ -223,6 +223,19 @@ static void transactions(void **state)
 		"+QUEUED\r\n*8\r\n+OK\r\n:2\r\n$1\r\n2\r\n:1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n:1\r\n:"
 		"0\r\n"
 		"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n");
+	/* Collections that were there before, with what the transaction itself has written. */
+	expect_all(a, "hset h2 f 1 g 2\r\nsadd s2 a b\r\nrpush l2 x\r\nzadd z2 1 a 2 b\r\n",
+		":2\r\n:2\r\n:1\r\n:2\r\n");
+	expect_all(a,
+		"multi\r\nhset h2 e 0\r\nhdel h2 g\r\nhgetall h2\r\nsadd s2 c\r\nsrem s2 a\r\n"
+		"smembers s2\r\nsinter s2\r\nrpush l2 y\r\nlrange l2 0 -1\r\nzadd z2 0 c 5 a\r\n"
+		"zrange z2 0 -1\r\nzrange z2 0 0\r\nzcount z2 2 5\r\nexec\r\n",
+		"+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n"
+		"+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n"
+		"*13\r\n:1\r\n:1\r\n*4\r\n$1\r\ne\r\n$1\r\n0\r\n$1\r\nf\r\n$1\r\n1\r\n:1\r\n:1\r\n"
+		"*2\r\n$1\r\nb\r\n$1\r\nc\r\n*2\r\n$1\r\nb\r\n$1\r\nc\r\n:2\r\n"
+		"*2\r\n$1\r\nx\r\n$1\r\ny\r\n:1\r\n"
+		"*3\r\n$1\r\nc\r\n$1\r\nb\r\n$1\r\na\r\n*1\r\n$1\r\nc\r\n:2\r\n");
 	/* Watched and changed by another worker's client. */
 	expect(a, "watch x", "+OK\r\n");
 	expect(b, "set x 9", "+OK\r\n");
