@@ -30,7 +30,8 @@ HASHES = [
     lambda g: ["hstrlen", g.typed("hash"), g.member()],
     lambda g: ["hincrby", g.typed("hash"), g.member(), g.integer()],
     lambda g: ["hincrbyfloat", g.typed("hash"), g.member(), g.r.choice(["0.5", "-1", "x", "1e3"])],
-    lambda g: ["hrandfield", g.typed("hash"), g.r.choice(["0", "x"])],
+    lambda g: ["hrandfield", g.typed("hash")] + g.maybe(g.r.choice(["0", "x", "2", "-3", "100", "-9223372036854775808"]))
+    + g.maybe("withvalues"),
 ]
 SETS = [
     lambda g: ["sadd", g.typed("set")] + g.some(g.member),
@@ -46,7 +47,7 @@ SETS = [
     + g.some(lambda: g.typed("set"), 1, 3),
     lambda g: ["sintercard", g.r.choice(["1", "2", "0", "9", "x"]), g.typed("set"), g.typed("set")][:4]
     + g.maybe("limit", g.r.choice(["1", "0", "-1", "x"])),
-    lambda g: ["srandmember", g.typed("set"), g.r.choice(["0", "x"])],
+    lambda g: ["srandmember", g.typed("set")] + g.maybe(g.r.choice(["0", "x", "2", "-3", "100", "9223372036854775807"])),
     lambda g: ["spop", g.typed("set"), g.r.choice(["0", "100", "-1", "x"])],
 ]
 SORTED = [
@@ -83,7 +84,8 @@ SORTED = [
     lambda g: ["zunion", g.r.choice(["0", "9", "x"]), g.typed("zset")],
     lambda g: ["zrangestore", g.typed("zset"), g.typed("zset"), g.small(), g.small()],
     lambda g: ["zrangestore", g.typed("zset"), g.typed("zset"), g.bound(), g.bound(), "byscore"],
-    lambda g: ["zrandmember", g.typed("zset"), g.r.choice(["0", "x"])],
+    lambda g: ["zrandmember", g.typed("zset")] + g.maybe(g.r.choice(["0", "x", "2", "-3", "100"]))
+    + g.maybe("withscores"),
 ]
 LISTS = [
     lambda g: [g.r.choice(["lpush", "rpush", "lpushx", "rpushx"]), g.typed("list")] + g.some(g.member),

@@ -3,6 +3,7 @@
 
 #include "lb/l7/resp/resp_pvt.h"
 
+#define DRAW_MAX (1 << 20)
 #define META_LEN (CODEC_META_MIN + 8)
 
 void coll_of(const struct kvs_ent *e, const struct resp_arg *key, uint8_t type, struct coll *c)
@@ -117,7 +118,13 @@ static bool draw_args(struct resp_call *k, const char *word, struct coll_draw *d
 		reply_error(k->out, SYNTAX);
 		return false;
 	}
-	if (*n < -INT32_MAX || *n > INT32_MAX) {
+	if (*n == INT64_MIN) {
+		reply_error(k->out, "ERR value is out of range, value must between "
+				    "-9223372036854775807 and 9223372036854775807");
+		return false;
+	}
+	/* As many again are made one by one, however few there are. */
+	if (*n < -DRAW_MAX || (d->with && *n > INT64_MAX / 2)) {
 		reply_error(k->out, "ERR value is out of range");
 		return false;
 	}

@@ -380,15 +380,19 @@ static void unknown_sub(struct resp_call *k, const char *name)
 
 void rcmd_object(struct resp_call *k)
 {
+	static const char *const subs[] = {"encoding", "freq", "idletime", "refcount"};
 	const struct kvs_ent *e;
+	uint32_t i = 0;
 
-	if (k->n != 3) {
+	while (i < ARRAY_SIZE(subs) && !arg_is(&k->v[1], subs[i]))
+		i++;
+	if (i == ARRAY_SIZE(subs)) {
 		unknown_sub(k, "OBJECT");
 		return;
 	}
-	if (!arg_is(&k->v[1], "encoding") && !arg_is(&k->v[1], "freq") &&
-		!arg_is(&k->v[1], "idletime") && !arg_is(&k->v[1], "refcount")) {
-		unknown_sub(k, "OBJECT");
+	if (k->n != 3) {
+		reply_errorf(
+			k->out, "ERR wrong number of arguments for 'object|%s' command", subs[i]);
 		return;
 	}
 	e = call_any(k, 2);
@@ -411,9 +415,27 @@ void rcmd_memory(struct resp_call *k)
 {
 	const struct kvs_ent *e;
 
-	if (!arg_is(&k->v[1], "usage") || k->n < 3) {
+	if (!arg_is(&k->v[1], "usage")) {
 		unknown_sub(k, "MEMORY");
 		return;
+	}
+	if (k->n < 3) {
+		reply_error(k->out, "ERR wrong number of arguments for 'memory|usage' command");
+		return;
+	}
+	for (uint32_t i = 3; i < k->n; i += 2) {
+		int64_t samples;
+
+		if (!arg_is(&k->v[i], "samples") || i + 1 == k->n) {
+			reply_error(k->out, SYNTAX);
+			return;
+		}
+		if (!arg_int(k, i + 1, &samples))
+			return;
+		if (samples < 0) {
+			reply_error(k->out, SYNTAX);
+			return;
+		}
 	}
 	e = call_any(k, 2);
 	if (e == NULL)

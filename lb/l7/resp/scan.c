@@ -319,6 +319,13 @@ const struct kvs_scan *scan_members(struct resp_call *k, uint8_t space, bool *em
 	struct scan_args o;
 
 	*empty = false;
+	/* Redis looks at the options only when there is something to scan. */
+	if (call_any(k, 1)->type == CODEC_NONE) {
+		reply_array(k->out, 2);
+		reply_text(k->out, "0");
+		reply_array(k->out, 0);
+		return NULL;
+	}
 	if (!scan_cursor(k, 2, &at) || !scan_options(k, 3, &o))
 		return NULL;
 	r.keep_ctx = filter_new(k, o.match, CODEC_NONE);
