@@ -2,7 +2,8 @@
  * Workers on threads of their own read and write the same keys through the memory cache and the
  * store. A read never gives less than what was answered before it was asked (KV4): values only
  * grow, and each thread notes the greatest answered one before it asks. Sums of increments and
- * appends show lost updates. */
+ * appends show lost updates. Then each records the history of random commands, which must be
+ * linearizable; and pairs that are only written together are never read torn. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,12 +13,16 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/log.h"
 #include "dataplane/base/rng.h"
+#include "dataplane/base/time.h"
+#include "tests/support/linear_kv.h"
 #include "tests/support/resp_rig.h"
 #include "tests/support/seed.h"
 
 #define THREADS 3
 #define KEYS    4
 #define ROUNDS  1500
+#define HISTORY 1500 /* random commands of a thread */
+#define GROUPS  2
 
 static _Atomic uint64_t answered[KEYS]; /* the greatest value that a SET was answered for */
 static _Atomic uint64_t next_value = 1000000000;
@@ -28,7 +33,10 @@ struct client {
 	uint32_t id;
 	struct rig_conn *c;
 	struct rng r;
-	uint64_t gets, sets;
+	uint64_t gets, sets, pairs;
+	struct lkv_client k;
+	struct lkv_log log;
+	uint64_t next;
 };
 
 /* Sends one command and turns its own worker until the reply is complete. */
@@ -97,6 +105,51 @@ static void get(struct client *x, uint32_t key)
 	x->gets++;
 }
 
+static void random_command(struct client *x)
+{
+	struct rig_conn *c = x->c;
+	char *buf = malloc(LKV_REQUEST);
+	enum lkv_answer a = LKV_MORE;
+	struct lkv_op op;
+	size_t used;
+	uint32_t i;
+
+	lkv_make(&op, &x->k, GROUPS, &x->r, &x->next);
+	i = lkv_log_call(&x->log, &op, clock_now_ns());
+	c->out_len = 0;
+	rig_feed(c, buf, lkv_write(&op, "", buf));
+	while ((a = lkv_read(&x->log.e[i].op, c->out, c->out_len, &used)) == LKV_MORE)
+		(void)rig_turn_one(rig, x->id);
+	lkv_log_end(&x->log, i, a, clock_now_ns());
+	if (a != LKV_DONE) {
+		fprintf(stderr, "thread %u: %.*s\n", x->id, (int)c->out_len, (char *)c->out);
+		abort();
+	}
+	free(buf);
+}
+
+static void pair(struct client *x)
+{
+	char line[96];
+	const char *got, *p, *q;
+
+	if (rng_below(&x->r, 3) == 0) {
+		uint32_t v = (uint32_t)(1000000 + rng_below(&x->r, 1000000));
+
+		snprintf(line, sizeof(line), "mset {t}p %u {t}q %u\r\n", v, v);
+		(void)ask(x, line, 1);
+		return;
+	}
+	got = ask(x, "mget {t}p {t}q\r\n", 5);
+	p = strchr(got, '\n') + 1;
+	q = strchr(p + 1, '$');
+	if (strncmp(p, q, 11) != 0) {
+		fprintf(stderr, "thread %u: torn: %s\n", x->id, got);
+		abort();
+	}
+	x->pairs++;
+}
+
 static void *run(void *arg)
 {
 	struct client *x = arg;
@@ -117,6 +170,10 @@ static void *run(void *arg)
 			get(x, key);
 		}
 	}
+	for (int i = 0; i < ROUNDS; i++)
+		pair(x);
+	for (int i = 0; i < HISTORY; i++)
+		random_command(x);
 	/* Its worker goes on for the sake of the others' leases. */
 	for (int i = 0; i < 100; i++)
 		(void)rig_turn_one(rig, x->id);
@@ -128,15 +185,19 @@ int main(void)
 	struct rig_params p = {.workers = THREADS, .cache_bytes = 8 << 20, .ns = NS_VOLATILE};
 	struct client x[THREADS];
 	pthread_t threads[THREADS];
-	uint64_t seed = test_seed(), gets = 0, sets = 0;
+	uint64_t seed = test_seed(), gets = 0, sets = 0, pairs = 0;
+	struct lkv_log logs[THREADS];
+	struct lkv_result res;
 	char want[32], *got;
 
 	log_set_level(LOG_ERROR);
 	rig = rig_open(&p);
 	for (uint32_t i = 0; i < THREADS; i++) {
-		x[i] = (struct client){.id = i, .c = rig_connect(rig, i)};
+		x[i] = (struct client){.id = i, .c = rig_connect(rig, i), .k = {.id = i}};
+		x[i].next = 1 + i * UINT64_C(1000000);
 		rng_seed(&x[i].r, seed + i);
 	}
+	(void)ask(&x[0], "mset {t}p 1000000 {t}q 1000000\r\n", 1);
 	for (uint32_t k = 0; k < KEYS; k++) {
 		char line[32];
 
@@ -151,7 +212,12 @@ int main(void)
 		(void)pthread_join(threads[i], NULL);
 		gets += x[i].gets;
 		sets += x[i].sets;
+		pairs += x[i].pairs;
+		logs[i] = x[i].log;
 	}
+	lkv_check(logs, THREADS, GROUPS, LKV_EACH_KEY, stderr, &res);
+	if (res.bad + res.undecided > 0 || res.ops != THREADS * HISTORY)
+		abort();
 	got = rig_ask(x[0].c, "get n");
 	snprintf(want, sizeof(want), "%llu\r\n", (unsigned long long)atomic_load(&added));
 	if (strcmp(strchr(got, '\n') + 1, want) != 0) {
@@ -165,10 +231,13 @@ int main(void)
 		abort();
 	}
 	free(got);
-	printf("%llu reads, %llu writes, %llu increments\n", (unsigned long long)gets,
-		(unsigned long long)sets, (unsigned long long)atomic_load(&added));
-	for (uint32_t i = 0; i < THREADS; i++)
+	printf("%llu reads, %llu writes, %llu increments, %llu pairs, %u random commands\n",
+		(unsigned long long)gets, (unsigned long long)sets,
+		(unsigned long long)atomic_load(&added), (unsigned long long)pairs, res.ops);
+	for (uint32_t i = 0; i < THREADS; i++) {
 		rig_disconnect(x[i].c);
+		lkv_log_fini(&x[i].log);
+	}
 	rig_close(rig);
 	puts("1 passed, 0 failed, 0 skipped");
 	return 0;
