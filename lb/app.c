@@ -68,6 +68,7 @@ void app_eal_params(const struct config *cfg, struct eal_params *out, const char
 	memset(out, 0, sizeof(*out));
 	out->hugepages = cfg->memory.hugepages;
 	out->telemetry = cfg->admin.telemetry;
+	out->secondaries = cfg->memory.secondaries;
 	out->mem_bytes = cfg->memory.dpdk_bytes > 0 ? cfg->memory.dpdk_bytes : app_memory_need(cfg);
 	out->cores = cfg->workers.cores;
 	out->worker_cnt = cfg->workers.count;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * EAL takes its arguments as a command line. With hugepages `--in-memory` leaves no files behind
- * and lets several processes run side by side; without them a file prefix of our own does. */
+ * and lets several processes run side by side; without them a file prefix of our own does. Only
+ * where secondary processes are to attach are there files of shared memory, which we remove. */
 #include "dataplane/eal/eal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <sched.h>
@@ -16,6 +18,8 @@
 #include <rte_log.h>
 #include <rte_mbuf.h>
 #include <rte_mbuf_pool_ops.h>
+#include <rte_pdump.h>
+#include <rte_tailq.h>
 #include <rte_version.h>
 
 #include "dataplane/base/assert.h"
@@ -27,6 +31,9 @@
 
 /* No PCI device: nobody needs buffers that are contiguous for a bus. */
 static bool packed_pools;
+
+/* The file prefix of shared memory; "": there is none. */
+static char shared_as[64];
 
 struct args {
 	char *v[ARG_MAX_CNT];
@@ -68,13 +75,40 @@ static void arg_lcores(struct args *a, const struct eal_params *p)
 	arg_add(a, "0");
 }
 
+static bool shared(const struct eal_params *p)
+{
+	return p->hugepages && p->secondaries != NULL && p->secondaries[0] != '\0';
+}
+
+/* A secondary process finds the lists of its libraries in the primary's memory, and DPDK's own
+ * tools load all libraries there are: whatever they have must exist here, though nothing of ours
+ * uses it. */
+static int register_lists(void)
+{
+	static struct rte_tailq_elem lists[] = {{.name = "RTE_ACL"}, {.name = "RTE_DIST_BURST"},
+		{.name = "RTE_DISTRIBUTOR"}, {.name = "RTE_EFD"}, {.name = "RTE_FIB"},
+		{.name = "RTE_FIB6"}, {.name = "RTE_IPSEC_SAD"}, {.name = "RTE_LPM"},
+		{.name = "RTE_LPM6"}, {.name = "RTE_MEMBER"}, {.name = "RTE_REORDER"},
+		{.name = "RTE_RIB"}, {.name = "RTE_RIB6"}, {.name = "RTE_STACK"},
+		{.name = "RTE_SWX_PIPELINE"}, {.name = "RTE_SWX_CTL_PIPELINE"},
+		{.name = "VMBUS_RESOURCE_LIST"}};
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists) && rc == 0; i++)
+		rc = rte_eal_tailq_register(&lists[i]);
+	return rc;
+}
+
 static void arg_memory(struct args *a, const struct eal_params *p)
 {
 	char text[64];
 	uint64_t mib = (p->mem_bytes + (1 << 20) - 1) >> 20;
 
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)(mib < 32 ? 32 : mib));
-	if (p->hugepages) {
+	if (shared(p)) {
+		arg_add(a, "--file-prefix");
+		arg_add(a, p->secondaries);
+	} else if (p->hugepages) {
 		arg_add(a, "--in-memory");
 	} else {
 		arg_add(a, "--no-huge");
@@ -101,7 +135,7 @@ int eal_start(const struct eal_params *p)
 	arg_memory(&a, p);
 	if (!p->telemetry)
 		arg_add(&a, "--no-telemetry");
-	else if (p->hugepages) {
+	else if (p->hugepages && !shared(p)) {
 		arg_add(&a, "--file-prefix");
 		arg_add(&a, "weir");
 	}
@@ -114,6 +148,9 @@ int eal_start(const struct eal_params *p)
 	packed_pools = p->pci_cnt == 0;
 	arg_add(&a, p->verbose ? "--log-level=lib.*:info" : "--log-level=*:error");
 	memcpy(kept, a.v, sizeof(kept));
+	if (shared(p) && register_lists() != 0)
+		LOG_WRN("DPDK has no room for the lists of secondary processes", "name=%s",
+			p->secondaries);
 	rc = rte_eal_init(a.n, kept);
 	for (int i = 0; i < a.n; i++)
 		free(a.v[i]);
@@ -125,16 +162,60 @@ int eal_start(const struct eal_params *p)
 		return rte_errno > 0 ? -rte_errno : -EIO;
 	}
 	clock_calibrate(rte_get_tsc_hz());
-	return 0;
+	if (!shared(p))
+		return 0;
+	snprintf(shared_as, sizeof(shared_as), "%s", p->secondaries);
+	rc = rte_pdump_init();
+	if (rc != 0)
+		LOG_ERR("DPDK's packet capture did not start", "error=%d", rte_errno);
+	return rc != 0 ? -EIO : 0;
+}
+
+/* Files of a folder whose names begin so. */
+static void remove_files(const char *dir, const char *begin)
+{
+	char path[PATH_MAX];
+	DIR *d = opendir(dir);
+	const struct dirent *e;
+
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		if (strncmp(e->d_name, begin, strlen(begin)) != 0 || e->d_name[0] == '.')
+			continue;
+		if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) < sizeof(path))
+			(void)unlink(path);
+	}
+	if (d != NULL)
+		closedir(d);
+}
+
+/* The pages stay with their files, wherever a hugetlbfs is mounted. */
+static void remove_pages(void)
+{
+	char line[PATH_MAX], dir[PATH_MAX], type[64], begin[sizeof(shared_as) + 8];
+	FILE *f = fopen("/proc/self/mounts", "r");
+
+	snprintf(begin, sizeof(begin), "%smap_", shared_as);
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "%*s %4095s %63s", dir, type) == 2 &&
+			strcmp(type, "hugetlbfs") == 0)
+			remove_files(dir, begin);
+	if (f != NULL)
+		fclose(f);
 }
 
 void eal_stop(void)
 {
 	char dir[PATH_MAX];
 
+	if (shared_as[0] != '\0')
+		(void)rte_pdump_uninit();
 	/* EAL empties its runtime folder and leaves it there. */
 	snprintf(dir, sizeof(dir), "%s", rte_eal_get_runtime_dir());
 	(void)rte_eal_cleanup();
+	if (shared_as[0] != '\0') {
+		remove_files(dir, "");
+		remove_pages();
+	}
 	(void)rmdir(dir);
 }
 

@@ -22,6 +22,9 @@ struct eal_params {
 	uint32_t pci_cnt;
 	bool verbose;   /* let DPDK's own messages through */
 	bool telemetry; /* open DPDK's telemetry socket */
+	/* File prefix under which secondary processes attach, with packet capture (pdump) for
+	 * them; NULL or "": none can. Needs hugepages. */
+	const char *secondaries;
 };
 
 int eal_start(const struct eal_params *p) WARN_UNUSED;

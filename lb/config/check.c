@@ -101,6 +101,9 @@ void check_machine(struct check *c)
 	struct config_tree *l4 = schema_value(c->root, "l4")->maps[0];
 	uint32_t ports = (uint32_t)(c->cfg->l4.local_port_hi - c->cfg->l4.local_port_lo) + 1;
 
+	if (c->cfg->memory.secondaries[0] != '\0' && !c->cfg->memory.hugepages)
+		diag_error(c->diag, schema_mark(memory, "secondaries"),
+			"secondaries: other processes cannot share memory without 'hugepages'");
 	check_mbufs(c, memory);
 	if (ports < c->cfg->workers.count && !schema_value(l4, "local_ports")->bad)
 		diag_error(c->diag, schema_mark(l4, "local_ports"),

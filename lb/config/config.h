@@ -67,6 +67,7 @@ struct config_memory {
 	uint32_t flows;      /* tunnel and DSR flows per worker */
 	uint32_t nat_flows;  /* NAT and full NAT flows per worker */
 	bool numa_strict;
+	char secondaries[32]; /* file prefix for other DPDK processes; empty: none */
 };
 
 enum l4_proto { L4_TCP = 6, L4_UDP = 17 };

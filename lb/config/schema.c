@@ -148,6 +148,11 @@ static const struct schema_field memory_fields[] = {
 		.help = "Tracked flows of the modes nat and fullnat, per worker (128 bytes each)."},
 	{"numa_strict", SCHEMA_BOOL, 0, SCHEMA_AT(config_memory, numa_strict), .dflt = "true",
 		.help = "Refuse to serve a port from a core of another NUMA socket."},
+	{"secondaries", SCHEMA_NAME, 0, SCHEMA_AT(config_memory, secondaries), .dflt = "\"\"",
+		.help = "Name under which other DPDK processes may attach: `dpdk-dumpcap "
+			"--file-prefix=NAME`. They share all memory of weir's, can read and break "
+			"everything in it, and must be of the same release of DPDK. Needs "
+			"hugepages. Empty: none can."},
 };
 
 static const struct schema_map memory_map = {

@@ -397,6 +397,9 @@ static bool memory_special(
 {
 	char text[64], want[64];
 
+	/* Allowed beside hugepages alone. */
+	if (is(f, "secondaries"))
+		return true;
 	if (is(f, "mbufs"))
 		number(w, f->type, 1 << 15, 1 << 17, text, want);
 	else if (is(f, "dpdk"))
