@@ -6,7 +6,8 @@
 
 A line is `CASE KIND requests=N errors=N us=N p50=N p99=N p999=N proxy=A,B back=A,B client=A,B`, where A,B are CPU times
 in us before and after: user,system,user,system of a process, or their sum of the client. Also
-`idle-SCHEME KIND bytes=N` and `memory KIND resident=N`. The page's part is what bench_doc.py calls l7_veth; plots stand beside the page."""
+`idle-SCHEME KIND bytes=N` and `memory KIND resident=N`. The page's part is what bench_doc.py calls l7_veth; plots stand
+beside the page."""
 import argparse
 import collections
 import json
@@ -65,7 +66,7 @@ def read(path):
     out = {}
     for case, kinds in runs.items():
         out[case] = {k: {m: statistics.median(s[m] for s in v) for m in v[0]} for k, v in kinds.items() if v}
-        direct = out[case].pop("direct", None)
+        direct = out[case].get("direct")
         for v in out[case].values():
             v["added"] = v["all"] - direct["all"] if direct else None
     return out, memory
@@ -98,12 +99,13 @@ def name_of(case):
 
 
 def table(cases):
-    lines = ["| case | CPU us a request | ratio | user us | added us | p50 ms | p99 ms | ratio | p99.9 ms | requests a second |",
-             "|---|---|---|---|---|---|---|---|---|---|"]
+    lines = ["| case | CPU us a request | ratio | user us | added us | p50 ms | p99 ms | ratio | no proxy | p99.9 ms | requests a second |",
+             "|---|---|---|---|---|---|---|---|---|---|---|"]
     for case, row in cases.items():
         lines.append("| %s |" % " | ".join([
             name_of(case), cell(row, "cpu"), ratio(row, "cpu"), cell(row, "user"), cell(row, "added"),
-            cell(row, "p50", 2, 1e-3), cell(row, "p99", 1, 1e-3), ratio(row, "p99"), cell(row, "p999", 1, 1e-3),
+            cell(row, "p50", 2, 1e-3), cell(row, "p99", 1, 1e-3), ratio(row, "p99"),
+            "%.1f" % (row["direct"]["p99"] / 1e3) if "direct" in row else "-", cell(row, "p999", 1, 1e-3),
             cell(row, "rate", 0)]))
     return lines
 
@@ -135,7 +137,8 @@ def page(results, memory, title):
         p = subprocess.run(cmd, capture_output=True, text=True)
         words = (p.stdout + p.stderr).replace("/", " ").split()
         seen.append("%s %s" % (n, next((w for w in words if w[0].isdigit()), "?")))
-    lines = ["%s. Each cell: weir / nginx / HAProxy; a ratio is weir's beside the better of the others. %s." %
+    lines = ["%s. Each cell: weir / nginx / HAProxy; a ratio is weir's beside the better of the others; \"no proxy\" is the "
+             "p99 of client and backend alone, on their one core. %s." %
              (title, ", ".join(seen)), ""]
     for text, chosen in SECTIONS:
         some = {c: r for c, r in results.items() if chosen(c)}
