@@ -16,7 +16,6 @@
 
 struct worker;
 
-#define IDLE_SPINS    4         /* empty turns before the first wait */
 #define IDLE_SLEEP_NS 50000     /* with a port that cannot wake us */
 #define IDLE_MAX_NS   100000000 /* so that the watchdog sees a beat */
 

@@ -293,9 +293,8 @@ static int worker_main(void *arg)
 			w->loop_hist[loop_bucket(took_ns)]++;
 			if (took_ns > w->max_loop_ns)
 				w->max_loop_ns = took_ns;
-			w->idle_loops = 0;
 		} else {
-			if (w->adaptive && ++w->idle_loops > IDLE_SPINS)
+			if (w->adaptive)
 				idle_wait(&idle, w, clock_tsc_to_ns(end));
 			end = clock_tsc();
 			w->idle_tsc += end - tsc;

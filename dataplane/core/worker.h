@@ -86,7 +86,6 @@ struct worker {
 	struct worker_rx rx[LIMIT_PORTS];
 	struct port *ports;
 	bool adaptive;
-	uint32_t idle_loops;
 	uint64_t deadline_ns, timers_ns; /* what timers() said; when to ask it again */
 
 	CACHE_ALIGNED struct ledger ledger;
