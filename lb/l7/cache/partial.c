@@ -64,7 +64,6 @@ static void drop_object(struct hcache_worker *hw, const char *key, uint32_t len,
 	hc_key(hw, &k, key, len);
 	(void)!cache_delete(hw->cw, &k, CACHE_IF_SEQ, seq, hw->w->loop.now_ns);
 	tier_replaced(hw, key, len);
-	tier_replaced(hw, key, len);
 }
 
 /* ---- the first request for a part ---- */
