@@ -12,7 +12,8 @@ wait_for 5 port_open b1 8000 || die "origin" "$(cat "$TMP/origin.log")"
 config() {
 	head_two_arm
 	cat <<-CONF
-		cache: 64MiB
+		cache: {memory: 64MiB, disk: 256MiB}
+		store: {dir: $TMP/store, low_space: 0, ballast: 0, cache: 0}
 		upstreams:
 		  origin: {backends: ["198.51.100.11:8000"], outliers: {failures: 0}}
 		listeners:
@@ -71,5 +72,30 @@ done
 equal "a range of it" "cdef0123" "$(body -r 65548-65555 $url/blob/70000)"
 equal "parallel readers" "40 $($PYTHON -c "print('0123456789abcdef' * 4375, end='')" | md5sum)" \
 	"$(seq 40 | ns c xargs -P 8 -I{} sh -c "curl -sS --noproxy '*' $url/blob/70000 | md5sum" | sort | uniq -c | sed 's/^ *//')"
+
+# The second tier: what was asked for twice is on disk, and so is what was purged, whatever ends the process.
+written() { ctl -o json stats cache_disk | $PYTHON -c "import json, sys; print(sum(r['written'] for r in json.load(sys.stdin)['cache_disk']))"; }
+all_written() { [ "$(written)" -ge "$1" ]; }
+before=$(written)
+for path in d/600 e/600/green blob/5000001; do
+	said $url/$path >/dev/null
+	said $url/$path >/dev/null
+done
+check "three responses go to disk" wait_for 5 all_written $((before + 3))
+check "one of them is purged" ctl purge tag green
+sleep 0.5 # the journal of keys is written four times a second
+want=$(body $url/blob/5000001 | md5sum)
+kill -9 "$weir_pid"
+wait "$weir_pid" 2>/dev/null
+weir_start
+check "after kill -9 a hit from disk" grep -q '^weir; hit; ttl=5[0-9]*; detail=disk$' <(said $url/d/600)
+equal "then from memory" 1 "$(said $url/d/600 | grep -c '^weir; hit; ttl=5[0-9]*$')"
+equal "with the same body" "answer 1" "$(body $url/d/600)"
+equal "five megabytes from disk" "$want" "$(body $url/blob/5000001 | md5sum)"
+equal "a range of them" "cdef0123" "$(body -r 4000012-4000019 $url/blob/5000001)"
+equal "the origin was not asked again" "1 1" "$(count /d/600) $(count /blob/5000001)"
+equal "the purge is not forgotten" "weir; fwd=uri-miss; fwd-status=200; stored" "$(said $url/e/600/green)"
+check "weirctl cache tells of the disk" grep -q 'DISK HITS' <(ctl cache)
+check "and so do statistics" grep -q '"hits": [1-9]' <(ctl -o json stats cache_disk)
 ledger_check
 finish
