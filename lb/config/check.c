@@ -153,4 +153,5 @@ void check_all(struct reader *r, const struct reach *reach, const struct config 
 		check_upstreams(&c);
 	if (!c.scratch->failed)
 		check_http(&c);
+	check_cache(&c);
 }

@@ -600,6 +600,87 @@ static void plan_refuses_what_cannot_work(void **state)
 #undef REFUSED
 }
 
+struct leavers {
+	struct test_cache *t;
+	uint32_t cnt, values, heads;
+	uint8_t seen[60000];
+	struct cache_pin pin; /* of the first */
+	const uint8_t *val;
+	uint64_t first;
+};
+
+static void leaves(void *ctx, uint32_t worker, const struct cache_leaving *l, uint64_t now_ns)
+{
+	struct leavers *s = ctx;
+	struct cache_view v;
+	uint64_t n;
+
+	assert_int_equal(worker, 0);
+	assert_int_equal(l->key.len, 8);
+	memcpy(&n, l->key.data, 8);
+	assert_true(n < ARRAY_SIZE(s->seen));
+	assert_int_equal(s->seen[n]++, 0); /* once, as it was put once */
+	/* It is still what a lookup finds, and may be kept. */
+	assert_int_not_equal(cache_get(cache_worker(s->t->c, 0), &l->key, now_ns, &v), CACHE_MISS);
+	assert_true(v.seq == l->v.seq && v.val == l->v.val && v.len == l->v.len);
+	assert_memory_equal(l->v.val, &n, 8);
+	s->values += l->v.found == CACHE_HIT;
+	s->heads += l->v.found == CACHE_OBJECT;
+	if (s->cnt++ == 0) {
+		assert_int_equal(cache_pin(cache_worker(s->t->c, 0), &l->v, &s->pin), 0);
+		s->val = l->v.val;
+		s->first = n;
+	}
+}
+
+static void put_number(struct test_cache *t, uint64_t n, bool object)
+{
+	struct cache_worker *w = cache_worker(t->c, 0);
+	struct cache_put p = {.val = &n, .len = 8};
+	struct cache_object o = {.desc = &n, .desc_len = 8};
+	struct cache_key k;
+
+	cache_key_init(t->c, &k, 0, &n, 8);
+	assert_int_equal(object ? cache_object_put(w, &k, &o, SEC) : cache_put(w, &k, &p, SEC), 0);
+}
+
+/* Used values and heads are shown before they go, others are not. */
+static void what_was_used_is_shown_when_it_leaves(void **state)
+{
+	static struct leavers s;
+	uint64_t unused = 0;
+	struct cache_conf conf = test_cache_conf(1 << 20, 16384, 1);
+	struct test_cache t;
+	struct cache_stats st;
+	struct cache_view v;
+	struct cache_key k;
+
+	(void)state;
+	conf.index_items = 40000;
+	test_cache_open(&t, &conf);
+	s = (struct leavers){.t = &t};
+	cache_on_leaving(t.c, leaves, &s);
+	for (uint64_t i = 0; i < ARRAY_SIZE(s.seen); i++) {
+		put_number(&t, i, i % 8 == 7);
+		cache_key_init(t.c, &k, 0, &i, 8);
+		if (i % 2 == 1)
+			(void)cache_get(cache_worker(t.c, 0), &k, SEC, &v);
+		cache_poll(cache_worker(t.c, 0), SEC);
+	}
+	cache_stats(t.c, &st);
+	assert_in_range(s.values, 100, ARRAY_SIZE(s.seen));
+	assert_in_range(s.heads, 30, ARRAY_SIZE(s.seen));
+	assert_int_equal(s.cnt, st.evicted_main + st.copy_dropped);
+	/* But for those whose fingerprint is like that of one that went before. */
+	for (uint64_t i = 0; i < ARRAY_SIZE(s.seen); i += 2)
+		unused += s.seen[i];
+	assert_true(unused <= st.ghost_hits);
+	/* Thousands of segments later: the pin was made before its segment was retired. */
+	assert_memory_equal(s.val, &s.first, 8);
+	cache_unpin(cache_worker(t.c, 0), &s.pin);
+	test_cache_close(&t);
+}
+
 /* The zones have no pointer: another owner maps them elsewhere and finds everything. */
 static void adopted_at_another_address(void **state)
 {
@@ -725,6 +806,7 @@ int main(void)
 		cmocka_unit_test(a_share_stays_its_namespaces_own),
 		cmocka_unit_test(namespaces_do_not_see_each_other),
 		cmocka_unit_test(plan_refuses_what_cannot_work),
+		cmocka_unit_test(what_was_used_is_shown_when_it_leaves),
 		cmocka_unit_test(adopted_at_another_address),
 		cmocka_unit_test(a_stuck_worker_is_noticed_and_costs_no_more_than_memory),
 	};

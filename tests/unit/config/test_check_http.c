@@ -53,6 +53,32 @@ static void run(const struct text_case *cases, size_t cnt)
 	assert_int_equal(bad, 0);
 }
 
+static void the_disk_of_the_cache(void **state)
+{
+	static const struct text_case cases[] = {
+		{SITE("{respond: {status: 200}}") "store: {dir: /tmp/s}\n"
+						  "cache: {memory: 16MiB, disk: 64MiB}\n",
+			""},
+		{SITE("{respond: {status: 200}}") "cache: {memory: 16MiB, disk: 64MiB}\n",
+			"t:8:30: error: disk: there is no store; give 'store: {dir: ...}'\n"},
+		{SITE("{respond: {status: 200}}") "store: {dir: /tmp/s}\n"
+						  "cache: {disk: {max_size: 64MiB}}\n",
+			"t:9:26: error: disk: there is no memory in front of it; give 'cache: "
+			"{memory: ...}'\n"},
+		{SITE("{respond: {status: 200}}") "store: {dir: /tmp/s}\n"
+						  "cache: {memory: 16MiB, disk: 1MiB}\n",
+			"t:9:30: error: max_size: at least 8 MiB\n"},
+		{SITE("{respond: {status: 200}}") "store: {dir: /tmp/s, namespaces: {http-cache-0: "
+						  "always}}\n"
+						  "cache: {memory: 16MiB, disk: 64MiB}\n",
+			"t:8:49: error: namespaces: names in \"http-cache-\" are those of "
+			"'cache.disk'\n"},
+	};
+
+	(void)state;
+	run(cases, ARRAY_SIZE(cases));
+}
+
 static void listeners_and_sites(void **state)
 {
 	static const struct text_case cases[] = {
@@ -247,6 +273,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(listeners_and_sites),
+		cmocka_unit_test(the_disk_of_the_cache),
 		cmocka_unit_test(actions),
 		cmocka_unit_test(matches),
 		cmocka_unit_test(hidden_routes),
