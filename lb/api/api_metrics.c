@@ -16,6 +16,7 @@ const struct metric_set *const api_metric_sets[] = {
 	&metrics_listener_backends,
 	&metrics_http,
 	&metrics_http_ends,
+	&metrics_access_log,
 	&metrics_upstreams,
 	&metrics_upstream_servers,
 	&metrics_names,

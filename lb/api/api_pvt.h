@@ -21,6 +21,7 @@ extern const struct metric_set metrics_store; /* metrics_store.c */
 extern const struct metric_set metrics_kvs;
 extern const struct metric_set metrics_http; /* metrics_http.c */
 extern const struct metric_set metrics_http_ends;
+extern const struct metric_set metrics_access_log;
 extern const struct metric_set metrics_upstreams;
 extern const struct metric_set metrics_upstream_servers;
 extern const struct metric_set metrics_names; /* names.c */

@@ -4,6 +4,7 @@
 #include "dataplane/net/hdr.h"
 #include "lb/api/api_pvt.h"
 #include "lb/l7/http/http.h"
+#include "lb/l7/log/log.h"
 
 /* ---- listeners ---- */
 
@@ -226,4 +227,35 @@ const struct metric_set metrics_upstream_servers = {
 	.row_cnt = ARRAY_SIZE(server_rows),
 	.sample_size = sizeof(struct server_sample),
 	.each = each_server,
+};
+
+/* ---- the access log ---- */
+
+static const struct metric_row log_rows[] = {
+	METRIC_C(struct http_log_stats, lines, "Lines of the access log"),
+	METRIC_C(struct http_log_stats, dropped,
+		"Lines that found no empty buffer: the disk is too slow"),
+	METRIC_C(struct http_log_stats, lost, "Lines in buffers that the file refused"),
+	METRIC_C(struct http_log_stats, bytes, "Bytes written"),
+	METRIC_C(struct http_log_stats, reopened, "Times the file was opened anew"),
+};
+
+static void each_log(void *ctx, struct metric_sink *sink)
+{
+	const struct app *app = ctx;
+	struct http_log_stats s;
+
+	if (app->log == NULL)
+		return;
+	http_log_stats(app->log, &s);
+	metric_add(sink, NULL, &s);
+}
+
+const struct metric_set metrics_access_log = {
+	.name = "access_log",
+	.prefix = "weir_access_log_",
+	.rows = log_rows,
+	.row_cnt = ARRAY_SIZE(log_rows),
+	.sample_size = sizeof(struct http_log_stats),
+	.each = each_log,
 };

@@ -24,6 +24,15 @@
 	F(LOCAL, "local", TEXT, "address that it connected to") \
 	F(LOCAL_PORT, "local_port", NUMBER, "and port") \
 	F(TLS, "tls", NUMBER, "1 if the connection is TLS, 0 if not") \
+	F(TLS_VERSION, "tls_version", TEXT, "TLSv1.3 or TLSv1.2") \
+	F(TLS_CIPHER, "tls_cipher", TEXT, "cipher, by its standard name") \
+	F(TLS_SNI, "tls_sni", TEXT, "name that the client asked TLS for") \
+	F(TLS_ALPN, "tls_alpn", TEXT, "protocol that was agreed on in TLS") \
+	F(TLS_RESUMED, "tls_resumed", NUMBER, "1 if the TLS session was resumed, 0 if not") \
+	F(CERT_SUBJECT, "client_cert_subject", TEXT, "subject of the client's certificate (RFC 2253)") \
+	F(CERT_SERIAL, "client_cert_serial", TEXT, "its serial number, in hex") \
+	F(CERT_SHA256, "client_cert_sha256", TEXT, "its fingerprint, in hex") \
+	F(CERT_VERIFIED, "client_cert_verified", NUMBER, "1 if it was accepted, 0 if not") \
 	F(USER, "user", TEXT, "who was authenticated") \
 	F(REQUEST_ID, "request_id", TEXT, "X-Request-Id") \
 	F(TRACE_ID, "trace_id", TEXT, "of traceparent") \

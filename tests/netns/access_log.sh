@@ -71,6 +71,11 @@ equal "what is no request" "400 bad_request target_invalid None" "$(line 'r["end
 	'"%d %s %s %s" % (r["status"], r["end"], r["detail"], r.get("uri"))')"
 equal "bytes that are no ASCII" '[255, 254, 92, 92]' "$(line 'r.get("uri") == "/" and r["status"] == 200' '[ord(c) for c in r["user_agent"]]')"
 
+stat() { "${WEIRCTL:-${WEIR%/*}/weirctl}" -s "$SOCK" -o json stats access_log | $PYTHON -c "import json, sys; print(json.load(sys.stdin)['access_log'][0]['$1'])"; }
+equal "lines are counted" 8 "$(stat lines)"
+equal "none was dropped" 0 "$(stat dropped)"
+equal "bytes are those of the file" "$(wc -c <"$log")" "$(stat bytes)"
+
 mv "$log" "$log.1"
 kill -USR1 "$weir_pid"
 wait_for 5 test -e "$log" || fail "a new file after SIGUSR1"

@@ -29,6 +29,7 @@ fields='X-Version: "${tls_version}", X-Sni: "${tls_sni}", X-Subject: "${client_c
 {
 	head_two_arm
 	cat <<-CONF
+		access_log: {path: "$TMP/access.log", flush: 50ms, fields: [tls, tls_version, tls_cipher, tls_sni, tls_alpn, tls_resumed, client_cert_subject, client_cert_serial, client_cert_sha256, client_cert_verified]}
 		upstreams: {app: {backends: ["198.51.100.11:8000"]}}
 		listeners:
 		  - {name: plain, bind: ["203.0.113.80:80"], action: http, site: s}
@@ -53,4 +54,16 @@ equal "without a certificate nothing is said" " " "$(heard x-subject) $(heard x-
 equal "the connection is, though" TLSv1.3 "$(heard x-version)"
 req -H 'X-Subject: CN=mallory' -H 'X-Verified: yes' http://203.0.113.80/ >"$TMP/got"
 equal "nor over plain HTTP, whatever the client says" "  " "$(heard x-subject) $(heard x-verified) $(heard x-version)"
+logged() { [ "$(wc -l <"$TMP/access.log")" = 3 ]; }
+check "a line for each request" wait_for 5 logged
+equal "the log of TLS with a certificate" "1 TLSv1.3 True shop.example http/1.1 0 CN=alice,O=Acme 1 True True" "$(head -n 1 "$TMP/access.log" | $PYTHON -c '
+import json, sys
+r = json.loads(sys.stdin.readline())
+print(r["tls"], r["tls_version"], r["tls_cipher"].startswith("TLS_AES_"), r["tls_sni"], r["tls_alpn"], r["tls_resumed"], r["client_cert_subject"],
+      r["client_cert_verified"], r["client_cert_sha256"] == sys.argv[1], r["client_cert_serial"] == sys.argv[2])' \
+	"$(openssl x509 -in alice.crt -noout -fingerprint -sha256 | tr -d : | sed 's/.*=//' | tr A-F a-f)" \
+	"$(openssl x509 -in alice.crt -noout -serial | sed 's/.*=//' | tr A-F a-f)")"
+equal "without one" "tls tls_alpn tls_cipher tls_resumed tls_sni tls_version" \
+	"$(sed -n 2p "$TMP/access.log" | $PYTHON -c 'import json, sys; print(*sorted(json.loads(sys.stdin.readline())))')"
+equal "and without TLS" '{"tls": 0}' "$(sed -n 3p "$TMP/access.log" | $PYTHON -c 'import json, sys; print(json.dumps(json.loads(sys.stdin.readline())))')"
 finish

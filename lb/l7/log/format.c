@@ -2,6 +2,7 @@
  * A format is a list of pieces. Each writes a text that stands before it, then its value; in JSON
  * the text is the name with its punctuation, and both are left out together. A line can always be
  * ended: no piece writes into the last bytes. */
+#include "dataplane/tls/tls.h"
 #include "lb/l7/log/format.h"
 
 #include <errno.h>
@@ -438,6 +439,8 @@ static struct value uri_of(const struct http_stream *s, char *buf)
 {
 	int len;
 
+	if (s->req.method == HTTP_CONNECT && s->req.host.len == 0)
+		return (struct value){.kind = NOTHING};
 	if (s->req.method != HTTP_CONNECT)
 		return joined(path_of(s), query_of(s), buf);
 	len = snprintf(
@@ -462,6 +465,50 @@ static struct value trace_of(const struct http_stream *s)
 	const struct http_exchange *x = s->policy_state;
 
 	return x == NULL ? (struct value){.kind = NOTHING} : text_of(x->trace_id);
+}
+
+/* Of certificates the texts are made for each line: only who asks for them pays. */
+static struct value cert_of(enum access_log_field f, const struct http_stream *s, char *buf)
+{
+	struct tls_cert_text t;
+	const char *text = t.subject;
+
+	if (!tls_peer_cert(s->tls, &t))
+		return (struct value){.kind = NOTHING};
+	if (f == ACCESS_LOG_CERT_SERIAL)
+		text = t.serial;
+	else if (f == ACCESS_LOG_CERT_SHA256)
+		text = t.sha256;
+	strcpy(buf, text);
+	return word_of(buf);
+}
+
+_Static_assert(sizeof(((struct tls_cert_text *)0)->subject) <= LOG_VALUE_MAX, "fits a value");
+
+/* Of the client's connection, which is there until the stream's end. */
+static struct value tls_of(enum access_log_field f, const struct http_stream *s, char *buf)
+{
+	struct tls_info i;
+
+	if (s->tls == NULL)
+		return (struct value){.kind = NOTHING};
+	tls_info(s->tls, &i);
+	switch (f) {
+	case ACCESS_LOG_TLS_VERSION:
+		return word_of(i.version);
+	case ACCESS_LOG_TLS_CIPHER:
+		return word_of(i.cipher);
+	case ACCESS_LOG_TLS_SNI:
+		return word_of(i.sni);
+	case ACCESS_LOG_TLS_ALPN:
+		return word_of(i.alpn);
+	case ACCESS_LOG_TLS_RESUMED:
+		return number_of(i.resumed);
+	case ACCESS_LOG_CERT_VERIFIED:
+		return i.peer_cert ? number_of(i.peer_verified) : (struct value){.kind = NOTHING};
+	default:
+		return i.peer_cert ? cert_of(f, s, buf) : (struct value){.kind = NOTHING};
+	}
 }
 
 /* Whoever answers from memory has no backend: then it counts from the request's head. */
@@ -492,6 +539,16 @@ static struct value field_value(
 		return number_of(BE16(s->local_port));
 	case ACCESS_LOG_TLS:
 		return number_of(s->secure);
+	case ACCESS_LOG_TLS_VERSION:
+	case ACCESS_LOG_TLS_CIPHER:
+	case ACCESS_LOG_TLS_SNI:
+	case ACCESS_LOG_TLS_ALPN:
+	case ACCESS_LOG_TLS_RESUMED:
+	case ACCESS_LOG_CERT_SUBJECT:
+	case ACCESS_LOG_CERT_SERIAL:
+	case ACCESS_LOG_CERT_SHA256:
+	case ACCESS_LOG_CERT_VERIFIED:
+		return tls_of(f, s, buf);
 	case ACCESS_LOG_USER:
 		return user_of(s);
 	case ACCESS_LOG_REQUEST_ID:
