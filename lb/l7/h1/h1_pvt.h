@@ -64,6 +64,50 @@ enum h1_verdict h1_fields(struct h1_parser *p, char *buf, uint32_t len, const st
 /* Marks the fields that Connection names, RFC 9110 7.6.1. */
 void h1_mark_named(struct http_head *out);
 
+/* What requests and responses have each for itself. */
+struct h1_head_parts {
+	enum h1_verdict (*line)(struct h1_parser *p, char *buf, uint32_t len,
+		const struct h1_limits *lim, struct http_head *out);
+	/* What the fields mean together. */
+	enum h1_error (*finish)(struct h1_parser *p, struct http_head *out);
+	/* The limit of the head was reached before its end. */
+	enum h1_error (*too_long)(const struct h1_parser *p);
+};
+
+/* The way of a head, start line first; k is constant, so its calls are direct ones. */
+ALWAYS_INLINE enum h1_verdict h1_head_parse(struct h1_parser *p, char *buf, uint32_t len,
+	const struct h1_limits *lim, struct http_head *out, const struct h1_head_parts *k)
+{
+	uint32_t n = len < lim->head_bytes ? len : lim->head_bytes;
+	enum h1_verdict v = H1_OK;
+	enum h1_error e;
+
+	if (p->error != H1_ERR_NONE)
+		return H1_BAD;
+	if (buf != p->base)
+		h1_rebase(p, buf, out);
+	if (!p->started)
+		v = k->line(p, buf, n, lim, out);
+	if (v == H1_OK)
+		v = h1_fields(p, buf, n, lim, out);
+	if (v == H1_MORE && n < len)
+		return h1_bad(p, k->too_long(p));
+	if (v != H1_OK)
+		return v;
+	e = k->finish(p, out);
+	return e == H1_ERR_NONE ? H1_OK : h1_bad(p, e);
+}
+
+/* Of both, at the end (RFC 9112 9.3): fields that Connection names go, and may the connection serve
+ * another message? sound: where this one ends is beyond doubt. */
+static inline void h1_end_connection(struct h1_parser *p, struct http_head *out, bool sound)
+{
+	if ((p->seen & H1_SAID_OTHER) != 0)
+		h1_mark_named(out);
+	out->keep_alive = sound && (p->seen & H1_SAID_CLOSE) == 0 &&
+			  (out->version == 11 || (p->seen & H1_SAID_KEEP_ALIVE) != 0);
+}
+
 /* A host with an optional port, put in lower case. */
 enum h1_error h1_authority(char *at, uint32_t len, struct span *host, uint16_t *port);
 /* The whole request target; out->method is set. */

@@ -54,7 +54,7 @@ static enum h1_verdict reason_part(
 	return H1_OK;
 }
 
-static enum h1_verdict status_line(struct h1_parser *p, const char *buf, uint32_t len,
+static enum h1_verdict status_line(struct h1_parser *p, char *buf, uint32_t len,
 	const struct h1_limits *lim, struct http_head *out)
 {
 	enum h1_verdict v;
@@ -151,36 +151,22 @@ static enum h1_error finish(struct h1_parser *p, struct http_head *out)
 	} else {
 		sound = framing(p, out);
 	}
-	if ((p->seen & H1_SAID_OTHER) != 0)
-		h1_mark_named(out);
-	out->keep_alive = sound && (p->seen & H1_SAID_CLOSE) == 0 &&
-			  (out->version == 11 || (p->seen & H1_SAID_KEEP_ALIVE) != 0);
+	h1_end_connection(p, out, sound);
 	return H1_ERR_NONE;
+}
+
+static enum h1_error too_long(const struct h1_parser *p)
+{
+	(void)p;
+	return H1_ERR_HEAD_LONG;
 }
 
 enum h1_verdict h1_response_parse(struct h1_parser *p, char *buf, uint32_t len,
 	const struct h1_limits *lim, struct http_head *out)
 {
-	uint32_t n = len < lim->head_bytes ? len : lim->head_bytes;
-	enum h1_verdict v = H1_OK;
+	static const struct h1_head_parts parts = {status_line, finish, too_long};
 
-	if (p->error != H1_ERR_NONE)
-		return H1_BAD;
-	if (buf != p->base)
-		h1_rebase(p, buf, out);
-	if (!p->started)
-		v = status_line(p, buf, n, lim, out);
-	if (v == H1_OK)
-		v = h1_fields(p, buf, n, lim, out);
-	if (v == H1_MORE && n < len)
-		return h1_bad(p, H1_ERR_HEAD_LONG);
-	if (v == H1_OK) {
-		enum h1_error e = finish(p, out);
-
-		if (e != H1_ERR_NONE)
-			return h1_bad(p, e);
-	}
-	return v;
+	return h1_head_parse(p, buf, len, lim, out, &parts);
 }
 
 /* ---- upgrades, of both directions ---- */
