@@ -452,7 +452,7 @@ static void prefetch_conns(const struct tcp_engine *e, const struct burst_item *
 		const struct tcp_conn *c = conns[i];
 
 		if (c != NULL && c->tx_head != POOL_NONE)
-			rte_mbuf_prefetch_part1(seg_at(e, c->tx_head)->m);
+			rte_prefetch0(seg_at(e, c->tx_head)->m); /* a bare FIN has none */
 	}
 }
 
