@@ -9,6 +9,7 @@
 #include "lb/l7/cache/fresh.h"
 #include "lb/l7/cache/key.h"
 #include "lb/l7/cache/sf.h"
+#include "lb/l7/cache/slice.h"
 #include "lb/l7/cache/stored.h"
 #include "lb/l7/http/cond.h"
 
@@ -71,6 +72,30 @@ static void conditions(const struct http_head *req, const struct http_head *resp
 	}
 	if (cr != NULL && http_content_range_parse(cr->value, &one, &total))
 		require(one.first <= one.last && one.last < total);
+}
+
+/* What is asked for and what an answer is taken for, by any fields; what of it is kept lies within.
+ */
+static void parts(const struct http_head *req, const struct http_head *resp, uint8_t what)
+{
+	uint32_t extent = 1u << (10 + what % 6), slice = slice_size((uint64_t)what << 14, extent);
+	struct http_range got, whole;
+	char text[SLICE_TEXT_MAX];
+	uint64_t total;
+
+	require(slice >= extent && slice <= SLICE_MAX && slice % extent == 0);
+	require(slice_ask(req, slice, extent, text) < sizeof(text));
+	if (!slice_answer(resp, &got, &total))
+		return;
+	require(got.first <= got.last && got.last < total);
+	require(slice_last(got.first, slice, total) >= got.first &&
+		slice_last(got.first, slice, total) < total);
+	if (!slice_whole(&got, total, extent, &whole))
+		return;
+	require(whole.first >= got.first && whole.last <= got.last && whole.first <= whole.last);
+	require(whole.first % extent == 0);
+	require((whole.last + 1) % extent == 0 || whole.last + 1 == total);
+	require(slice_extent_len(whole.first, total, extent) <= whole.last - whole.first + 1);
 }
 
 static void keys(const struct http_head *req, const struct http_head *resp, uint8_t what)
@@ -144,6 +169,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	resp.status = (uint16_t)(200 + data[0]);
 	conditions(&req, &resp);
 	keys(&req, &resp, data[0]);
+	resp.status = 206;
+	parts(&req, &resp, data[0]);
+	resp.status = (uint16_t)(200 + data[0]);
 	storing(&req, &resp);
 	if ((uintptr_t)in % 8 == 0)
 		(void)stored_decode(in, (uint32_t)size, &s);

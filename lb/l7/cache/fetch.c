@@ -413,11 +413,17 @@ static void not_storable(struct hc_fetch *f, enum fresh_store why)
 
 /* ---- storing ---- */
 
+static uint64_t expire_at(
+	struct hcache_worker *hw, const struct hcache_route *r, const struct fresh *fr)
+{
+	int64_t left = fresh_dead_ms(fr, r->keep_ms) - hc_wall_ms(hw);
+
+	return hw->w->loop.now_ns + (left > 0 ? (uint64_t)left : 1) * NS_PER_MS;
+}
+
 uint64_t hc_expire_of(const struct hc_fetch *f, const struct fresh *fr)
 {
-	int64_t left = fresh_dead_ms(fr, f->route->keep_ms) - hc_wall_ms(f->hw);
-
-	return hc_now(f) + (left > 0 ? (uint64_t)left : 1) * NS_PER_MS;
+	return expire_at(f->hw, f->route, fr);
 }
 
 /* Prefix and head into the scratch buffer; 0: too long. */
@@ -589,37 +595,51 @@ static void store(struct hc_fetch *f, const struct fresh *fr)
 /* ---- 304 ---- */
 
 /* Stored again with a new head. */
-int hc_freshen(struct hc_fetch *f, const struct cache_view *v, const struct stored *old)
+int hc_freshen_by(const struct hc_news *by, const struct cache_view *v, const struct stored *old)
 {
-	struct hcache_worker *hw = f->hw;
+	struct hcache_worker *hw = by->hw;
 	struct hc_prefix pre = *(const struct hc_prefix *)(const void *)v->val;
 	uint32_t off = (uint32_t)sizeof(pre), body_at = off + old->len, body = v->len - body_at, n;
 	struct cache_put p = {
 		.val = hw->scratch, .user = MARK_SMALL, .cond = CACHE_IF_SEQ, .cond_seq = v->seq};
 	struct cache_object o = {.desc = hw->scratch, .user = MARK_OBJECT};
+	uint64_t now_ns = hw->w->loop.now_ns;
 	struct stored s;
 	struct cache_key k;
 
-	n = stored_freshen(&f->route->fresh, &f->sub->s.req, old, &f->sub->s.resp, f->request_ms,
+	n = stored_freshen(&by->route->fresh, by->req, old, by->resp, by->request_ms,
 		hc_wall_ms(hw), &hw->scratch_head, hw->scratch + off,
 		(uint32_t)sizeof(hw->scratch) - off);
 	if (n == 0 || !stored_decode(hw->scratch + off, n, &s))
 		return -EPERM;
-	pre.born = f->born;
+	pre.born = by->born;
 	pre.place.flags |= TIER_PLACE_NEWER;
 	memcpy(hw->scratch, &pre, sizeof(pre));
-	hc_key(hw, &k, f->key, f->key_len);
+	hc_key(hw, &k, by->key, by->key_len);
+	p.expire_ns = o.expire_ns = expire_at(hw, by->route, &s.fresh);
 	if (v->found == CACHE_OBJECT) {
 		o.desc_len = off + n;
-		o.expire_ns = hc_expire_of(f, &s.fresh);
-		return cache_object_update(hw->cw, &k, v, &o, hc_now(f));
+		return cache_object_update(hw->cw, &k, v, &o, now_ns);
 	}
 	if (off + n + body > sizeof(hw->scratch))
 		return -EFBIG;
 	memcpy(hw->scratch + off + n, v->val + body_at, body);
 	p.len = off + n + body;
-	p.expire_ns = hc_expire_of(f, &s.fresh);
-	return cache_put(hw->cw, &k, &p, hc_now(f));
+	return cache_put(hw->cw, &k, &p, now_ns);
+}
+
+int hc_freshen(struct hc_fetch *f, const struct cache_view *v, const struct stored *old)
+{
+	struct hc_news by = {.hw = f->hw,
+		.route = f->route,
+		.key = f->key,
+		.key_len = f->key_len,
+		.req = &f->sub->s.req,
+		.resp = &f->sub->s.resp,
+		.request_ms = f->request_ms,
+		.born = f->born};
+
+	return hc_freshen_by(&by, v, old);
 }
 
 static void not_modified(struct hc_fetch *f)

@@ -122,6 +122,7 @@ struct cache *hcache_cache(struct hcache *h);
 	C(stale_errors, "of these, because the upstream failed") \
 	C(misses, "requests that had to be fetched") \
 	C(revalidated, "stored responses that the upstream confirmed") \
+	C(head_freshened, "stored responses that an answer to HEAD confirmed") \
 	C(revalidations, "questions to the upstream whether a stored response is still good") \
 	C(refreshes, "of these, in the background") \
 	C(collapsed, "requests that waited for the fetch of another") \

@@ -236,6 +236,8 @@ void hc_broken(struct hc_req *q);
 /* ---- request.c ---- */
 
 void hc_look_up(struct hc_req *q);
+/* v holds the names of Vary: on to the variant's key. False: too long, or no memory. */
+bool hc_to_variant(struct hc_req *q, const struct cache_view *v);
 /* The second tier has put what it found into memory (0), or could not (-errno). */
 void hc_found_on_disk(struct hc_req *q, int rc);
 /* It has nothing: the lease is q's again. */
@@ -282,6 +284,23 @@ bool hc_too_large(const struct hc_fetch *f, uint64_t len);
 /* Store v again with a head that the fetch's response brings up to date. 0; -EPERM: it may not be
  * kept; or what the cache says. */
 int hc_freshen(struct hc_fetch *f, const struct cache_view *v, const struct stored *old);
+
+/* What brings a stored response up to date. */
+struct hc_news {
+	struct hcache_worker *hw;
+	const struct hcache_route *route;
+	const char *key;
+	uint32_t key_len;
+	const struct http_head *req, *resp; /* req: of a GET */
+	int64_t request_ms;
+	uint64_t born; /* of purge, when it was asked */
+};
+int hc_freshen_by(const struct hc_news *by, const struct cache_view *v, const struct stored *old);
+
+/* ---- head.c ---- */
+
+/* q is a HEAD that went past, and its 200 has come. */
+void hc_head_seen(struct hc_req *q);
 
 /* ---- partial.c ---- */
 

@@ -138,6 +138,8 @@ static void passed_head(struct http_stream *s)
 		invalidate_field(q, HTTP_FIELD_LOCATION);
 		invalidate_field(q, HTTP_FIELD_CONTENT_LOCATION);
 	}
+	if (s->req.method == HTTP_HEAD && status == 200 && q->primary_len > 0)
+		hc_head_seen(q);
 	add_status(q);
 }
 
@@ -301,6 +303,11 @@ static void validate(struct hc_req *q, const struct cache_view *v, const struct 
 	}
 	if (q->status.forward == CACHE_FORWARD_NONE && fresh_but_asked(q, s))
 		q->status.forward = CACHE_FORWARD_REQUEST;
+	if (q->s->req.method == HTTP_HEAD && (s->fresh.flags & FRESH_VALIDATOR) == 0) {
+		q->status.forward = CACHE_FORWARD_STALE; /* RFC 9111 4.3.5 */
+		hc_pass(q);
+		return;
+	}
 	validation_key(q, key, &k);
 	cache_waiter_init(&q->waiter, on_wake);
 	switch (cache_lookup(q->hw->cw, &k, http_now_ns(q->s), &vv, &lease, &q->waiter)) {
@@ -391,8 +398,7 @@ static void found_response(struct hc_req *q, const struct cache_view *v)
 	}
 }
 
-/* The names of Vary: on to the variant's key. False: too long, or no memory. */
-static bool to_variant(struct hc_req *q, const struct cache_view *v)
+bool hc_to_variant(struct hc_req *q, const struct cache_view *v)
 {
 	char key[HCACHE_KEY_MAX], *copy;
 	uint32_t n =
@@ -420,7 +426,7 @@ static void found(struct hc_req *q, const struct cache_view *v)
 	case MARK_VARY:
 		/* Vary may name what the origin is told. */
 		if (http_request_tell(q->s) != HTTP_END_OK || q->key != q->primary ||
-			!to_variant(q, v)) {
+			!hc_to_variant(q, v)) {
 			bypass(q, CACHE_FORWARD_BYPASS, "key");
 			break;
 		}

@@ -348,6 +348,64 @@ static void a_leader_that_leaves(void **state)
 	assert_int_equal(h.asked, 1);
 }
 
+/* RFC 9111 4.3.5: an answer to HEAD confirms the stored response, or shows that it is another. */
+static void head_brings_up_to_date(void **state)
+{
+	static const char head[] = "HEAD /x HTTP/1.1\r\nHost: a.test\r\nCookie: b=1\r\n";
+	static const char old[] = OK("Cache-Control: max-age=60\r\nETag: \"a\"\r\n", "5");
+	static const struct {
+		const char *fields, *length;
+		int asked; /* by the next GET */
+	} cases[] = {
+		{"ETag: \"a\"\r\nX-New: 1\r\n", "5", 0},
+		{"ETag: \"b\"\r\n", "5", 1},
+		{"ETag: \"a\"\r\n", "6", 1},
+		{"ETag: \"a\"\r\nLast-Modified: Sun, 06 Nov 1994 07:49:37 GMT\r\n", "5", 1},
+	};
+
+	(void)state;
+	edge_world_close(&h);
+	edge_world_open(&h, "[{upstream: app, cache: {bypass_cookies: [b]}}]", "cache: 16MiB\n");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[512], body[256];
+		struct edge_ask *a;
+
+		(void)snprintf(body, sizeof(body), "%shello", old);
+		edge_world_answer(&h, body);
+		(void)edge_world_ask(&h, GET("/x"));
+		edge_world_sleep(&h, 40);
+		(void)snprintf(text, sizeof(text),
+			"HTTP/1.1 200 OK\r\nContent-Length: %s\r\nCache-Control: "
+			"max-age=60\r\n%s\r\n",
+			cases[i].length, cases[i].fields);
+		edge_world_answer(&h, text);
+		assert_int_equal(edge_ask_status(edge_world_ask(&h, head)), 200);
+		edge_world_sleep(&h, 40);
+		h.asked = 0;
+		edge_world_answer(&h, body);
+		a = edge_world_ask(&h, GET("/x"));
+		assert_string_equal(edge_ask_body(a), "hello");
+		assert_int_equal(h.asked, cases[i].asked);
+		if (cases[i].asked == 0) {
+			says(a, "X-New", "1");
+			says(a, "Age", "40");
+			says(a, "Content-Length", "5");
+		}
+		edge_world_sleep(&h, 4000);
+	}
+	assert_int_equal(stats()->head_freshened, 1);
+	/* Without a validator it is asked for in place of a GET. */
+	edge_world_answer(&h, OK("Cache-Control: max-age=60\r\n", "5") "hello");
+	(void)edge_world_ask(&h, GET("/y"));
+	edge_world_sleep(&h, 61);
+	edge_world_answer(&h, OK("Cache-Control: max-age=60\r\n", "5"));
+	h.asked = 0;
+	(void)edge_world_ask(&h, "HEAD /y HTTP/1.1\r\nHost: a.test\r\n");
+	assert_memory_equal(h.last, "HEAD", 4);
+	assert_string_equal(edge_ask_body(edge_world_ask(&h, GET("/y"))), "hello");
+	assert_int_equal(h.asked, 1);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -366,6 +424,7 @@ int main(void)
 		TEST(several_ranges),
 		TEST(longer_than_the_route_keeps),
 		TEST(a_leader_that_leaves),
+		TEST(head_brings_up_to_date),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
