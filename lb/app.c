@@ -420,6 +420,7 @@ int app_create(struct config *cfg, uint64_t now_ns, struct app **out)
 		app_destroy(app);
 		return rc;
 	}
+	app_cache_preload(app);
 	*out = app;
 	return 0;
 }
@@ -604,6 +605,7 @@ int app_reload(struct app *app, struct config *next, FILE *err, uint64_t now_ns)
 	overrides_clear(&said);
 	app->cfg = next;
 	app_resolve_use(app, next, now_ns);
+	app_cache_preload(app);
 	return 0;
 
 refuse:

@@ -8,6 +8,7 @@
 #include <rte_ethdev.h>
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dataplane/base/log.h"
@@ -15,6 +16,7 @@
 #include "lb/app_pvt.h"
 #include "lb/l7/cache/hcache.h"
 #include "lb/l7/cache/tier.h"
+#include "lb/l7/cache/preload.h"
 
 static void wake(void *ctx, uint32_t worker)
 {
@@ -93,6 +95,51 @@ int app_cache_open(struct app *app)
 	hcache_set_zero_copy(app->hcache, ports_reach(app, addr, len));
 	add_tier(app);
 	return 0;
+}
+
+#define PRELOAD_FILE_MAX (64u << 20)
+
+/* The whole file; NULL, and said why. */
+static char *read_list(const char *path, size_t *len)
+{
+	FILE *f = fopen(path, "re");
+	char *text = NULL;
+	long size;
+
+	if (f == NULL || fseek(f, 0, SEEK_END) != 0 || (size = ftell(f)) < 0 ||
+		size > (long)PRELOAD_FILE_MAX || fseek(f, 0, SEEK_SET) != 0) {
+		LOG_WRN("cannot read the list of URLs", "file=%s error=%d", path, errno);
+	} else {
+		text = malloc((size_t)size + 1);
+		*len = text != NULL ? fread(text, 1, (size_t)size, f) : 0;
+	}
+	if (f != NULL)
+		(void)fclose(f);
+	return text;
+}
+
+void app_cache_preload(struct app *app)
+{
+	const struct config_cache *c = &app->cfg->cache;
+	size_t len = 0;
+	uint32_t line;
+	char *text;
+	int rc;
+
+	if (app->hcache == NULL || c->preload_file[0] == '\0')
+		return;
+	text = read_list(c->preload_file, &len);
+	if (text == NULL)
+		return;
+	rc = hcache_preload(app->hcache, (struct span){text, (uint32_t)len}, c->preload_rate,
+		c->preload_active, &line);
+	if (rc == -EBUSY)
+		LOG_WRN("URLs are being fetched still, the list is left out", "file=%s",
+			c->preload_file);
+	else if (rc != 0)
+		LOG_WRN("the list of URLs cannot be used", "file=%s line=%u error=%d",
+			c->preload_file, line, rc);
+	free(text);
 }
 
 void app_cache_close(struct app *app)

@@ -90,6 +90,8 @@ void app_tcp_retire(struct app *app, struct l7_sites *sites, struct config *cfg)
 void app_tcp_bury(struct app *app, bool all);
 /* The HTTP cache, if the configuration has one; nothing otherwise. */
 int app_cache_open(struct app *app) WARN_UNUSED;
+/* Begin with the list of the configuration, if it has one. */
+void app_cache_preload(struct app *app);
 /* After the ports: packets may show the cache's memory. */
 void app_cache_close(struct app *app);
 /* The store likewise. */

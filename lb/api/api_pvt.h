@@ -77,10 +77,12 @@ int api_get_backup(void *ctx, struct admin_call *c); /* store_backup.c */
 int api_post_backup(void *ctx, struct admin_call *c);
 int api_get_cache(void *ctx, struct admin_call *c); /* cache.c */
 int api_get_cache_top(void *ctx, struct admin_call *c);
+int api_get_preload(void *ctx, struct admin_call *c);
+int api_post_preload(void *ctx, struct admin_call *c);
 int api_post_purge(void *ctx, struct admin_call *c);
 extern const struct admin_param api_backend_params[], api_weight_params[], api_flow_params[],
 	api_explain_params[], api_explain_http_params[], api_plan_params[], api_config_params[],
 	api_rollback_params[], api_capture_params[], api_capture_id_params[], api_purge_params[],
-	api_backup_params[], api_cache_top_params[];
+	api_backup_params[], api_cache_top_params[], api_preload_params[], api_preload_get_params[];
 
 #endif

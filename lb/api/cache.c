@@ -6,6 +6,7 @@
 
 #include "lb/api/api_pvt.h"
 #include "lb/l7/cache/hcache.h"
+#include "lb/l7/cache/preload.h"
 #include "lb/l7/http/http.h"
 #include "lb/l7/worker.h"
 
@@ -139,5 +140,94 @@ int api_post_purge(void *ctx, struct admin_call *c)
 	if (rc != 0)
 		return complain(c, err[0] != '\0' ? err : "the text is too long");
 	json_object_set_new(c->out, "purges", json_integer((json_int_t)purge_count(p)));
+	return 0;
+}
+
+#define PRELOAD_ROWS 1000
+
+const struct admin_param api_preload_params[] = {
+	{"urls", "body", "string", "URLs, one a line", true},
+	{"rate", "body", "integer", "begun in a second; as configured unless given", false},
+	{"active", "body", "integer", "under way at a time; as configured unless given", false},
+	{NULL, NULL, NULL, NULL, false},
+};
+
+const struct admin_param api_preload_get_params[] = {
+	{"all", "query", "boolean", "also URLs that are stored, or wait", false},
+	{NULL, NULL, NULL, NULL, false},
+};
+
+int api_post_preload(void *ctx, struct admin_call *c)
+{
+	struct app *app = ((struct api *)ctx)->app;
+	struct span urls = text_of(c, "urls");
+	uint64_t rate = app->cfg->cache.preload_rate, active = app->cfg->cache.preload_active;
+	uint32_t line;
+	int rc;
+
+	if (admin_number(c, "rate", 1, 10000, &rate) < 0 ||
+		admin_number(c, "active", 1, PRELOAD_ACTIVE_MAX, &active) < 0)
+		return -EINVAL;
+	if (app->hcache == NULL)
+		return complain(c, "there is no HTTP cache: `cache: {memory: ...}` makes one");
+	rc = hcache_preload(app->hcache, urls, (uint32_t)rate, (uint32_t)active, &line);
+	if (rc == -EBUSY)
+		return admin_fail(c, rc, "a list is under way");
+	if (rc == -EINVAL && line > 0)
+		return admin_fail(c, rc, "line %u is no URL: http://host/path", line);
+	if (rc == -EINVAL)
+		return admin_fail(c, rc, "there is no URL");
+	return rc;
+}
+
+static json_t *preload_row(const struct hcache *h, uint32_t i, bool all)
+{
+	char text[PRELOAD_URL_MAX + 1];
+	struct span url;
+	uint16_t status;
+	const char *what = hcache_preload_row(h, i, &url, &status);
+	json_t *o;
+
+	if (!all && strcmp(what, "not stored") != 0 && strcmp(what, "failed") != 0 &&
+		strcmp(what, "no route") != 0)
+		return NULL;
+	memcpy(text, url.at, url.len);
+	text[url.len] = '\0';
+	o = json_object();
+	json_object_set_new(o, "url", json_string(text));
+	json_object_set_new(o, "result", json_string(what));
+	json_object_set_new(o, "status", json_integer(status));
+	return o;
+}
+
+int api_get_preload(void *ctx, struct admin_call *c)
+{
+	struct app *app = ((struct api *)ctx)->app;
+	const char *how = admin_query(c, "all");
+	bool all = how != NULL && strcmp(how, "false") != 0;
+	json_t *rows = json_array(), *sums = json_array(), *sum = json_object();
+	struct preload_result r = {0};
+
+	json_object_set_new(c->out, "preload", sums);
+	json_object_set_new(c->out, "urls", rows);
+	if (app->hcache == NULL || !hcache_preload_result(app->hcache, &r)) {
+		json_decref(sum);
+		return 0;
+	}
+	json_object_set_new(sum, "total", json_integer(r.total));
+	json_object_set_new(sum, "begun", json_integer(r.begun));
+	json_object_set_new(sum, "active", json_integer(r.active));
+	json_object_set_new(sum, "stored", json_integer((json_int_t)r.stored));
+	json_object_set_new(sum, "already", json_integer((json_int_t)r.already));
+	json_object_set_new(sum, "not_stored", json_integer((json_int_t)r.not_stored));
+	json_object_set_new(sum, "failed", json_integer((json_int_t)r.failed));
+	json_object_set_new(sum, "bytes", json_integer((json_int_t)r.bytes));
+	json_array_append_new(sums, sum);
+	for (uint32_t i = 0; i < r.total && json_array_size(rows) < PRELOAD_ROWS; i++) {
+		json_t *o = preload_row(app->hcache, i, all);
+
+		if (o != NULL)
+			json_array_append_new(rows, o);
+	}
 	return 0;
 }

@@ -23,9 +23,11 @@ struct config_cache_disk {
 
 /* Section `cache`: memory, for all workers and routes together. */
 struct config_cache {
-	uint64_t memory_bytes; /* 0: there is none */
-	uint32_t fetches;      /* under way at a time, of each worker */
 	struct config_cache_disk disk;
+	uint64_t memory_bytes;  /* 0: there is none */
+	uint32_t fetches;       /* under way at a time, of each worker */
+	char preload_file[256]; /* of URLs; empty: none */
+	uint32_t preload_rate, preload_active;
 };
 
 enum config_cache_query { CACHE_QUERY_ALL, CACHE_QUERY_NONE, CACHE_QUERY_ALLOW, CACHE_QUERY_DENY };

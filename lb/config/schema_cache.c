@@ -26,6 +26,13 @@ static const struct schema_field cache_fields[] = {
 			"it requests pass through."},
 	{"disk", SCHEMA_MAP, 0, SCHEMA_AT(config_cache, disk), .map = &schema_cache_disk,
 		.help = "The second tier, in the store."},
+	{"preload_file", SCHEMA_STRING, 0, SCHEMA_AT(config_cache, preload_file), .dflt = "",
+		.help = "File of URLs, one a line, that are fetched into the cache at start and "
+			"after each reload; empty lines and those that begin with # do not count."},
+	{"preload_rate", SCHEMA_COUNT, 0, SCHEMA_AT(config_cache, preload_rate), .min = 1,
+		.max = 10000, .dflt = "50", .help = "So many of them are begun in a second."},
+	{"preload_active", SCHEMA_COUNT, 0, SCHEMA_AT(config_cache, preload_active), .min = 1,
+		.max = 64, .dflt = "8", .help = "So many of them are under way at a time."},
 };
 
 const struct schema_map schema_cache = {

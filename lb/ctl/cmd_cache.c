@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The HTTP cache. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lb/ctl/ctl_pvt.h"
@@ -87,14 +89,97 @@ static int cache_top(struct ctl *c, char **argv, int argc)
 	return ctl_show(c, "GET", path, NULL, print_top);
 }
 
+static void print_preload(struct ctl *c, const json_t *b)
+{
+	static const struct ctl_column sums[] = {{"total", "URLS", CTL_NUMBER},
+		{"begun", "BEGUN", CTL_NUMBER}, {"active", "ACTIVE", CTL_NUMBER},
+		{"stored", "STORED", CTL_NUMBER}, {"already", "ALREADY THERE", CTL_NUMBER},
+		{"not_stored", "NOT STORED", CTL_NUMBER}, {"failed", "FAILED", CTL_NUMBER},
+		{"bytes", "BYTES", CTL_SI}};
+	static const struct ctl_column urls[] = {{"result", "RESULT", CTL_TEXT},
+		{"status", "STATUS", CTL_NUMBER}, {"url", "URL", CTL_TEXT}};
+
+	if (json_array_size(json_object_get(b, "preload")) == 0) {
+		fputs("There was no list yet.\n", c->out);
+		return;
+	}
+	ctl_table(c, json_object_get(b, "preload"), sums, ARRAY_SIZE(sums));
+	if (json_array_size(json_object_get(b, "urls")) == 0)
+		return;
+	fputc('\n', c->out);
+	ctl_table(c, json_object_get(b, "urls"), urls, ARRAY_SIZE(urls));
+}
+
+static void print_begun(struct ctl *c, const json_t *b)
+{
+	(void)b;
+	fputs("Begun; `weirctl cache preload` shows how it goes.\n", c->out);
+}
+
+static bool add_url(char **text, const char *url, size_t len)
+{
+	size_t was = *text != NULL ? strlen(*text) : 0;
+	char *more = realloc(*text, was + len + 2);
+
+	if (more == NULL)
+		return false;
+	memcpy(more + was, url, len);
+	memcpy(more + was + len, "\n", 2);
+	*text = more;
+	return true;
+}
+
+/* Each argument is a URL, or @FILE with a URL a line. */
+static bool add_urls(char **text, const char *arg)
+{
+	char *line = NULL;
+	size_t cap = 0;
+	ssize_t n = 0;
+	bool good = true;
+	FILE *f;
+
+	if (arg[0] != '@')
+		return add_url(text, arg, strlen(arg));
+	f = fopen(arg + 1, "re");
+	if (f == NULL)
+		return false;
+	while (good && (n = getline(&line, &cap, f)) > 0)
+		good = add_url(text, line, line[n - 1] == '\n' ? (size_t)n - 1 : (size_t)n);
+	free(line);
+	(void)fclose(f);
+	return good;
+}
+
+static int cache_preload(struct ctl *c, char **argv, int argc)
+{
+	char *text = NULL;
+	json_t *in;
+
+	if (argc == 1)
+		return ctl_show(c, "GET", "/v1/cache/preload", NULL, print_preload);
+	for (int i = 1; i < argc; i++) {
+		if (add_urls(&text, argv[i]))
+			continue;
+		free(text);
+		return ctl_usage("cache: cannot read '%s'", argv[i] + 1);
+	}
+	in = json_object();
+	json_object_set_new(in, "urls", json_string(text != NULL ? text : ""));
+	free(text);
+	return ctl_show(c, "POST", "/v1/cache/preload", in, print_begun);
+}
+
 int cmd_cache(struct ctl *c, char **argv, int argc)
 {
 	if (argc > 0 && strcmp(argv[0], "routes") == 0 && argc == 1)
 		return ctl_show(c, "GET", "/v1/cache", NULL, print_routes);
 	if (argc > 0 && strcmp(argv[0], "top") == 0)
 		return cache_top(c, argv, argc);
+	if (argc > 0 && strcmp(argv[0], "preload") == 0)
+		return cache_preload(c, argv, argc);
 	if (argc > 0)
-		return ctl_usage("cache: usage: weirctl cache [routes | top [hits|bytes] [COUNT]]");
+		return ctl_usage("cache: usage: weirctl cache [routes | top [hits|bytes] "
+				 "[COUNT] | preload [URL|@FILE ...]]");
 	return ctl_show(c, "GET", "/v1/cache", NULL, print_cache);
 }
 

@@ -20,7 +20,7 @@ static const char *const shell_words[] = {"bash", NULL};
 static const char *const explain_words[] = {
 	"tcp", "udp", "GET", "HEAD", "POST", "PUT", "DELETE", NULL};
 static const char *const all_words[] = {"all", NULL};
-static const char *const cache_words[] = {"routes", "top", NULL};
+static const char *const cache_words[] = {"routes", "top", "preload", NULL};
 static const char *const purge_words[] = {"tag", "prefix", "regex", "all", NULL};
 
 const struct ctl_option ctl_options[] = {
@@ -99,10 +99,12 @@ const struct ctl_command ctl_commands[] = {
 		NULL, 2, 2, cmd_disable, NULL},
 	{"enable", "SERVICE BACKEND", "dlu", "use a backend as the configuration says again", NULL,
 		2, 2, cmd_enable, NULL},
-	{"cache", "[routes | top [hits|bytes] [COUNT]]", "", "the HTTP cache: memory and counters",
+	{"cache", "[routes | top [hits|bytes] [COUNT] | preload [URL|@FILE ...]]", "",
+		"the HTTP cache: memory and counters",
 		"With `routes` what it did for each route; with `top` the objects that are asked "
-		"for most, lately.",
-		0, 3, cmd_cache, cache_words},
+		"for most, lately; with `preload` and URLs these are fetched into it, without URLs "
+		"how that goes.",
+		0, 64, cmd_cache, cache_words},
 	{"purge", "tag|prefix|regex|all [TEXT] [soft]", "", "take responses out of the HTTP cache",
 		"By a word of Surrogate-Key, by how the path begins, by an expression on "
 		"host/path?query, or all. With `soft` they become stale, and serve if the upstream "

@@ -62,6 +62,7 @@ void hcache_destroy(struct hcache *h)
 		return;
 	for (uint32_t i = 0; i < CACHE_WORKERS_MAX; i++)
 		worker_free(h->workers[i]);
+	preload_free(h);
 	tier_destroy(h->tier);
 	cache_destroy(h->cache);
 	cache_mem_unmap(&h->mem);
@@ -131,7 +132,9 @@ struct hcache_worker *hcache_worker_create(struct hcache *h, uint32_t idx, struc
 	hw->desc_pool = desc_pool;
 	hw->cw = cache_worker(h->cache, idx);
 	hw->purge = purge_worker_create(h->purge);
-	if (hw->purge == NULL ||
+	if (idx == 0)
+		hw->preload = preload_worker_create(hw);
+	if (hw->purge == NULL || (idx == 0 && hw->preload == NULL) ||
 		pool_init(&hw->fetches, sizeof(struct hc_fetch), 8, fetches) != 0 ||
 		pool_init(&hw->slices, sizeof(struct hc_slice), 8, HCACHE_SLICES) != 0 ||
 		(h->tier != NULL &&
@@ -155,6 +158,8 @@ void hcache_worker_stop(struct hcache_worker *hw)
 	purge_worker_destroy(hw->purge);
 	hw->purge = NULL;
 	pool_fini(&hw->fetches);
+	preload_worker_destroy(hw->preload);
+	hw->preload = NULL;
 }
 
 uint32_t hcache_worker_poll(struct hcache_worker *hw, uint64_t now_ns)
@@ -166,6 +171,7 @@ uint32_t hcache_worker_poll(struct hcache_worker *hw, uint64_t now_ns)
 		hw->online = true;
 	}
 	hw->w->loop.now_ns = now_ns;
+	preload_turn(hw->preload);
 	if (hw->tier != NULL)
 		n = tier_poll(hw->tier, now_ns);
 	return n + cache_poll(hw->cw, now_ns);
@@ -176,7 +182,8 @@ bool hcache_worker_park(struct hcache_worker *hw)
 	if (hw->online)
 		cache_offline(hw->cw);
 	hw->online = false;
-	return !cache_mail_waiting(hw->cw) && (hw->tier == NULL || !tier_waiting(hw->tier));
+	return !cache_mail_waiting(hw->cw) && !preload_waiting(hw->preload) &&
+	       (hw->tier == NULL || !tier_waiting(hw->tier));
 }
 
 int64_t hc_wall_ms(struct hcache_worker *hw)

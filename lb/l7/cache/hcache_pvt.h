@@ -7,6 +7,7 @@
 #define LB_L7_CACHE_HCACHE_PVT_H
 
 #include "lb/l7/cache/hcache.h"
+#include "lb/l7/cache/preload.h"
 #include "lb/l7/cache/status.h"
 #include "lb/l7/cache/stored.h"
 #include "lb/l7/cache/tier.h"
@@ -45,6 +46,7 @@ struct hcache {
 	int64_t (*wall_ms)(void *ctx); /* NULL: the system's */
 	void *wall_ctx;
 	struct hcache_worker *workers[CACHE_WORKERS_MAX];
+	struct preload_list *_Atomic preload; /* NULL: there was none */
 };
 
 /* The shared information of slices that are being sent, beyond the life of any one mbuf. */
@@ -70,6 +72,7 @@ struct hcache_worker {
 	struct hcache_stats stats;
 	struct hcache_route_stats routes[HCACHE_ROUTES_MAX];
 	struct top top;
+	struct preload_worker *preload; /* the first worker's; NULL: another */
 	struct http_head scratch_head;
 	_Alignas(8) char scratch[STORED_MAX];
 };

@@ -304,7 +304,8 @@ static void validate(struct hc_req *q, const struct cache_view *v, const struct 
 	if (q->status.forward == CACHE_FORWARD_NONE && fresh_but_asked(q, s))
 		q->status.forward = CACHE_FORWARD_REQUEST;
 	if (q->s->req.method == HTTP_HEAD && (s->fresh.flags & FRESH_VALIDATOR) == 0) {
-		q->status.forward = CACHE_FORWARD_STALE; /* RFC 9111 4.3.5 */
+		if (q->status.forward == CACHE_FORWARD_NONE)
+			q->status.forward = CACHE_FORWARD_STALE; /* RFC 9111 4.3.5 */
 		hc_pass(q);
 		return;
 	}

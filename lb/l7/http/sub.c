@@ -167,9 +167,8 @@ static bool inherit(struct http_stream *to, const struct http_stream *from)
 	return true;
 }
 
-struct http_sub *http_sub_new(struct http_stream *s, const struct http_sub_ops *ops, void *ctx)
+static struct http_sub *sub_alloc(struct http_worker *w, const struct http_sub_ops *ops, void *ctx)
 {
-	struct http_worker *w = s->w;
 	uint32_t idx = pool_get(&w->subs);
 	struct http_sub *sub;
 
@@ -185,6 +184,15 @@ struct http_sub *http_sub_new(struct http_stream *s, const struct http_sub_ops *
 	sub->s.front = &sub_front;
 	sub->s.inner = true;
 	sub->s.req_finished = true;
+	return sub;
+}
+
+struct http_sub *http_sub_new(struct http_stream *s, const struct http_sub_ops *ops, void *ctx)
+{
+	struct http_sub *sub = sub_alloc(s->w, ops, ctx);
+
+	if (sub == NULL)
+		return NULL;
 	sub->s.listener = s->listener;
 	sub->s.client = s->client;
 	sub->s.peer = s->peer;
@@ -197,6 +205,31 @@ struct http_sub *http_sub_new(struct http_stream *s, const struct http_sub_ops *
 	sub->s.sites = s->sites;
 	sub->s.site_ref = l7_sites_repin(s->site_ref);
 	if (!inherit(&sub->s, s)) {
+		sub_free(sub);
+		return NULL;
+	}
+	return sub;
+}
+
+struct http_sub *http_sub_own(struct http_worker *w, uint32_t listener, bool secure,
+	const struct http_head *req, const struct http_sub_ops *ops, void *ctx)
+{
+	static const struct ip_addr here = {
+		.b = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1}};
+	struct http_sub *sub = sub_alloc(w, ops, ctx);
+	struct http_stream *s;
+
+	if (sub == NULL)
+		return NULL;
+	s = &sub->s;
+	s->listener = listener;
+	s->client = s->peer = s->local = here;
+	s->client_port = s->local_port = 0;
+	s->secure = secure;
+	http_site_pin(s);
+	if (s->site == NULL || http_head_copy(&s->req, req, &s->arena) != 0 ||
+		http_request_prepare(w->route, s) != HTTP_END_OK || s->route->cache == NULL ||
+		http_request_rewrite(w->route, s) != HTTP_END_OK) {
 		sub_free(sub);
 		return NULL;
 	}

@@ -44,6 +44,10 @@ struct http_sub {
 /* A request like that of s, without its body, along its route. */
 struct http_sub *http_sub_new(
 	struct http_stream *s, const struct http_sub_ops *ops, void *ctx) WARN_UNUSED;
+/* A GET that no client sent, at a listener: matched and rewritten as one that came there, without
+ * the policies of its route. NULL also if it has no route that is cached. */
+struct http_sub *http_sub_own(struct http_worker *w, uint32_t listener, bool secure,
+	const struct http_head *req, const struct http_sub_ops *ops, void *ctx) WARN_UNUSED;
 void http_sub_start(struct http_sub *sub, const struct http_action *action);
 void http_sub_resume(struct http_sub *sub);
 /* At any time from http_sub_new() on. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The cache in the whole application: real packets, codec, routes and proxy, a scripted origin, a
  * virtual clock. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +14,7 @@
 
 #include "lb/app_pvt.h"
 #include "lb/l7/cache/hcache.h"
+#include "lb/l7/cache/preload.h"
 #include "lb/l7/http/http.h"
 #include "lb/l7/worker.h"
 #include "tests/support/edge_world.h"
@@ -406,6 +408,141 @@ static void head_brings_up_to_date(void **state)
 	assert_int_equal(h.asked, 1);
 }
 
+static void urls(void **state)
+{
+	static const struct {
+		const char *text, *host, *path, *query;
+		uint16_t port;
+		bool good, tls;
+	} cases[] = {
+		{"http://a.test/x?y=1#z", "a.test", "/x", "y=1", 0, true, false},
+		{"HTTPS://a.test:443", "a.test", "/", "", 0, true, true},
+		{"http://[::1]:8080/", "[::1]", "/", "", 8080, true, false},
+		{"http://[::1]/a/b", "[::1]", "/a/b", "", 0, true, false},
+		{"http://a/?", "a", "/", "", 0, true, false},
+		{"http:///x", "", "", "", 0, false, false},
+		{"http://a:0/", "", "", "", 0, false, false},
+		{"http://a:70000/", "", "", "", 0, false, false},
+		{"http://me@a/", "", "", "", 0, false, false},
+		{"http://a?x", "", "", "", 0, false, false},
+		{"http://a/\x01", "", "", "", 0, false, false},
+		{"ftp://a/", "", "", "", 0, false, false},
+		{"/x", "", "", "", 0, false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct span text = {cases[i].text, (uint32_t)strlen(cases[i].text)};
+		struct preload_url u;
+
+		assert_int_equal(preload_url_parse(text, &u), cases[i].good);
+		if (!cases[i].good)
+			continue;
+		assert_int_equal(u.tls, cases[i].tls);
+		assert_int_equal(u.port, cases[i].port);
+		assert_true(span_eq(
+			u.host, (struct span){cases[i].host, (uint32_t)strlen(cases[i].host)}));
+		assert_true(span_eq(
+			u.path, (struct span){cases[i].path, (uint32_t)strlen(cases[i].path)}));
+		assert_true(span_eq(
+			u.query, (struct span){cases[i].query, (uint32_t)strlen(cases[i].query)}));
+	}
+}
+
+static struct preload_result preload(const char *text, uint32_t rate, uint32_t active)
+{
+	struct preload_result r;
+	uint32_t line;
+
+	assert_int_equal(hcache_preload(h.w.app->hcache,
+				 (struct span){text, (uint32_t)strlen(text)}, rate, active, &line),
+		0);
+	for (int ms = 0; ms < 2000; ms++) {
+		http_world_run(&h.hw, 1);
+		assert_true(hcache_preload_result(h.w.app->hcache, &r));
+		if (r.begun == r.total && r.active == 0)
+			break;
+	}
+	return r;
+}
+
+static void is_row(uint32_t i, const char *what, uint16_t want)
+{
+	struct span url;
+	uint16_t status;
+
+	assert_string_equal(hcache_preload_row(h.w.app->hcache, i, &url, &status), what);
+	assert_int_equal(status, want);
+}
+
+/* A list of URLs comes into the cache without a client. */
+static void a_list_is_fetched(void **state)
+{
+	static const char list[] = "http://a.test/1\n# not this\n\n  http://a.test/2?b "
+				   "\r\nhttp://b.test/1\nhttps://a.test/1\n";
+	struct preload_result r;
+	struct edge_ask *a;
+	uint32_t line;
+
+	(void)state;
+	assert_false(hcache_preload_result(h.w.app->hcache, &r));
+	h.body_len = 100000;
+	edge_world_answer(&h, OK("Cache-Control: max-age=60\r\n", "100000"));
+	r = preload(list, 1000, 2);
+	assert_int_equal(r.total, 4);
+	assert_int_equal(r.stored, 3);
+	assert_int_equal(r.failed, 1); /* nobody listens for https */
+	assert_int_equal(r.bytes, 300000);
+	assert_int_equal(h.asked, 3);
+	is_row(0, "stored", 200);
+	is_row(3, "no route", 0);
+	a = edge_world_ask(&h, GET("/1"));
+	says(a, "Cache-Status", "weir; hit; ttl=60");
+	body_is(a, 0, 100000);
+	assert_int_equal(edge_ask_status(edge_world_ask(&h, GET("/2?b"))), 200);
+	assert_int_equal(h.asked, 3);
+	/* Again: it is there. */
+	h.body_len = 0;
+	edge_world_answer(&h, OK("Cache-Control: no-store\r\n", "2") "no");
+	r = preload("http://a.test/1\nhttp://a.test/no\n", 1000, 2);
+	assert_int_equal(r.already, 1);
+	assert_int_equal(r.not_stored, 1);
+	is_row(1, "not stored", 200);
+	assert_int_equal(h.asked, 4);
+	edge_world_answer(&h, "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+	r = preload("http://a.test/bad\n", 1000, 2);
+	assert_int_equal(r.failed, 1);
+	is_row(0, "failed", 503);
+	assert_int_equal(
+		hcache_preload(h.w.app->hcache, SPAN("http://a/\n\nnonsense\n"), 1, 1, &line),
+		-EINVAL);
+	assert_int_equal(line, 3);
+	assert_int_equal(hcache_preload(h.w.app->hcache, SPAN("\n# none\n"), 1, 1, &line), -EINVAL);
+	assert_int_equal(line, 0);
+}
+
+/* The rate holds, and one list at a time. */
+static void a_list_takes_its_time(void **state)
+{
+	struct preload_result r;
+	uint32_t line;
+
+	(void)state;
+	edge_world_answer(&h, OK("Cache-Control: max-age=60\r\n", "2") "ok");
+	assert_int_equal(
+		hcache_preload(h.w.app->hcache,
+			SPAN("http://a/1\nhttp://a/2\nhttp://a/3\nhttp://a/4\n"), 20, 8, &line),
+		0);
+	http_world_run(&h.hw, 75);
+	assert_true(hcache_preload_result(h.w.app->hcache, &r));
+	assert_int_equal(r.begun, 2);
+	assert_int_equal(
+		hcache_preload(h.w.app->hcache, SPAN("http://a/9\n"), 1, 1, &line), -EBUSY);
+	http_world_run(&h.hw, 150);
+	assert_true(hcache_preload_result(h.w.app->hcache, &r));
+	assert_int_equal(r.stored, 4);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -425,6 +562,9 @@ int main(void)
 		TEST(longer_than_the_route_keeps),
 		TEST(a_leader_that_leaves),
 		TEST(head_brings_up_to_date),
+		cmocka_unit_test(urls),
+		TEST(a_list_is_fetched),
+		TEST(a_list_takes_its_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
