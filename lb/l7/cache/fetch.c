@@ -426,11 +426,19 @@ uint64_t hc_expire_of(const struct hc_fetch *f, const struct fresh *fr)
 	return expire_at(f->hw, f->route, fr);
 }
 
+/* Unlike that of any other body, also of other workers and earlier processes. */
+static uint64_t new_body(struct hcache_worker *hw)
+{
+	hw->body_next += UINT64_C(0x9e3779b97f4a7c15);
+	return hw->body_next != 0 ? hw->body_next : 1;
+}
+
 /* Prefix and head into the scratch buffer; 0: too long. */
 uint32_t hc_encode(struct hc_fetch *f, const struct fresh *fr)
 {
-	struct hc_prefix pre = {
-		.born = f->born, .primary = hc_primary(f->hw, f->primary, f->primary_len)};
+	struct hc_prefix pre = {.born = f->born,
+		.primary = hc_primary(f->hw, f->primary, f->primary_len),
+		.body = new_body(f->hw)};
 	struct control_response c;
 	uint32_t n;
 

@@ -6,11 +6,13 @@
 #include <time.h>
 
 #include "dataplane/base/log.h"
+#include "dataplane/base/rng.h"
 #include "dataplane/base/time.h"
 #include "lb/l7/cache/hcache_pvt.h"
 
-#define WALL_GOOD_NS (100 * NS_PER_MS)
-#define ITEM_BYTES   2048 /* of arena for one item of index, a small response and its extents */
+#define WALL_GOOD_NS  (100 * NS_PER_MS)
+#define CODED_BUFFERS 32   /* bodies that one worker has compressed at a time, to be kept */
+#define ITEM_BYTES    2048 /* of arena for one item of index, a small response and its extents */
 
 int hcache_create(const struct hcache_conf *conf, struct hcache **out)
 {
@@ -132,10 +134,12 @@ struct hcache_worker *hcache_worker_create(struct hcache *h, uint32_t idx, struc
 	hw->desc_pool = desc_pool;
 	hw->cw = cache_worker(h->cache, idx);
 	hw->purge = purge_worker_create(h->purge);
+	rng_secret(&hw->body_next, sizeof(hw->body_next));
 	if (idx == 0)
 		hw->preload = preload_worker_create(hw);
 	if (hw->purge == NULL || (idx == 0 && hw->preload == NULL) ||
 		pool_init(&hw->fetches, sizeof(struct hc_fetch), 8, fetches) != 0 ||
+		pool_init(&hw->coded, HC_CODED_MAX, 8, CODED_BUFFERS) != 0 ||
 		pool_init(&hw->slices, sizeof(struct hc_slice), 8, HCACHE_SLICES) != 0 ||
 		(h->tier != NULL &&
 			tier_worker_create(h->tier, idx, hw, h->conf.ring != NULL ? wake : NULL, hw,
@@ -158,6 +162,7 @@ void hcache_worker_stop(struct hcache_worker *hw)
 	purge_worker_destroy(hw->purge);
 	hw->purge = NULL;
 	pool_fini(&hw->fetches);
+	pool_fini(&hw->coded);
 	preload_worker_destroy(hw->preload);
 	hw->preload = NULL;
 }

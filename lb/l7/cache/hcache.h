@@ -135,6 +135,8 @@ struct cache *hcache_cache(struct hcache *h);
 	C(purges, "purge requests") \
 	C(purged, "stored responses that a purge caught on their next use") \
 	C(not_modified, "requests answered with 304 from the cache") \
+	C(coded_hits, "requests answered with a stored compressed response") \
+	C(coded_stored, "compressed responses stored") \
 	C(ranges, "requests answered with 206 from the cache") \
 	C(parts, "answers 206 of upstreams that were stored") \
 	C(partials, "requests that waited for a part of a stored response") \

@@ -21,6 +21,7 @@ enum mark {
 	MARK_OBJECT,
 	MARK_VARY,  /* value: the names; the response is under the variant's key */
 	MARK_PASS,  /* what comes may not be stored: do not wait for each other */
+	MARK_CODED, /* value: a compressed body */
 	MARK_ERROR, /* value: struct hc_error; a fetch has just failed */
 };
 
@@ -29,6 +30,7 @@ struct hc_prefix {
 	uint64_t born; /* of purge */
 	struct tier_place place;
 	uint64_t primary; /* hc_primary() */
+	uint64_t body;    /* a number of this body's own; 0: it has none */
 };
 
 struct hc_error {
@@ -65,7 +67,8 @@ struct hcache_worker {
 	uint32_t idx;
 	struct http_worker *w;
 	struct rte_mempool *desc_pool;
-	struct pool fetches, slices;
+	struct pool fetches, slices, coded;
+	uint64_t body_next;
 	bool online;
 	uint64_t wall_until_ns; /* wall_off is good until then */
 	int64_t wall_off_ms;
@@ -121,7 +124,11 @@ struct hc_req {
 	struct span etag; /* strong, in the arena; empty: holes cannot be filled */
 	struct http_range whole, *ranges;
 	uint32_t range_cnt, range_at;
-	uint64_t pos; /* next byte of the representation to send */
+	uint64_t pos;  /* next byte of the representation to send */
+	uint64_t body; /* number of the body; 0: none */
+	struct cache_lease coded_lease;
+	uint32_t coded_buf, coded_len; /* what is being compressed; POOL_NONE: nothing */
+	uint8_t coding;
 	bool multipart, part_open;
 	bool filling;      /* a hole is being fetched, past the cache */
 	bool headless;     /* the head waits for the slice that the answer begins in */
@@ -188,6 +195,9 @@ struct hc_fetch {
 
 #define HC_TAG_VALIDATE 'r'
 #define HC_TAG_SLICE    's'
+#define HC_TAG_CODED    'z'
+
+#define HC_CODED_MAX 32768 /* bytes of a compressed body that is kept */
 
 static inline void hc_count(uint64_t *c, uint64_t n)
 {
@@ -299,6 +309,11 @@ struct hc_news {
 	uint64_t born; /* of purge, when it was asked */
 };
 int hc_freshen_by(const struct hc_news *by, const struct cache_view *v, const struct stored *old);
+
+/* ---- coded.c ---- */
+
+/* q is about to be answered with all of a stored body: policies may have it compressed once. */
+void hc_coded_offer(struct hc_req *q);
 
 /* ---- head.c ---- */
 

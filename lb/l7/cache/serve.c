@@ -391,6 +391,7 @@ bool hc_open_view(struct hc_req *q, const struct cache_view *v, struct stored *s
 static void set_source(struct hc_req *q, const struct cache_view *v, const struct stored *s)
 {
 	q->view = *v;
+	q->body = ((const struct hc_prefix *)(const void *)v->val)->body;
 	if (v->found == CACHE_OBJECT) {
 		q->source = HC_OBJECT;
 		q->total = v->total_len;
@@ -423,7 +424,8 @@ static bool keep_etag(struct hc_req *q, const struct stored *s)
 static bool goes_whole(const struct hc_req *q)
 {
 	return q->source == HC_SMALL && q->total <= WHOLE_MAX && q->ranges == &q->whole &&
-	       q->s->req.method == HTTP_GET && q->s->resp.framing == HTTP_BODY_LENGTH;
+	       q->s->req.method == HTTP_GET && q->s->resp.framing == HTTP_BODY_LENGTH &&
+	       q->s->coded == NULL;
 }
 
 static void send_whole(struct hc_req *q)
@@ -467,6 +469,7 @@ void hc_serve(struct hc_req *q, const struct cache_view *v, const struct stored 
 	answered(q);
 	if (st->resp.status == 206)
 		hc_count(&q->hw->stats.ranges, 1);
+	hc_coded_offer(q);
 	if (goes_whole(q)) {
 		send_whole(q);
 		return;

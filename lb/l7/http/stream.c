@@ -64,6 +64,8 @@ uint32_t http_send_filtered(struct http_stream *s, struct rte_mbuf *chain, uint3
 		chain_free_list(chain);
 		return s->front->room(s);
 	}
+	if (s->coded != NULL && s->filter != NULL)
+		s->coded->made(s, chain, len);
 	s->resp_bytes += len;
 	return s->front->send_body(s, chain, len);
 }
@@ -108,15 +110,26 @@ int http_send_whole(struct http_stream *s, const void *body, uint32_t len)
 	return rc;
 }
 
+static void coded_over(struct http_stream *s, bool whole)
+{
+	const struct http_coded_ops *c = s->coded;
+
+	s->coded = NULL;
+	if (unlikely(c != NULL))
+		c->over(s, whole);
+}
+
 void http_finish(struct http_stream *s, const struct http_head *trailers)
 {
 	s->resp_finished = true;
 	s->action = NULL;
 	if (s->filter != NULL && !s->filter->finish(s->filter, s)) {
 		s->end = HTTP_END_NO_MEMORY;
+		coded_over(s, false);
 		s->front->cut(s);
 		return;
 	}
+	coded_over(s, s->filter != NULL);
 	s->front->finish(s, trailers);
 }
 
@@ -258,6 +271,7 @@ void http_stream_init(struct http_stream *s, struct http_worker *w)
 	s->action = NULL;
 	s->action_state = s->policy_state = NULL;
 	s->filter = NULL;
+	s->coded = NULL;
 	s->t = (struct http_times){0};
 	s->req_bytes = s->resp_bytes = 0;
 	s->request_id = (struct span){NULL, 0};
@@ -371,6 +385,7 @@ void http_stream_cancel(struct http_stream *s, enum http_end end)
 
 void http_stream_end(struct http_stream *s)
 {
+	coded_over(s, false);
 	if (s->filter != NULL)
 		s->filter->free(s->filter, s);
 	s->filter = NULL;

@@ -120,6 +120,17 @@ struct http_filter {
 	void (*free)(struct http_filter *f, struct http_stream *s);
 };
 
+/* Who answers with a body that a filter codes may have it made once. */
+struct http_coded_ops {
+	/* Is the body there in this coding (enum files_coding)? Then the answer is sent with that
+	 * body of *len bytes, and no filter. Else the filter's output may be wanted. */
+	bool (*find)(struct http_stream *s, uint8_t coding, uint64_t *len);
+	/* What the filter puts out. */
+	void (*made)(struct http_stream *s, const struct rte_mbuf *chain, uint32_t len);
+	/* Once, after find(): that was all of it, or it will not be completed. */
+	void (*over)(struct http_stream *s, bool whole);
+};
+
 struct http_stream {
 	struct http_worker *w;
 	const struct http_front_ops *front; /* of the front's protocol */
@@ -142,9 +153,11 @@ struct http_stream {
 	const struct l7_sites *sites; /* those it belongs to */
 	const struct http_route *route;
 	const struct http_action *action;
-	void *action_state;         /* the action's */
-	void *policy_state;         /* the policies' */
-	struct http_filter *filter; /* of the response; NULL: none */
+	void *action_state;                 /* the action's */
+	void *policy_state;                 /* the policies' */
+	struct http_filter *filter;         /* of the response; NULL: none */
+	const struct http_coded_ops *coded; /* the action's; NULL: none */
+	void *coded_arg;
 
 	struct http_times t;
 	uint64_t req_bytes, resp_bytes; /* of bodies, as received and as sent to the client */

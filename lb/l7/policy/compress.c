@@ -264,6 +264,7 @@ static void compress_response(
 	struct slot *slot = slot_of(c, s);
 	enum files_coding coding;
 	struct filter *f;
+	uint64_t len;
 
 	(void)rw;
 	if (!may_change(s) || !worth_it(c, media_type(&s->resp)) || !add_vary(s))
@@ -274,6 +275,13 @@ static void compress_response(
 	coding = files_negotiate(&s->req, c->codings | 1u << FILES_IDENTITY);
 	if (coding == FILES_IDENTITY)
 		return;
+	if (s->coded != NULL && s->coded->find(s, (uint8_t)coding, &len)) {
+		if (change_head(s, coding)) {
+			s->resp.framing = HTTP_BODY_LENGTH;
+			s->resp.length = len;
+		}
+		return;
+	}
 	f = http_arena_alloc(&s->arena, sizeof(*f));
 	if (f == NULL)
 		return;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <zlib.h>
 
 #include "lb/app_pvt.h"
 #include "lb/l7/cache/hcache.h"
@@ -408,6 +409,115 @@ static void head_brings_up_to_date(void **state)
 	assert_int_equal(h.asked, 1);
 }
 
+/* The body of an answer, decoded, is `len` bytes of the pattern. */
+static void gzip_is(const struct edge_ask *a, uint32_t len)
+{
+	z_stream z = {
+		.next_in = (Bytef *)(uintptr_t)edge_ask_body(a), .avail_in = edge_ask_body_len(a)};
+	char *out = malloc(len + 1);
+
+	assert_non_null(out);
+	says(a, "Content-Encoding", "gzip");
+	z.next_out = (Bytef *)out;
+	z.avail_out = len + 1;
+	assert_int_equal(inflateInit2(&z, 31), Z_OK);
+	assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
+	assert_int_equal(z.total_out, len);
+	for (uint32_t i = 0; i < len; i++)
+		assert_int_equal(out[i], edge_world_byte(i));
+	(void)inflateEnd(&z);
+	free(out);
+}
+
+/* RFC 9110 8.4, 8.8.3.3: a compressed body is another representation, made once for each stored
+ * one. */
+static void compressed_once(void **state)
+{
+	static const char gz[] = GET("/x") "Accept-Encoding: gzip\r\n";
+	static const char same[] =
+		"HTTP/1.1 304 Same\r\nETag: \"a\"\r\nCache-Control: max-age=60\r\n\r\n";
+	struct edge_ask *a;
+
+	(void)state;
+	edge_world_close(&h);
+	edge_world_open(&h,
+		"[{upstream: app, cache: {}, policies: {compress: {codings: [gzip], min: 1KiB}}}]",
+		"cache: 16MiB\n");
+	h.body_len = 20000;
+	edge_world_answer(
+		&h, OK("Cache-Control: max-age=60\r\nETag: \"a\"\r\nContent-Type: text/plain\r\n",
+			    "20000"));
+	a = edge_world_ask(&h, gz);
+	says(a, "Content-Encoding", "gzip");
+	assert_int_equal(stats()->coded_stored, 1);
+	assert_int_equal(stats()->coded_hits, 0);
+	for (uint32_t i = 1; i <= 3; i++) {
+		a = edge_world_ask(&h, gz);
+		gzip_is(a, 20000);
+		says(a, "ETag", "W/\"a\"");
+		says(a, "Vary", "Accept-Encoding");
+		says(a, "Cache-Status", "weir; hit; ttl=60");
+		assert_int_equal(stats()->coded_hits, i);
+	}
+	/* Who takes nothing else gets it as it is, and ranges are of that. */
+	a = edge_world_ask(&h, GET("/x"));
+	body_is(a, 0, 20000);
+	says(a, "ETag", "\"a\"");
+	a = edge_world_ask(&h, GET("/x") "Accept-Encoding: gzip\r\nRange: bytes=5-9\r\n");
+	assert_int_equal(edge_ask_status(a), 206);
+	body_is(a, 5, 5);
+	a = edge_world_ask(&h, GET("/x") "Accept-Encoding: gzip\r\nIf-None-Match: W/\"a\"\r\n");
+	assert_int_equal(edge_ask_status(a), 304);
+	assert_int_equal(stats()->coded_stored, 1);
+	/* Confirmed: the same body. */
+	edge_world_sleep(&h, 61);
+	h.body_len = 0;
+	edge_world_answer(&h, same);
+	gzip_is(edge_world_ask(&h, gz), 20000);
+	assert_int_equal(stats()->coded_hits, 4);
+	/* Another body: made anew. */
+	edge_world_sleep(&h, 61);
+	h.body_len = 5000;
+	edge_world_answer(
+		&h, OK("Cache-Control: max-age=60\r\nETag: \"b\"\r\nContent-Type: text/plain\r\n",
+			    "5000"));
+	(void)edge_world_ask(&h, gz);
+	assert_int_equal(stats()->coded_stored, 2);
+	gzip_is(edge_world_ask(&h, gz), 5000);
+	assert_int_equal(stats()->coded_hits, 5);
+}
+
+/* What is too long when compressed is not kept, and not tried again. */
+static void compressed_and_too_long(void **state)
+{
+	static const char gz[] = GET("/x") "Accept-Encoding: gzip\r\n";
+	static char answer[70000];
+	uint32_t n, x = 1;
+	struct edge_ask *a;
+
+	(void)state;
+	edge_world_close(&h);
+	edge_world_open(&h,
+		"[{upstream: app, cache: {}, policies: {compress: {codings: [gzip], min: 1KiB}}}]",
+		"cache: 32MiB\n");
+	n = (uint32_t)snprintf(answer, sizeof(answer),
+		OK("Cache-Control: max-age=60\r\nContent-Type: text/plain\r\n", "60000"));
+	for (uint32_t i = 0; i < 60000; i++) {
+		x = x * 1664525 + 1013904223;
+		answer[n + i] = (char)(' ' + (x >> 26)); /* six bits of a byte */
+	}
+	answer[n + 60000] = '\0';
+	edge_world_answer(&h, answer);
+	for (int i = 0; i < 2; i++) {
+		a = edge_world_ask(&h, gz);
+		says(a, "Content-Encoding", "gzip");
+		assert_in_range(edge_ask_body_len(a), 32769, 59999);
+	}
+	assert_int_equal(stats()->coded_stored, 0);
+	assert_int_equal(stats()->coded_hits, 0);
+	assert_int_equal(h.asked, 1);
+}
+
 static void urls(void **state)
 {
 	static const struct {
@@ -562,6 +672,8 @@ int main(void)
 		TEST(longer_than_the_route_keeps),
 		TEST(a_leader_that_leaves),
 		TEST(head_brings_up_to_date),
+		TEST(compressed_once),
+		TEST(compressed_and_too_long),
 		cmocka_unit_test(urls),
 		TEST(a_list_is_fetched),
 		TEST(a_list_takes_its_time),
