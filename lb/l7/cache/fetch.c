@@ -684,19 +684,17 @@ static void not_modified(struct hc_fetch *f)
 
 /* ---- what the sub-request hears ---- */
 
-/* RFC 9110 6.6.1: who receives a response without a Date says when. */
-static void add_date(struct hc_fetch *f)
+void hc_add_date(struct http_stream *s, struct hcache_worker *hw)
 {
-	struct http_head *resp = &f->sub->s.resp;
 	char *text;
 
-	if (http_head_get(resp, HTTP_FIELD_DATE, NULL) != NULL)
+	if (http_head_get(&s->resp, HTTP_FIELD_DATE, NULL) != NULL)
 		return;
-	text = http_arena_alloc(&f->sub->s.arena, HTTP_DATE_LEN);
+	text = http_arena_alloc(&s->arena, HTTP_DATE_LEN);
 	if (text == NULL)
 		return;
-	http_date_format(hc_wall_ms(f->hw) / 1000, text);
-	(void)!http_head_add(resp, HTTP_FIELD_DATE, (struct span){text, HTTP_DATE_LEN});
+	http_date_format(hc_wall_ms(hw) / 1000, text);
+	(void)!http_head_add(&s->resp, HTTP_FIELD_DATE, (struct span){text, HTTP_DATE_LEN});
 }
 
 static void fetch_head(struct http_sub *sub)
@@ -712,7 +710,7 @@ static void fetch_head(struct http_sub *sub)
 		hc_hole_head(f);
 		return;
 	}
-	add_date(f);
+	hc_add_date(c, f->hw);
 	if (f->kind == FETCH_SLICE && hc_slice_head(f))
 		return;
 	if (f->kind == FETCH_VALIDATE && c->resp.status == 304) {

@@ -298,6 +298,9 @@ bool hc_too_large(const struct hc_fetch *f, uint64_t len);
  * kept; or what the cache says. */
 int hc_freshen(struct hc_fetch *f, const struct cache_view *v, const struct stored *old);
 
+/* RFC 9110 6.6.1: who receives a response without a Date says when. */
+void hc_add_date(struct http_stream *s, struct hcache_worker *hw);
+
 /* What brings a stored response up to date. */
 struct hc_news {
 	struct hcache_worker *hw;

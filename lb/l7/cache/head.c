@@ -51,6 +51,7 @@ void hc_head_seen(struct hc_req *q)
 	if (!chosen(q, &v) || v.stream != 0 || !hc_decode(&v, &old, &by.born) || old.status != 200)
 		return;
 	len = v.found == CACHE_OBJECT ? v.total_len : v.len - sizeof(struct hc_prefix) - old.len;
+	hc_add_date(q->s, q->hw);
 	by.key = q->key;
 	by.key_len = q->key_len;
 	req.method = HTTP_GET;
