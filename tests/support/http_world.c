@@ -479,6 +479,7 @@ void http_world_close(struct http_world *hw)
 {
 	const struct app *app = hw->w.app;
 
+	hw->refuse = true; /* health checks go on */
 	end_conns(hw->clients, hw->client_cnt);
 	end_conns(hw->servers, hw->server_cnt);
 	tcp_world_run(&hw->w, 20);
