@@ -107,10 +107,9 @@ int app_tls_load(
 	struct app *app, const struct config *cfg, FILE *err, struct l7_tls **out) WARN_UNUSED;
 void app_tls_rotate(struct app *app, uint64_t now_ns);
 
-/* Build a generation of cfg and its plan of probes, and send it out. On failure nothing has changed,
- * and tls stays the caller's. */
-int app_adopt(
-	struct app *app, struct config *cfg, struct l7_tls *tls, uint64_t now_ns) WARN_UNUSED;
+/* Build a generation of cfg and its plan of probes, and send it out. On failure nothing has
+ * changed, and tls stays the caller's. */
+int app_adopt(struct app *app, struct config *cfg, struct l7_tls *tls, uint64_t now_ns) WARN_UNUSED;
 
 /* Names of backends. Before cfg is built: what is known of its names becomes backends. */
 int app_resolve_prepare(struct app *app, struct config *cfg) WARN_UNUSED;

@@ -6,6 +6,7 @@
 #ifndef LB_CONFIG_CONFIG_RESOLVER_H
 #define LB_CONFIG_CONFIG_RESOLVER_H
 
+#include "dataplane/base/compiler.h"
 #include "lb/config/config_mark.h"
 
 #define LIMIT_NAMESERVERS 8

@@ -7,7 +7,8 @@
 #define TRACE_LEN  32
 #define PARENT_LEN 16
 
-/* Eight digits at once: each nibble into a byte of its own, and then 0-9 and a-f to their letters. */
+/* Eight digits at once: each nibble into a byte of its own, and then 0-9 and a-f to their letters.
+ */
 static uint64_t hex8(uint32_t v)
 {
 	const uint64_t ones = UINT64_C(0x0101010101010101);

@@ -580,7 +580,8 @@ static void http_checks_decide(void **state)
 	hw_reply_of(&hw, 81, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nill", HW_KEEP);
 	hw_reply_of(&hw, 82, "HTTP/1.1 503 No\r\nContent-Length: 4\r\n\r\nfine", HW_KEEP);
 	http_world_run(&hw, 400);
-	assert_non_null(strstr(hw.servers[0].text, "GET /health HTTP/1.1\r\nHost: app.example\r\n"));
+	assert_non_null(
+		strstr(hw.servers[0].text, "GET /health HTTP/1.1\r\nHost: app.example\r\n"));
 	c = hw_connect(&hw);
 	for (int i = 0; i < 4; i++) {
 		hw_ask(c, get, 3);
