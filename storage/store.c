@@ -27,8 +27,8 @@ void store_params_init(struct store_params *p)
 {
 	*p = (struct store_params){.reader_cnt = 2,
 		.client_cnt = 1,
-		.queue_len = 1024,
-		.batch_items = 256,
+		.queue_len = 2048,
+		.batch_items = 1024,
 		.batch_bytes = UINT64_C(1) << 20,
 		.read_batch = 128,
 		.block_cache_bytes = UINT64_C(64) << 20,

@@ -44,7 +44,7 @@ static const struct schema_field store_fields[] = {
 		.max_cnt = LIMIT_STORE_NS, .map = &ns_map, .dflt_doc = "one, `default`",
 		.help = "Namespaces by name. New ones may be added behind the others."},
 	{"queue", SCHEMA_UINT, 0, SCHEMA_AT(config_store, queue_len), .min = 64,
-		.max = LIMIT_STORE_QUEUE, .dflt = "1024",
+		.max = LIMIT_STORE_QUEUE, .dflt = "2048",
 		.help = "Requests of one worker that wait for one thread of a shard."},
 	{"block_cache", SCHEMA_SIZE, 0, SCHEMA_AT(config_store, block_cache_bytes), .min = 1 << 20,
 		.max = UINT64_C(1) << 44, .dflt = "64MiB",
