@@ -17,6 +17,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <vector>
 
 #include <rocksdb/memtablerep.h>
@@ -359,7 +360,13 @@ class rep final : public rdb::MemTableRep
 	// There is no prefix extractor, so only MemTableRep::Get() asks for this one.
 	Iterator *GetDynamicPrefixIterator(rdb::Arena *arena) override
 	{
-		return arena == nullptr ? new point_iter(t, members.get()) : GetIterator(arena);
+		// Get() never frees what it asked for: it stays with the thread.
+		static thread_local std::optional<point_iter> last;
+
+		if (arena != nullptr)
+			return GetIterator(arena);
+		last.emplace(t, members.get());
+		return &*last;
 	}
 
       private:
