@@ -245,6 +245,8 @@ static void prefetch_some(const struct memtable *t, const struct memtable_key *k
 	for (uint32_t i = 0; i < n; i++) {
 		heads[i] = atomic_load_explicit(
 			&t->buckets[hashes[i] & t->mask], memory_order_acquire); /* M1 */
+		if (heads[i] == NULL)
+			continue;
 		__builtin_prefetch(heads[i], 1);
 		__builtin_prefetch((const char *)heads[i] + CACHE_LINE, 1);
 	}
