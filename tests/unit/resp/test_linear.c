@@ -370,7 +370,7 @@ struct world {
 
 static void take_answers(struct world *w, struct client *c)
 {
-	while (c->cnt > 0) {
+	while (c->cnt > 0 && c->read < c->c->out_len) {
 		uint32_t i = c->waiting[c->head % WINDOW];
 		struct lkv_op *op = &w->log.e[i].op;
 		size_t used;
@@ -392,7 +392,8 @@ static void take_answers(struct world *w, struct client *c)
 		if (a != LKV_DONE && op->form == LKV_ONE && op->steps[0].kind == LKV_WATCH)
 			c->k.watched = 0;
 	}
-	c->c->out_len = c->read = 0;
+	if (c->cnt == 0)
+		c->c->out_len = c->read = 0;
 }
 
 static void send_one(struct world *w, struct client *c)
