@@ -151,8 +151,8 @@ bool kvs_calm(const struct kvs_worker *w, uint64_t *mark)
 {
 	const struct kvs *k = w->k;
 
+	/* What was looked up before came by acquiring loads, so these come after it. */
 	*mark = 0;
-	atomic_thread_fence(memory_order_acquire);
 	for (uint32_t i = 0; i < k->p.worker_cnt; i++) {
 		const struct kvs_writing *o = &k->workers[i]->writing;
 
