@@ -16,6 +16,19 @@ static uint64_t get(const _Atomic uint64_t *v)
 	return atomic_load_explicit(v, memory_order_relaxed);
 }
 
+/* The words of a slot that is given anew lie between two versions: releasing stores keep them
+ * behind the odd one, acquiring loads before the one that is looked at last. Instead of fences,
+ * which ThreadSanitizer does not know. */
+static uint64_t get_word(const _Atomic uint64_t *v)
+{
+	return atomic_load_explicit(v, memory_order_acquire); /* TP */
+}
+
+static void set_word(_Atomic uint64_t *v, uint64_t n)
+{
+	atomic_store_explicit(v, n, memory_order_release); /* TP */
+}
+
 static void set(_Atomic uint64_t *v, uint64_t n)
 {
 	atomic_store_explicit(v, n, memory_order_relaxed);
@@ -99,15 +112,14 @@ static void give(struct top *t, uint32_t i, uint64_t hash, struct span host, str
 		(void)put(name, n, query);
 	}
 	atomic_store_explicit(&t->version, v + 1, memory_order_relaxed);
-	atomic_thread_fence(memory_order_release); /* TP: the odd version before the change */
-	set(&s->hash, hash);
-	set(&s->error, get(&s->hits));
-	set(&s->bytes, 0);
+	set_word(&s->hash, hash);
+	set_word(&s->error, get(&s->hits));
+	set_word(&s->bytes, 0);
 	for (uint32_t w = 0; w < TOP_NAME_MAX / 8; w++) {
 		uint64_t word;
 
 		memcpy(&word, name + 8 * w, 8);
-		set(&s->name[w], word);
+		set_word(&s->name[w], word);
 	}
 	atomic_store_explicit(&t->version, v + 2, memory_order_release); /* TP */
 }
@@ -166,17 +178,16 @@ static bool copy_slot(const struct top *t, uint32_t i, struct top_row *r)
 	for (uint32_t try = 0; try < READ_TRIES; try++) {
 		uint32_t v = atomic_load_explicit(&t->version, memory_order_acquire); /* TP */
 
-		r->hash = get(&s->hash);
-		r->hits = get(&s->hits);
-		r->bytes = get(&s->bytes);
-		r->error = get(&s->error);
+		r->hash = get_word(&s->hash);
+		r->hits = get_word(&s->hits);
+		r->bytes = get_word(&s->bytes);
+		r->error = get_word(&s->error);
 		for (uint32_t w = 0; w < TOP_NAME_MAX / 8; w++) {
-			uint64_t word = get(&s->name[w]);
+			uint64_t word = get_word(&s->name[w]);
 
 			memcpy(r->name + 8 * w, &word, 8);
 		}
 		r->name[TOP_NAME_MAX] = '\0';
-		atomic_thread_fence(memory_order_acquire);
 		if ((v & 1) == 0 && atomic_load_explicit(&t->version, memory_order_relaxed) == v)
 			return true;
 	}
