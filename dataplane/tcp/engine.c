@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The engine: setup, the way of a burst through it, and the callback pass.
  *
- * tcp_input() goes over the burst several times - parse and prefetch the bucket, the record, what the
- * record leads to, act - so that cache misses of different packets overlap. Acting changes state and puts the
- * connection on the dirty list; nothing is called back and nothing but resets and SYN-ACKs is sent
- * before tcp_flush(), which makes one callback pass and one output decision per dirty connection.
+ * tcp_input() goes over the burst several times - parse and prefetch the bucket, the record, what
+ * the record leads to, act - so that cache misses of different packets overlap. Acting changes
+ * state and puts the connection on the dirty list; nothing is called back and nothing but resets
+ * and SYN-ACKs is sent before tcp_flush(), which makes one callback pass and one output decision
+ * per dirty connection.
  */
 #include <errno.h>
 #include <rte_prefetch.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * hiredis_client HOST PORT: Redis's own C library against weir, one command at a time, in pipelines, and
- * without blocking. Prints "ok", or what is wrong and exits 1. */
+ * hiredis_client HOST PORT: Redis's own C library against weir, one command at a time, in
+ * pipelines, and without blocking. Prints "ok", or what is wrong and exits 1. */
 #include <errno.h>
 #include <hiredis/hiredis.h>
 #include <poll.h>
@@ -47,7 +47,8 @@ static void pipeline(void)
 	redisReply *r;
 
 	for (int i = 0; i < 5000; i++)
-		if (redisAppendCommand(c, i % 2 == 0 ? "INCR {hiredis}:n" : "GET {hiredis}:n") != REDIS_OK)
+		if (redisAppendCommand(c, i % 2 == 0 ? "INCR {hiredis}:n" : "GET {hiredis}:n") !=
+			REDIS_OK)
 			fail("append");
 	for (int i = 0; i < 5000; i++) {
 		if (redisGetReply(c, (void **)&r) != REDIS_OK)
@@ -116,7 +117,8 @@ int main(int argc, char **argv)
 	expect("nil", "GET {hiredis}:nothing");
 	expect("2", "RPUSH {hiredis}:l a b");
 	expect("array of 2", "LRANGE {hiredis}:l 0 -1");
-	expect("WRONGTYPE Operation against a key holding the wrong kind of value", "GET {hiredis}:l");
+	expect("WRONGTYPE Operation against a key holding the wrong kind of value",
+		"GET {hiredis}:l");
 	expect("OK", "MULTI");
 	expect("QUEUED", "SET {hiredis}:s v");
 	expect("QUEUED", "LLEN {hiredis}:l");
