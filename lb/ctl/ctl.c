@@ -37,7 +37,8 @@ const struct ctl_option ctl_options[] = {
 	{'l', "listener", NULL, "the pool is a listener, not a layer 4 service"},
 	{'u', "upstream", NULL, "the pool is one of HTTP servers"},
 	{'a', "ack", NULL, "explain a packet within a connection, not a new one"},
-	{'c', "client", "ADDRESS[:PORT]", "flows of this client"},
+	{'c', "client", "ADDRESS[:PORT]",
+		"flows of this client; explain: where the request comes from"},
 	{'v', "vip", "ADDRESS[:PORT]", "flows to this virtual address"},
 	{'S', "service", "NAME", "flows of this service"},
 	{'p', "protocol", "tcp|udp", "flows of this protocol"},
@@ -168,6 +169,9 @@ static void help_all(FILE *out)
 		out);
 }
 
+/* Those that every command takes. */
+static const char general[] = "sowCEKAT";
+
 static void help_one(FILE *out, const struct ctl_command *cmd)
 {
 	fprintf(out, "usage: weirctl %s %s\n\n%s\n", cmd->name, cmd->args, cmd->summary);
@@ -175,7 +179,7 @@ static void help_one(FILE *out, const struct ctl_command *cmd)
 		fprintf(out, "%s\n", cmd->help);
 	fputc('\n', out);
 	for (uint32_t i = 0; i < ctl_option_cnt; i++)
-		if (strchr("sowC", ctl_options[i].letter) != NULL ||
+		if (strchr(general, ctl_options[i].letter) != NULL ||
 			strchr(cmd->options, ctl_options[i].letter) != NULL)
 			put_option(out, &ctl_options[i]);
 }
@@ -311,7 +315,7 @@ static int read_options(struct ctl *c, int argc, char **argv, char *given)
 		}
 		if (opt == '?')
 			return ctl_usage("unknown option");
-		if (strchr("sowCEKAT", opt) == NULL && n < ctl_option_cnt &&
+		if (strchr(general, opt) == NULL && n < ctl_option_cnt &&
 			strchr(given, opt) == NULL)
 			given[n++] = (char)opt;
 		rc = set_option(c, (char)opt, optarg);
