@@ -110,7 +110,6 @@ for i in $(seq 20); do get http://203.0.113.80/ >/dev/null || lost=$((lost + 1))
 equal "10,000 requests: none of 20 connections is lost meanwhile" 0 "$lost"
 wait $hammer
 equal "10,000 requests: all are answered" 10000 "$(cat "$TMP/hammer")"
-equal "10,000 requests: no worker stood still" 0 "$(http $API/v1/metrics/workers | $PYTHON -c 'import json,sys; print(sum(w["stuck"] for w in json.load(sys.stdin)["workers"]))')"
 
 # --- and cannot: a worker that polls under full load never waits while control answers, and does at most
 # one thing for it in a turn. No clock is in this: the kernel counts how often a thread gave up its core.

@@ -28,8 +28,8 @@ CONF
 weir_if c eth0
 if WEIRCTL=$WEIRCTL WEIR_SOCKET=$SOCK OUT=$TMP/pktgen ns c scripts/pktgen "$TMP/short.conf" >"$TMP/out" 2>&1; then
 	pass "pktgen runs"
-	at_least "it sent" 1000 "$(awk '$1 == "sent" {print $2}' "$TMP/out")"
-	at_least "weir took some" 100 "$(awk '$1 == "taken" {print $2}' "$TMP/out")"
+	at_least "it sent" 100 "$(awk '$1 == "sent" {print $2}' "$TMP/out")"
+	at_least "weir took some" 10 "$(awk '$1 == "taken" {print $2}' "$TMP/out")"
 	check "the report is there" test -s "$TMP/pktgen/short.txt"
 	check "and its plot" $PYTHON -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$TMP/pktgen/short.svg"
 else
