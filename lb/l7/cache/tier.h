@@ -50,9 +50,10 @@ struct tier_conf {
 	uint32_t ns;     /* index of the first of TIER_NS namespaces */
 	uint32_t workers;
 	uint64_t max_bytes;
-	uint64_t max_object;    /* larger bodies stay out; 0: a quarter of max_bytes */
-	uint64_t write_rate;    /* a second; 0: no bound */
-	uint64_t warm_rate;     /* reads a second in the first minute; 0: no bound */
+	uint64_t max_object; /* larger bodies stay out; 0: an eighth of max_bytes, which is the most
+			      */
+	uint64_t write_rate; /* a second; 0: no bound */
+	uint64_t warm_rate;  /* reads a second in the first minute; 0: no bound */
 	uint64_t min_left_ms;   /* what is of use for less is not written */
 	uint32_t writes, reads; /* of one worker, under way */
 };
