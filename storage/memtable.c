@@ -248,8 +248,7 @@ static void prefetch_some(const struct memtable *t, const struct memtable_key *k
 		if (heads[i] == NULL)
 			continue;
 		__builtin_prefetch(heads[i], 1);
-		if (heads[i] != NULL)
-			__builtin_prefetch((const char *)heads[i] + CACHE_LINE, 1);
+		__builtin_prefetch((const char *)heads[i] + CACHE_LINE, 1);
 	}
 	for (uint32_t i = 0; i < n; i++)
 		if (heads[i] != NULL)
