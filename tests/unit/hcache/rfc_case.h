@@ -7,6 +7,9 @@
 #ifndef TESTS_UNIT_HCACHE_RFC_CASE_H
 #define TESTS_UNIT_HCACHE_RFC_CASE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #define DATE  "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 #define LM    "Last-Modified: Sun, 06 Nov 1994 07:49:37 GMT\r\n" /* an hour before */
 #define H1    "Expires: Sun, 06 Nov 1994 09:49:37 GMT\r\n"       /* an hour later */

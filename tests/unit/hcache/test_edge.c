@@ -359,9 +359,15 @@ static void a_torn_fill_leaves_nothing(void **state)
 
 /* ---- larger than the memory ---- */
 
-#ifdef __SANITIZE_ADDRESS__
-#define GIANT (UINT64_C(1) << 28) /* four times the memory shows as much as sixteen times */
-#else
+/* Under a sanitizer four times the memory shows as much as sixteen times. */
+#if defined(__SANITIZE_ADDRESS__)
+#define GIANT (UINT64_C(1) << 28)
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define GIANT (UINT64_C(1) << 28)
+#endif
+#endif
+#ifndef GIANT
 #define GIANT (UINT64_C(1) << 30)
 #endif
 
