@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The memtable against a sorted array: every move of an iterator, at every moment; and readers
- * beside the writer. What RocksDB makes of it is the matter of model_store and of the crash test.
- */
+ * The memtable against a sorted array: every move of an iterator, at every moment. Readers beside
+ * the writer are stress_memtable's matter; what RocksDB makes of it is model_store's and that of
+ * the crash test. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -230,86 +228,11 @@ static void an_empty_table_has_neither_end(void **state)
 	world_free(w);
 }
 
-/* ---- readers beside the writer ---- */
-
-struct race {
-	struct world *w;
-	_Atomic uint32_t added; /* as RocksDB publishes a sequence: after the entry */
-	_Atomic uint32_t bad;
-};
-
-#define RACE_KEYS 500
-
-static uint32_t race_key(uint32_t i, char out[KEY_MAX + 8])
-{
-	uint64_t trailer = (uint64_t)(i + 1) << 8 | 1;
-
-	/* Not in order. */
-	out[0] = 'k';
-	store32(out + 1, i % RACE_KEYS * UINT32_C(2654435761));
-	memcpy(out + 5, &trailer, 8);
-	return 13;
-}
-
-static void *race_reader(void *arg)
-{
-	struct race *race = arg;
-	uint32_t seen, laps = 0;
-
-	do {
-		uint32_t count = 0, back = 0;
-		struct memtable_iter it;
-		char ikey[KEY_MAX + 8];
-
-		seen = atomic_load_explicit(&race->added, memory_order_acquire);
-		memtable_iter_init(&it, race->w->t);
-		if (seen > 0) {
-			uint32_t len = race_key((laps * 7919) % seen, ikey);
-
-			memtable_iter_find(&it, ikey, len);
-			race->bad += memtable_iter_entry(&it) == NULL ||
-				     memcmp(memtable_iter_entry(&it) + 1, ikey, len) != 0;
-		}
-		for (memtable_iter_first(&it); memtable_iter_entry(&it) != NULL;
-			memtable_iter_next(&it))
-			count += load64(memtable_iter_entry(&it) + 6) >> 8 <= seen;
-		for (memtable_iter_last(&it); memtable_iter_entry(&it) != NULL;
-			memtable_iter_prev(&it))
-			back += load64(memtable_iter_entry(&it) + 6) >> 8 <= seen;
-		race->bad += count != seen || back != seen;
-		memtable_iter_fini(&it);
-		laps++;
-	} while (seen < ENTRIES);
-	return NULL;
-}
-
-static void readers_see_all_that_was_said_to_be_there(void **state)
-{
-	struct race race = {.w = world_new()};
-	pthread_t readers[2];
-
-	(void)state;
-	for (uint32_t i = 0; i < ARRAY_SIZE(readers); i++)
-		assert_int_equal(pthread_create(&readers[i], NULL, race_reader, &race), 0);
-	for (uint32_t i = 0; i < ENTRIES; i++) {
-		char *p = take(race.w, MEMTABLE_HEAD + 1 + 13);
-
-		p[MEMTABLE_HEAD] = (char)race_key(i, p + MEMTABLE_HEAD + 1);
-		assert_true(memtable_add(race.w->t, p));
-		atomic_store_explicit(&race.added, i + 1, memory_order_release);
-	}
-	for (uint32_t i = 0; i < ARRAY_SIZE(readers); i++)
-		assert_int_equal(pthread_join(readers[i], NULL), 0);
-	assert_int_equal(race.bad, 0);
-	world_free(race.w);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_is_a_sorted_array),
 		cmocka_unit_test(an_empty_table_has_neither_end),
-		cmocka_unit_test(readers_see_all_that_was_said_to_be_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
