@@ -127,7 +127,8 @@ struct hc_req {
 	uint64_t pos;  /* next byte of the representation to send */
 	uint64_t body; /* number of the body; 0: none */
 	struct cache_lease coded_lease;
-	uint32_t coded_buf, coded_len; /* what is being compressed; POOL_NONE: nothing */
+	uint32_t coded_buf, coded_len;  /* what is being compressed; POOL_NONE: nothing */
+	struct cache_stream *coded_out; /* what is longer goes there; NULL: nothing */
 	uint8_t coding;
 	bool multipart, part_open;
 	bool filling;      /* a hole is being fetched, past the cache */
@@ -197,7 +198,7 @@ struct hc_fetch {
 #define HC_TAG_SLICE    's'
 #define HC_TAG_CODED    'z'
 
-#define HC_CODED_MAX 32768 /* bytes of a compressed body that is kept */
+#define HC_CODED_MAX 32768 /* bytes of a compressed body that is kept as a value */
 
 static inline void hc_count(uint64_t *c, uint64_t n)
 {

@@ -223,11 +223,13 @@ static bool add_vary(struct http_stream *s)
 	return http_head_add(&s->resp, HTTP_FIELD_VARY, SPAN("Accept-Encoding")) == 0;
 }
 
-static bool weaken_tag(struct http_stream *s)
+/* The entity tag that the coded response will have; empty: none, or as it is. False: no memory. */
+static bool weak_tag(struct http_stream *s, struct span *tag)
 {
 	const struct http_field *f = http_head_get(&s->resp, HTTP_FIELD_ETAG, NULL);
 	char *text;
 
+	*tag = (struct span){NULL, 0};
 	if (f == NULL || http_etag_weak(f->value))
 		return true;
 	text = http_arena_alloc(&s->arena, f->value.len + 2);
@@ -235,26 +237,24 @@ static bool weaken_tag(struct http_stream *s)
 		return false;
 	memcpy(text, "W/", 2);
 	memcpy(text + 2, f->value.at, f->value.len);
-	return http_head_set(&s->resp, HTTP_FIELD_ETAG, (struct span){text, f->value.len + 2}) == 0;
+	*tag = (struct span){text, f->value.len + 2};
+	return true;
 }
 
-/* The response becomes the coded one; false: it stays as it is. */
-static bool change_head(struct http_stream *s, enum files_coding coding)
+/* The response becomes the coded one. Its body may be chosen already, so that this must not fail:
+ * there is room for one field, and `tag` is what weak_tag() made. */
+static void change_head(struct http_stream *s, enum files_coding coding, struct span tag)
 {
 	static const struct span names[FILES_CODING_CNT] = {
 		[FILES_BR] = {"br", 2}, [FILES_ZSTD] = {"zstd", 4}, [FILES_GZIP] = {"gzip", 4}};
 
-	if (http_head_add(&s->resp, HTTP_FIELD_CONTENT_ENCODING, names[coding]) != 0)
-		return false;
-	if (!weaken_tag(s)) {
-		http_head_remove(&s->resp, HTTP_FIELD_CONTENT_ENCODING);
-		return false;
-	}
+	(void)!http_head_add(&s->resp, HTTP_FIELD_CONTENT_ENCODING, names[coding]);
+	if (tag.len > 0)
+		(void)!http_head_set(&s->resp, HTTP_FIELD_ETAG, tag);
 	http_head_remove(&s->resp, HTTP_FIELD_ACCEPT_RANGES);
 	http_head_remove(&s->resp, HTTP_FIELD_CONTENT_LENGTH);
 	s->resp.framing = HTTP_BODY_STREAM;
 	s->resp.length = 0;
-	return true;
 }
 
 static void compress_response(
@@ -264,6 +264,7 @@ static void compress_response(
 	struct slot *slot = slot_of(c, s);
 	enum files_coding coding;
 	struct filter *f;
+	struct span tag;
 	uint64_t len;
 
 	(void)rw;
@@ -273,13 +274,13 @@ static void compress_response(
 		(s->resp.framing == HTTP_BODY_LENGTH && s->resp.length < c->conf.min_bytes))
 		return;
 	coding = files_negotiate(&s->req, c->codings | 1u << FILES_IDENTITY);
-	if (coding == FILES_IDENTITY)
+	if (coding == FILES_IDENTITY || s->resp.field_cnt >= LIMIT_HTTP_FIELDS ||
+		!weak_tag(s, &tag))
 		return;
 	if (s->coded != NULL && s->coded->find(s, (uint8_t)coding, &len)) {
-		if (change_head(s, coding)) {
-			s->resp.framing = HTTP_BODY_LENGTH;
-			s->resp.length = len;
-		}
+		change_head(s, coding, tag);
+		s->resp.framing = HTTP_BODY_LENGTH;
+		s->resp.length = len;
 		return;
 	}
 	f = http_arena_alloc(&s->arena, sizeof(*f));
@@ -292,10 +293,7 @@ static void compress_response(
 	f->coder = coder_get(c, slot, coding);
 	if (f->coder == NULL)
 		return;
-	if (!change_head(s, coding)) {
-		coder_put(slot, coding, f->coder);
-		return;
-	}
+	change_head(s, coding, tag);
 	slot->active++;
 	s->filter = &f->f;
 }
