@@ -208,10 +208,15 @@ static const char config[] =
 	"  cached:\n"
 	"    limits: {requests: 0}\n"
 	"    routes: [{upstream: app, cache: {override_ttl: 1h}}]\n"
+	"  guarded:\n"
+	"    limits: {requests: 0}\n"
+	"    routes: [{upstream: app, cache: {override_ttl: 1h}, policies: {security_headers: "
+	"{nosniff: true, frame_options: DENY, referrer_policy: no-referrer}}}]\n"
 	"listeners:\n"
 	"  - {name: proxy, bind: [10.0.0.2:80], action: http, site: app}\n"
 	"  - {name: fixed, bind: [10.0.0.2:81], action: http, site: hello}\n"
 	"  - {name: cached, bind: [10.0.0.2:82], action: http, site: cached}\n"
+	"  - {name: guarded, bind: [10.0.0.2:83], action: http, site: guarded}\n"
 	"cache: 64MiB\n";
 
 /* Ages of one length. */
@@ -387,6 +392,7 @@ static const struct bench_case cases[] = {
 	{"proxy4096", "proxied GET, 1 KB, 4096 connections", 80, 4096, 1024, 200000},
 	{"fixed", "fixed response, 256 connections", 81, 256, 0, 200000},
 	{"hit", "cache hit, 1 KB, 256 connections", 82, 256, 1024, 200000},
+	{"guarded", "the same, with security headers", 83, 256, 1024, 200000},
 	{"hit64k", "cache hit, 64 KB, 32 connections", 82, 32, 65536, 20000},
 };
 

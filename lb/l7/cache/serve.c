@@ -424,16 +424,17 @@ static bool keep_etag(struct hc_req *q, const struct stored *s)
 static bool goes_whole(const struct hc_req *q)
 {
 	return q->source == HC_SMALL && q->total <= WHOLE_MAX && q->ranges == &q->whole &&
-	       q->s->req.method == HTTP_GET && q->s->resp.framing == HTTP_BODY_LENGTH &&
-	       q->s->coded == NULL;
+	       q->s->req.method == HTTP_GET && q->s->resp.framing == HTTP_BODY_LENGTH;
 }
 
+/* Policies decide first: they may choose the compressed body. */
 static void send_whole(struct hc_req *q)
 {
+	http_begin_whole(q->s);
 	hc_count(&q->hw->stats.bytes_hit, q->total);
 	HC_COUNT_ROUTE(q->hw, q->route, bytes_sent, q->total);
 	hc_detach(q);
-	if (http_send_whole(q->s, q->bytes, (uint32_t)q->total) != 0)
+	if (http_end_whole(q->s, q->bytes, (uint32_t)q->total) != 0)
 		http_fail(q->s, HTTP_END_NO_MEMORY);
 }
 

@@ -92,11 +92,15 @@ int http_send_bytes(struct http_stream *s, const void *data, uint32_t len)
 	return rc;
 }
 
-int http_send_whole(struct http_stream *s, const void *body, uint32_t len)
+void http_begin_whole(struct http_stream *s)
+{
+	head_passes(s);
+}
+
+int http_end_whole(struct http_stream *s, const void *body, uint32_t len)
 {
 	int rc = 0;
 
-	head_passes(s);
 	if (s->filter == NULL && s->front->send_whole != NULL &&
 		s->front->send_whole(s, body, len)) {
 		s->resp_bytes += len;
@@ -108,6 +112,12 @@ int http_send_whole(struct http_stream *s, const void *body, uint32_t len)
 	if (rc == 0)
 		http_finish(s, NULL);
 	return rc;
+}
+
+int http_send_whole(struct http_stream *s, const void *body, uint32_t len)
+{
+	http_begin_whole(s);
+	return http_end_whole(s, body, len);
 }
 
 static void coded_over(struct http_stream *s, bool whole)

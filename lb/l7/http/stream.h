@@ -198,6 +198,10 @@ uint32_t http_send_room(const struct http_stream *s);
 /* Head, a short body that is copied, and the end, in one piece if the front can. 0, and the stream
  * may be gone; or -ENOMEM: then it is as after http_send_head(). */
 int http_send_whole(struct http_stream *s, const void *body, uint32_t len) WARN_UNUSED;
+/* The same in two steps: after the first one policies have decided, and which body it is may depend
+ * on that. */
+void http_begin_whole(struct http_stream *s);
+int http_end_whole(struct http_stream *s, const void *body, uint32_t len) WARN_UNUSED;
 /* The response is complete. trailers may be NULL. The stream may be gone afterwards. */
 void http_finish(struct http_stream *s, const struct http_head *trailers);
 /* A whole small response. body is copied; type empty: none. Fields that s->resp has already
