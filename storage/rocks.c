@@ -9,7 +9,6 @@
 #include <rocksdb/c.h>
 
 #include "dataplane/base/assert.h"
-#include "storage/memtable_rep.h"
 
 #define READ_PERSISTED    2 /* ReadTier::kPersistedTier, which c.h has no name for */
 #define BLOOM_BITS        10
@@ -29,7 +28,7 @@ struct rocks {
 	rocksdb_t *db;
 	rocksdb_options_t *opt;
 	rocksdb_column_family_handle_t *cf;
-	struct memtable_rep *mem;
+	struct uring_fs_memtables *mem;
 	rocksdb_readoptions_t *read, *read_tables; /* point reads: no snapshot; tables alone */
 	rocksdb_writeoptions_t *how[8];            /* by enum rocks_write bits */
 };
@@ -193,7 +192,7 @@ static void free_options(struct rocks *db)
 		rocksdb_readoptions_destroy(db->read_tables);
 	uring_fs_free_filter(db->opt);
 	rocksdb_options_destroy(db->opt);
-	memtable_rep_free(db->mem);
+	uring_fs_memtables_free(db->mem);
 	free(db);
 }
 
@@ -221,7 +220,7 @@ int rocks_open(struct rocks_env *env, const struct rocks_params *p,
 	if (db == NULL)
 		return -ENOMEM;
 	db->opt = make_options(env, p, ev);
-	db->mem = memtable_rep_use(db->opt, p->memtable_bytes);
+	db->mem = uring_fs_memtables_use(db->opt, p->memtable_bytes);
 	opt = db->opt;
 	if (p->read_only)
 		db->db = rocksdb_open_for_read_only_column_families(
@@ -308,7 +307,7 @@ void rocks_batch_delete_range(struct rocks_batch *b, struct rocks_slice from, st
 
 void rocks_prefetch(struct rocks *db, const struct memtable_key *keys, uint32_t n)
 {
-	memtable_rep_prefetch(db->mem, keys, n);
+	uring_fs_memtables_prefetch(db->mem, keys, n);
 }
 
 int rocks_write(struct rocks *db, struct rocks_batch *b, unsigned how, char *err)

@@ -1,69 +1,76 @@
 // SPDX-License-Identifier: Apache-2.0
-// Debian's librocksdb is built without io_uring, so its MultiRead is a loop of preads. Here the
-// requests of one MultiRead go to the kernel together, which is where a device's parallelism is;
-// everything else is left to RocksDB's own POSIX file system, because it was measured to be as
-// good (single reads) or better (logs: a buffered write with fsync is punted to a kernel thread).
+// What rocksdb/c.h has no constructor for, each an adapter between a class of RocksDB and C:
+// - the file system. Debian's librocksdb is built without io_uring, so its MultiRead is a loop of
+//   preads. Here the requests of one MultiRead go to the kernel together (storage/uring_io.c),
+//   which is where a device's parallelism is; everything else is left to RocksDB's own POSIX file
+//   system, because it was measured to be as good (single reads) or better (logs: a buffered write
+//   with fsync is punted to a kernel thread);
+// - the environment made of it, the logger, the listener and the filter;
+// - the memtable (storage/memtable.c).
 //
-// rocksdb/c.h has no constructor for an environment, a logger, a listener or a filter. Its handle
-// types are mirrored below; the version check makes a changed library a compile error.
+// What the installed headers lack is mirrored below: the handle types of c.h, and the allocator's
+// table of virtual functions. The version check makes a changed library a compile error.
 #include "storage/uring_fs.h"
 
-#include <atomic>
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <new>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
-
-#include <liburing.h>
 #include <rocksdb/compaction_filter.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
 #include <rocksdb/listener.h>
+#include <rocksdb/memtablerep.h>
 #include <rocksdb/options.h>
+#include <rocksdb/slice.h>
 #include <rocksdb/version.h>
+
+#include "storage/memtable.h"
+#include "storage/uring_io.h"
 
 namespace rdb = ROCKSDB_NAMESPACE;
 
 static_assert(ROCKSDB_MAJOR == 7 && ROCKSDB_MINOR == 8,
-	"compare the handle types of db/c.cc before building against another release");
+	"compare db/c.cc and memory/{allocator,arena}.h before building against another release");
 
 struct rocksdb_env_t {
 	rdb::Env *rep;
 	bool is_default;
 };
 
+namespace ROCKSDB_NAMESPACE
+{
+
+// memory/allocator.h. Arena has it as its first and only base.
+class Allocator
+{
+      public:
+	virtual ~Allocator() = default;
+	virtual char *Allocate(size_t bytes) = 0;
+	virtual char *AllocateAligned(
+		size_t bytes, size_t huge_page_size = 0, Logger *logger = nullptr) = 0;
+	virtual size_t BlockSize() const = 0;
+};
+
+} // namespace ROCKSDB_NAMESPACE
+
+// The table that is written to is the one made last; it may be flushed and freed by any thread.
+struct uring_fs_memtables {
+	std::mutex lock;
+	memtable *newest = nullptr;
+};
+
 namespace
 {
-
-constexpr size_t direct_align = 4096;
-
-enum file_kind { FILE_LOG, FILE_DATA, FILE_META };
-
-bool ends_with(const std::string &s, const char *tail)
-{
-	size_t n = strlen(tail);
-
-	return s.size() >= n && s.compare(s.size() - n, n, tail) == 0;
-}
-
-file_kind kind_of(const std::string &name)
-{
-	if (ends_with(name, ".log"))
-		return FILE_LOG;
-	return ends_with(name, ".sst") || ends_with(name, ".blob") ? FILE_DATA : FILE_META;
-}
 
 rdb::IOStatus io_error(const std::string &what, int err)
 {
@@ -72,452 +79,194 @@ rdb::IOStatus io_error(const std::string &what, int err)
 	return rdb::IOStatus::IOError(what, strerror(err));
 }
 
-struct counts {
-#define FIELD(name, text) std::atomic<uint64_t> name{0};
-	URING_FS_COUNTERS(FIELD)
-#undef FIELD
-};
-
-void bump(std::atomic<uint64_t> &c, uint64_t n = 1)
-{
-	c.fetch_add(n, std::memory_order_relaxed);
-}
-
-// An armed fault counts down `skip`, then `times`; both in one word so that two threads cannot
-// split a step.
-struct fault {
-	std::atomic<uint64_t> left{0}; // skip << 32 | times
-	std::atomic<int> err{0};
-
-	int take()
-	{
-		uint64_t v = left.load(std::memory_order_acquire);
-
-		while (v != 0) {
-			uint64_t next = v >> 32 != 0 ? v - (uint64_t(1) << 32) : v - 1;
-
-			if (left.compare_exchange_weak(v, next, std::memory_order_acq_rel))
-				return v >> 32 != 0 ? 0 : err.load(std::memory_order_relaxed);
-		}
-		return 0;
-	}
-};
-
-struct shared {
-	counts c;
-	fault faults[URING_FS_FAULT_CNT];
-	bool use_uring;
-
-	int injected(uring_fs_fault kind)
-	{
-		int err = faults[kind].take();
-
-		if (err != 0)
-			bump(c.faults);
-		return err;
-	}
-};
-
-// One ring of one thread. `ready` is false where the kernel refuses: containers often forbid
-// io_uring, and locked memory may be short. It is not tried again by that thread.
-struct ring {
-	io_uring r;
-	bool tried = false, ready = false;
-	unsigned inflight = 0;
-
-	bool open(counts &c)
-	{
-		if (tried)
-			return ready;
-		tried = true;
-		int rc = init(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
-		if (rc == -EINVAL)
-			rc = init(0);
-		ready = rc == 0;
-		bump(ready ? c.rings : c.rings_refused);
-		return ready;
-	}
-
-	int init(unsigned flags)
-	{
-		io_uring_params p;
-
-		memset(&p, 0, sizeof(p));
-		p.flags = flags;
-		return io_uring_queue_init_params(URING_FS_DEPTH, &r, &p);
-	}
-
-	~ring()
-	{
-		if (ready)
-			io_uring_queue_exit(&r);
-	}
-};
-
-// UF1. An iterator's read-aheads stay in flight while the same thread runs a MultiRead: with one
-// ring each would reap the other's completions.
-struct thread_rings {
-	ring sync, async;
-};
-thread_local thread_rings rings;
-
-// pread until n bytes, the end of the file or an error. A direct read that returns less than a
-// whole block has met the end; going on from there would be misaligned.
-int pread_rest(int fd, char *buf, size_t n, uint64_t off, bool direct, size_t *got)
-{
-	while (*got < n) {
-		ssize_t k = pread(fd, buf + *got, n - *got, off_t(off + *got));
-
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k < 0)
-			return errno;
-		*got += size_t(k);
-		if (k == 0 || (direct && *got % direct_align != 0))
-			break;
-	}
-	return 0;
-}
-
-struct table_file;
-
-// A read-ahead: the handle RocksDB keeps between ReadAsync and Poll.
-struct async_read {
-	const table_file *file;
-	ring *owner;
-	rdb::FSReadRequest req;
-	std::function<void(const rdb::FSReadRequest &, void *)> cb;
-	void *cb_arg;
-	bool done;
-	bool aborted;
-};
-
 struct table_file : rdb::FSRandomAccessFileOwnerWrapper {
-	shared *s;
+	uring_io_file f;
 	std::string name;
-	int fd;
-	bool direct;
 
-	table_file(std::unique_ptr<rdb::FSRandomAccessFile> &&base, shared *sh, std::string n,
-		int f, bool d)
-	    : FSRandomAccessFileOwnerWrapper(std::move(base)), s(sh), name(std::move(n)), fd(f),
-	      direct(d)
+	table_file(std::unique_ptr<rdb::FSRandomAccessFile> &&base, const uring_io_file &file,
+		const std::string &n)
+	    : FSRandomAccessFileOwnerWrapper(std::move(base)), f(file), name(n)
 	{
 	}
 
 	~table_file() override
 	{
-		close(fd);
+		uring_io_close(&f);
 	}
 
 	rdb::IOStatus Read(uint64_t off, size_t n, const rdb::IOOptions &opt, rdb::Slice *result,
 		char *scratch, rdb::IODebugContext *dbg) const override
 	{
-		int err = s->injected(URING_FS_READ);
-		rdb::IOStatus st;
+		int err = uring_io_on_read(f.io);
+		rdb::IOStatus st = err != 0 ? io_error(name, err)
+					    : target()->Read(off, n, opt, result, scratch, dbg);
 
-		bump(s->c.single_reads);
-		st = err != 0 ? io_error(name, err)
-			      : target()->Read(off, n, opt, result, scratch, dbg);
 		if (!st.ok())
-			bump(s->c.read_errors);
+			uring_io_read_failed(f.io);
 		return st;
 	}
 
-	// res is what the kernel said: bytes or -errno. Fills in the request's outcome.
-	void finish(rdb::FSReadRequest &q, int res) const
+	static uring_io_req req_of(const rdb::FSReadRequest &q)
 	{
-		size_t got = res > 0 ? size_t(res) : 0;
-		int err = s->injected(URING_FS_READ);
-
-		if (err == 0 && res < 0 && res != -EAGAIN && res != -EINTR)
-			err = -res;
-		bool at_end = res == 0 || (direct && got % direct_align != 0);
-		if (err == 0 && got < q.len && !at_end) {
-			bump(s->c.short_reads);
-			err = pread_rest(fd, q.scratch, q.len, q.offset, direct, &got);
-		}
-		q.result = rdb::Slice(q.scratch, err == 0 ? got : 0);
-		q.status = err == 0 ? rdb::IOStatus::OK() : io_error(name, err);
-		if (err != 0)
-			bump(s->c.read_errors);
+		return {q.offset, q.len, q.scratch, 0, 0};
 	}
 
-	void by_pread(rdb::FSReadRequest &q) const
+	void answer(rdb::FSReadRequest &q, const uring_io_req &r) const
 	{
-		size_t got = 0;
-		int err = pread_rest(fd, q.scratch, q.len, q.offset, direct, &got);
-
-		bump(s->c.fallback_reqs);
-		finish(q, err != 0 ? -err : int(got));
+		q.result = rdb::Slice(q.scratch, r.got);
+		q.status = r.err == 0 ? rdb::IOStatus::OK() : io_error(name, r.err);
 	}
 
 	rdb::IOStatus MultiRead(rdb::FSReadRequest *reqs, size_t n, const rdb::IOOptions &opt,
-		rdb::IODebugContext *dbg) override;
+		rdb::IODebugContext *dbg) override
+	{
+		uring_io_req r[URING_FS_DEPTH];
+
+		if (n == 1) {
+			reqs->status = Read(
+				reqs->offset, reqs->len, opt, &reqs->result, reqs->scratch, dbg);
+			return rdb::IOStatus::OK();
+		}
+		for (size_t k; n > 0; reqs += k, n -= k) {
+			k = n < URING_FS_DEPTH ? n : URING_FS_DEPTH;
+			for (size_t i = 0; i < k; i++)
+				r[i] = req_of(reqs[i]);
+			uring_io_read_many(&f, r, k);
+			for (size_t i = 0; i < k; i++)
+				answer(reqs[i], r[i]);
+		}
+		return rdb::IOStatus::OK();
+	}
+
 	rdb::IOStatus ReadAsync(rdb::FSReadRequest &req, const rdb::IOOptions &opt,
 		std::function<void(const rdb::FSReadRequest &, void *)> cb, void *cb_arg,
 		void **handle, rdb::IOHandleDeleter *del, rdb::IODebugContext *dbg) override;
 };
 
-// Hands every prepared request to the kernel and waits for at least one completion. A hard error
-// of io_uring_enter is returned; requests the kernel took stay in flight.
-int submit_and_wait(ring &g)
-{
-	for (;;) {
-		int rc = io_uring_submit_and_wait(&g.r, 1);
+// A read-ahead: the handle RocksDB keeps between ReadAsync and Poll.
+struct async_read : uring_io_ahead {
+	const table_file *of;
+	std::function<void(const rdb::FSReadRequest &, void *)> cb;
+	void *cb_arg;
 
-		if (rc >= 0)
-			return 0;
-		if (io_uring_cq_ready(&g.r) > 0)
-			return 0;
-		// With nothing in the kernel's hands nothing can end its lack of memory.
-		if (rc != -EINTR && (rc != -EAGAIN || g.inflight == io_uring_sq_ready(&g.r)) &&
-			rc != -EBUSY)
-			return rc;
+	static void answer(uring_io_ahead *ahead)
+	{
+		auto *a = static_cast<async_read *>(ahead);
+		rdb::FSReadRequest q;
+
+		q.offset = a->req.off;
+		q.len = a->req.len;
+		q.scratch = a->req.buf;
+		if (a->aborted)
+			q.status = rdb::IOStatus::Aborted();
+		else
+			a->of->answer(q, a->req);
+		a->cb(q, a->cb_arg);
 	}
-}
 
-// UF2: after a hard error the kernel may still own buffers of requests it took. The ring is given
-// up; closing it is not enough, so the completions are awaited by looking at the shared queue.
-void abandon(ring &g)
-{
-	g.inflight -= io_uring_sq_ready(&g.r);
-	while (g.inflight > 0) {
-		io_uring_cqe *cqe;
-		timespec pause = {0, 100000};
+	// We never move an iterator to another thread, so its read-aheads are this thread's.
+	rdb::IOStatus await()
+	{
+		int rc = uring_io_await(this);
 
-		(void)io_uring_get_events(&g.r);
-		if (io_uring_peek_cqe(&g.r, &cqe) != 0) {
-			nanosleep(&pause, nullptr);
-			continue;
-		}
-		io_uring_cqe_seen(&g.r, cqe);
-		g.inflight--;
+		if (rc == -EXDEV)
+			return rdb::IOStatus::NotSupported("a read-ahead of another thread");
+		return rc == 0 ? rdb::IOStatus::OK() : io_error(of->name, -rc);
 	}
-	io_uring_queue_exit(&g.r);
-	g.ready = false;
-}
-
-rdb::IOStatus table_file::MultiRead(
-	rdb::FSReadRequest *reqs, size_t n, const rdb::IOOptions &opt, rdb::IODebugContext *dbg)
-{
-	ring &g = rings.sync;
-
-	if (n == 1) {
-		reqs[0].status = Read(
-			reqs[0].offset, reqs[0].len, opt, &reqs[0].result, reqs[0].scratch, dbg);
-		return rdb::IOStatus::OK();
-	}
-	for (size_t base = 0; base < n; base += URING_FS_DEPTH) {
-		size_t end = base + URING_FS_DEPTH < n ? base + URING_FS_DEPTH : n;
-		size_t next = base, done = base;
-		bool answered[URING_FS_DEPTH] = {};
-
-		if (s->use_uring && g.open(s->c)) {
-			for (; next < end; next++) {
-				io_uring_sqe *sqe = io_uring_get_sqe(&g.r);
-
-				if (sqe == nullptr)
-					break;
-				io_uring_prep_read(sqe, fd, reqs[next].scratch,
-					unsigned(reqs[next].len), reqs[next].offset);
-				sqe->user_data = next - base;
-				g.inflight++;
-			}
-			bump(s->c.multi_reads);
-			bump(s->c.multi_reqs, next - base);
-		}
-		while (done < next) {
-			io_uring_cqe *cqe;
-
-			if (submit_and_wait(g) != 0) {
-				abandon(g);
-				break;
-			}
-			while (io_uring_peek_cqe(&g.r, &cqe) == 0) {
-				size_t i = cqe->user_data;
-				int res = cqe->res;
-
-				io_uring_cqe_seen(&g.r, cqe);
-				g.inflight--;
-				done++;
-				answered[i] = true;
-				finish(reqs[base + i], res);
-			}
-		}
-		for (size_t i = base; i < end; i++)
-			if (!answered[i - base])
-				by_pread(reqs[i]);
-	}
-	return rdb::IOStatus::OK();
-}
+};
 
 rdb::IOStatus table_file::ReadAsync(rdb::FSReadRequest &req, const rdb::IOOptions &opt,
 	std::function<void(const rdb::FSReadRequest &, void *)> cb, void *cb_arg, void **handle,
 	rdb::IOHandleDeleter *del, rdb::IODebugContext *dbg)
 {
-	ring &g = rings.async;
-	io_uring_sqe *sqe = nullptr;
+	auto a = std::make_unique<async_read>();
 
-	if (s->use_uring && g.open(s->c) && g.inflight < URING_FS_DEPTH)
-		sqe = io_uring_get_sqe(&g.r);
-	if (sqe == nullptr) {
+	a->file = f;
+	a->req = req_of(req);
+	a->done = async_read::answer;
+	a->of = this;
+	a->cb = std::move(cb);
+	a->cb_arg = cb_arg;
+	if (!uring_io_start(a.get())) {
 		req.status = Read(req.offset, req.len, opt, &req.result, req.scratch, dbg);
-		cb(req, cb_arg);
+		a->cb(req, cb_arg);
 		return rdb::IOStatus::OK();
 	}
-	auto *a =
-		new async_read{this, &g, rdb::FSReadRequest(), std::move(cb), cb_arg, false, false};
-	a->req.offset = req.offset;
-	a->req.len = req.len;
-	a->req.scratch = req.scratch;
-	io_uring_prep_read(sqe, fd, req.scratch, unsigned(req.len), req.offset);
-	io_uring_sqe_set_data(sqe, a);
-	g.inflight++;
-	bump(s->c.async_reads);
-	// A failed submit leaves the request prepared; Poll submits again before it waits.
-	(void)io_uring_submit(&g.r);
-	*handle = a;
+	*handle = a.release();
 	*del = [](void *p) { delete static_cast<async_read *>(p); };
 	return rdb::IOStatus::OK();
 }
 
-void reap_async(ring &g)
-{
-	io_uring_cqe *cqe;
-
-	while (io_uring_peek_cqe(&g.r, &cqe) == 0) {
-		auto *a = static_cast<async_read *>(io_uring_cqe_get_data(cqe));
-		int res = cqe->res;
-
-		io_uring_cqe_seen(&g.r, cqe);
-		g.inflight--;
-		a->done = true;
-		if (a->aborted)
-			a->req.status = rdb::IOStatus::Aborted();
-		else
-			a->file->finish(a->req, res);
-		a->cb(a->req, a->cb_arg);
-	}
-}
-
-// Waits until a is done. A ring belongs to its thread; RocksDB polls an iterator's read-aheads
-// where the iterator is used, and we never move an iterator to another thread.
-rdb::IOStatus await_async(async_read *a)
-{
-	ring &g = rings.async;
-
-	if (a->owner != &g)
-		return rdb::IOStatus::NotSupported("a read-ahead of another thread");
-	while (!a->done) {
-		int rc = submit_and_wait(g);
-
-		if (rc != 0)
-			return io_error(a->file->name, -rc);
-		reap_async(g);
-	}
-	return rdb::IOStatus::OK();
-}
-
 struct writable_file : rdb::FSWritableFileOwnerWrapper {
-	shared *s;
+	using base = rdb::FSWritableFileOwnerWrapper;
+	uring_io *io;
 	std::string name;
-	file_kind kind;
+	uring_io_kind kind;
 
 	writable_file(
-		std::unique_ptr<rdb::FSWritableFile> &&base, shared *sh, std::string n, file_kind k)
-	    : FSWritableFileOwnerWrapper(std::move(base)), s(sh), name(std::move(n)), kind(k)
+		std::unique_ptr<rdb::FSWritableFile> &&file, uring_io *i, const std::string &n)
+	    : base(std::move(file)), io(i), name(n), kind(uring_io_kind_of(n.c_str()))
 	{
 	}
 
-	rdb::IOStatus counted(rdb::IOStatus st)
+	template <class F> rdb::IOStatus unless(int err, F &&act)
 	{
+		rdb::IOStatus st = err != 0 ? io_error(name, err) : act();
+
 		if (!st.ok())
-			bump(s->c.write_errors);
+			uring_io_write_failed(io);
 		return st;
-	}
-
-	int write_fault(size_t n)
-	{
-		if (kind == FILE_LOG) {
-			bump(s->c.log_bytes, n);
-			return s->injected(URING_FS_LOG_WRITE);
-		}
-		if (kind == FILE_META)
-			return s->injected(URING_FS_META_WRITE);
-		return s->injected(URING_FS_DATA_WRITE);
-	}
-
-	int sync_fault()
-	{
-		if (kind == FILE_LOG) {
-			bump(s->c.log_syncs);
-			return s->injected(URING_FS_LOG_SYNC);
-		}
-		return s->injected(kind == FILE_META ? URING_FS_META_WRITE : URING_FS_DATA_SYNC);
 	}
 
 	rdb::IOStatus Append(
 		const rdb::Slice &d, const rdb::IOOptions &o, rdb::IODebugContext *dbg) override
 	{
-		int err = write_fault(d.size());
-
-		return counted(err != 0 ? io_error(name, err)
-					: FSWritableFileOwnerWrapper::Append(d, o, dbg));
+		return unless(uring_io_on_write(io, kind, d.size()),
+			[&] { return base::Append(d, o, dbg); });
 	}
 
 	rdb::IOStatus Append(const rdb::Slice &d, const rdb::IOOptions &o,
 		const rdb::DataVerificationInfo &v, rdb::IODebugContext *dbg) override
 	{
-		int err = write_fault(d.size());
-
-		return counted(err != 0 ? io_error(name, err)
-					: FSWritableFileOwnerWrapper::Append(d, o, v, dbg));
+		return unless(uring_io_on_write(io, kind, d.size()),
+			[&] { return base::Append(d, o, v, dbg); });
 	}
 
 	rdb::IOStatus PositionedAppend(const rdb::Slice &d, uint64_t off, const rdb::IOOptions &o,
 		rdb::IODebugContext *dbg) override
 	{
-		int err = write_fault(d.size());
-
-		return counted(
-			err != 0 ? io_error(name, err)
-				 : FSWritableFileOwnerWrapper::PositionedAppend(d, off, o, dbg));
+		return unless(uring_io_on_write(io, kind, d.size()),
+			[&] { return base::PositionedAppend(d, off, o, dbg); });
 	}
 
 	rdb::IOStatus PositionedAppend(const rdb::Slice &d, uint64_t off, const rdb::IOOptions &o,
 		const rdb::DataVerificationInfo &v, rdb::IODebugContext *dbg) override
 	{
-		int err = write_fault(d.size());
-
-		return counted(
-			err != 0 ? io_error(name, err)
-				 : FSWritableFileOwnerWrapper::PositionedAppend(d, off, o, v, dbg));
+		return unless(uring_io_on_write(io, kind, d.size()),
+			[&] { return base::PositionedAppend(d, off, o, v, dbg); });
 	}
 
 	rdb::IOStatus Sync(const rdb::IOOptions &o, rdb::IODebugContext *dbg) override
 	{
-		int err = sync_fault();
-
-		return counted(
-			err != 0 ? io_error(name, err) : FSWritableFileOwnerWrapper::Sync(o, dbg));
+		return unless(uring_io_on_sync(io, kind), [&] { return base::Sync(o, dbg); });
 	}
 
 	rdb::IOStatus Fsync(const rdb::IOOptions &o, rdb::IODebugContext *dbg) override
 	{
-		int err = sync_fault();
-
-		return counted(
-			err != 0 ? io_error(name, err) : FSWritableFileOwnerWrapper::Fsync(o, dbg));
+		return unless(uring_io_on_sync(io, kind), [&] { return base::Fsync(o, dbg); });
 	}
 };
 
 struct file_system : rdb::FileSystemWrapper {
-	shared s;
+	uring_io *io;
 
-	explicit file_system(bool use_uring) : FileSystemWrapper(rdb::FileSystem::Default())
+	explicit file_system(uring_io *i) : FileSystemWrapper(rdb::FileSystem::Default()), io(i)
 	{
-		s.use_uring = use_uring;
+	}
+
+	~file_system() override
+	{
+		uring_io_destroy(io);
 	}
 
 	const char *Name() const override
@@ -530,17 +279,18 @@ struct file_system : rdb::FileSystemWrapper {
 	{
 		std::unique_ptr<rdb::FSRandomAccessFile> base;
 		rdb::IOStatus st = target()->NewRandomAccessFile(name, opt, &base, dbg);
-		int fd;
+		uring_io_file f;
+		int rc;
 
-		if (!st.ok() || kind_of(name) != FILE_DATA || opt.use_mmap_reads) {
+		if (!st.ok() || uring_io_kind_of(name.c_str()) != URING_IO_DATA ||
+			opt.use_mmap_reads) {
 			*out = std::move(base);
 			return st;
 		}
-		fd = open(
-			name.c_str(), O_RDONLY | O_CLOEXEC | (opt.use_direct_reads ? O_DIRECT : 0));
-		if (fd < 0)
-			return io_error(name, errno);
-		out->reset(new table_file(std::move(base), &s, name, fd, opt.use_direct_reads));
+		rc = uring_io_open(io, name.c_str(), opt.use_direct_reads, &f);
+		if (rc != 0)
+			return io_error(name, -rc);
+		out->reset(new table_file(std::move(base), f, name));
 		return st;
 	}
 
@@ -549,7 +299,7 @@ struct file_system : rdb::FileSystemWrapper {
 		std::unique_ptr<rdb::FSWritableFile> *out)
 	{
 		if (st.ok())
-			out->reset(new writable_file(std::move(base), &s, name, kind_of(name)));
+			out->reset(new writable_file(std::move(base), io, name));
 		return st;
 	}
 
@@ -579,15 +329,22 @@ struct file_system : rdb::FileSystemWrapper {
 			target()->ReuseWritableFile(name, old, opt, &base, dbg), name, base, out);
 	}
 
+	static rdb::IOStatus await_all(const std::vector<void *> &handles, bool abort)
+	{
+		rdb::IOStatus st;
+
+		for (size_t i = 0; i < handles.size() && st.ok(); i++) {
+			auto *a = static_cast<async_read *>(handles[i]);
+
+			a->aborted = abort;
+			st = a->await();
+		}
+		return st;
+	}
+
 	rdb::IOStatus Poll(std::vector<void *> &handles, size_t) override
 	{
-		for (void *h : handles) {
-			rdb::IOStatus st = await_async(static_cast<async_read *>(h));
-
-			if (!st.ok())
-				return st;
-		}
-		return rdb::IOStatus::OK();
+		return await_all(handles, false);
 	}
 
 	// UF2: RocksDB frees the buffers after this, so the reads are awaited; a device answers
@@ -595,15 +352,7 @@ struct file_system : rdb::FileSystemWrapper {
 	// file_system.h says: it frees what RocksDB has allocated for the read.
 	rdb::IOStatus AbortIO(std::vector<void *> &handles) override
 	{
-		for (void *h : handles) {
-			auto *a = static_cast<async_read *>(h);
-
-			a->aborted = true;
-			rdb::IOStatus st = await_async(a);
-			if (!st.ok())
-				return st;
-		}
-		return rdb::IOStatus::OK();
+		return await_all(handles, true);
 	}
 };
 
@@ -713,6 +462,307 @@ struct filter : rdb::CompactionFilter {
 	}
 };
 
+// ---- the memtable ----
+//
+// RocksDB's memtable made of ours, which holds the records of keys, and of its own skip list, which
+// holds the members of collections: those are read in ranges, keys hardly ever. Tags put all keys
+// before all members (storage/codec.h), so an iterator walks one and then the other.
+//
+// Which of the two an entry goes to is known when it is complete, but its memory is asked for
+// before: it is written into a scratch buffer and copied from there, unless it is large.
+
+constexpr char last_key_tag = 0x10; // CODEC_KEY
+constexpr size_t trailer = 8;
+constexpr size_t scratch_max = 16384;
+
+bool is_key(const rdb::Slice &internal_key)
+{
+	return internal_key.size() == trailer || internal_key[0] <= last_key_tag;
+}
+
+// Keys, then members.
+struct full_iter : rdb::MemTableRep::Iterator {
+	memtable_iter it;
+	rdb::MemTableRep::Iterator *members;
+	bool in_arena; // both stand in one, which frees without destroying
+	bool at_keys = true;
+
+	full_iter(memtable *t, rdb::MemTableRep::Iterator *m, bool arena)
+	    : members(m), in_arena(arena)
+	{
+		memtable_iter_init(&it, t);
+	}
+
+	~full_iter() override
+	{
+		memtable_iter_fini(&it);
+		if (in_arena)
+			members->~Iterator();
+		else
+			delete members;
+	}
+
+	bool Valid() const override
+	{
+		return at_keys ? memtable_iter_entry(&it) != nullptr : members->Valid();
+	}
+
+	const char *key() const override
+	{
+		return at_keys ? memtable_iter_entry(&it) : members->key();
+	}
+
+	void Next() override
+	{
+		if (!at_keys) {
+			members->Next();
+			return;
+		}
+		memtable_iter_next(&it);
+		leave_keys();
+	}
+
+	void Prev() override
+	{
+		if (at_keys) {
+			memtable_iter_prev(&it);
+			return;
+		}
+		members->Prev();
+		leave_members();
+	}
+
+	void Seek(const rdb::Slice &k, const char *entry) override
+	{
+		at_keys = is_key(k);
+		if (!at_keys) {
+			members->Seek(k, entry);
+			return;
+		}
+		memtable_iter_seek(&it, k.data(), k.size());
+		leave_keys();
+	}
+
+	void SeekForPrev(const rdb::Slice &k, const char *entry) override
+	{
+		at_keys = is_key(k);
+		if (at_keys) {
+			memtable_iter_seek_prev(&it, k.data(), k.size());
+			return;
+		}
+		members->SeekForPrev(k, entry);
+		leave_members();
+	}
+
+	void SeekToFirst() override
+	{
+		at_keys = true;
+		memtable_iter_first(&it);
+		leave_keys();
+	}
+
+	void SeekToLast() override
+	{
+		at_keys = false;
+		members->SeekToLast();
+		leave_members();
+	}
+
+	void leave_keys()
+	{
+		if (memtable_iter_entry(&it) != nullptr)
+			return;
+		at_keys = false;
+		members->SeekToFirst();
+	}
+
+	void leave_members()
+	{
+		if (members->Valid())
+			return;
+		at_keys = true;
+		memtable_iter_last(&it);
+	}
+};
+
+// The versions of one key, for point reads: RocksDB seeks with this one and moves it forward, no
+// more. Most are of keys, so the other half is made when it is needed.
+struct point_iter final : full_iter {
+	rdb::MemTableRep *list;
+
+	point_iter(memtable *t, rdb::MemTableRep *l) : full_iter(t, nullptr, false), list(l)
+	{
+	}
+
+	void Next() override
+	{
+		if (at_keys)
+			memtable_iter_older(&it);
+		else
+			members->Next();
+	}
+
+	void Seek(const rdb::Slice &k, const char *entry) override
+	{
+		at_keys = is_key(k);
+		if (at_keys) {
+			memtable_iter_find(&it, k.data(), k.size());
+			return;
+		}
+		delete members;
+		members = list->GetIterator(nullptr);
+		members->Seek(k, entry);
+	}
+};
+
+void *alloc_aligned(void *ctx, size_t n)
+{
+	return static_cast<rdb::Allocator *>(ctx)->AllocateAligned(n);
+}
+
+struct memtable_rep final : rdb::MemTableRep {
+	memtable *t;
+	std::unique_ptr<rdb::MemTableRep> members;
+	uring_fs_memtables *now;
+	std::vector<char> scratch;
+	size_t size = 0;
+
+	memtable_rep(
+		rdb::Allocator *a, rdb::MemTableRep *list, uint64_t bytes, uring_fs_memtables *n)
+	    : MemTableRep(a), t(memtable_create(bytes, alloc_aligned, a)), members(list), now(n)
+	{
+		std::lock_guard<std::mutex> hold(now->lock);
+
+		now->newest = t;
+	}
+
+	~memtable_rep() override
+	{
+		{
+			std::lock_guard<std::mutex> hold(now->lock);
+
+			if (now->newest == t)
+				now->newest = nullptr;
+		}
+		memtable_destroy(t);
+	}
+
+	// The handle is where the entry stands for now.
+	rdb::KeyHandle Allocate(size_t len, char **buf) override
+	{
+		size = len;
+		if (len > scratch_max) {
+			*buf = allocator_->AllocateAligned(MEMTABLE_HEAD + len) + MEMTABLE_HEAD;
+			return *buf;
+		}
+		if (scratch.size() < len)
+			scratch.resize(scratch_max);
+		*buf = scratch.data();
+		return *buf;
+	}
+
+	bool InsertKey(rdb::KeyHandle handle) override
+	{
+		auto *entry = static_cast<char *>(handle);
+		char *p;
+
+		if (!is_key(rdb::GetLengthPrefixedSlice(entry))) {
+			rdb::KeyHandle h = members->Allocate(size, &p);
+
+			memcpy(p, entry, size);
+			return members->InsertKey(h);
+		}
+		if (size > scratch_max)
+			return memtable_add(t, entry - MEMTABLE_HEAD);
+		p = allocator_->AllocateAligned(MEMTABLE_HEAD + size);
+		memcpy(p + MEMTABLE_HEAD, entry, size);
+		return memtable_add(t, p);
+	}
+
+	void Insert(rdb::KeyHandle handle) override
+	{
+		(void)InsertKey(handle);
+	}
+
+	bool Contains(const char *entry) const override
+	{
+		rdb::Slice k = rdb::GetLengthPrefixedSlice(entry);
+		point_iter it(t, members.get());
+
+		it.Seek(k, entry);
+		return it.Valid() && rdb::GetLengthPrefixedSlice(it.key()) == k;
+	}
+
+	size_t ApproximateMemoryUsage() override
+	{
+		return memtable_bytes(t) + members->ApproximateMemoryUsage();
+	}
+
+	uint64_t ApproximateNumEntries(const rdb::Slice &from, const rdb::Slice &to) override
+	{
+		return members->ApproximateNumEntries(from, to);
+	}
+
+	void MarkReadOnly() override
+	{
+		members->MarkReadOnly();
+	}
+
+	void MarkFlushed() override
+	{
+		members->MarkFlushed();
+	}
+
+	Iterator *GetIterator(rdb::Arena *arena) override
+	{
+		auto *a = reinterpret_cast<rdb::Allocator *>(arena);
+
+		if (a == nullptr)
+			return new full_iter(t, members->GetIterator(nullptr), false);
+		return new (a->AllocateAligned(sizeof(full_iter)))
+			full_iter(t, members->GetIterator(arena), true);
+	}
+
+	// There is no prefix extractor, so only MemTableRep::Get() asks for this one.
+	Iterator *GetDynamicPrefixIterator(rdb::Arena *arena) override
+	{
+		// Get() never frees what it asked for: it stays with the thread.
+		static thread_local std::optional<point_iter> last;
+
+		if (arena != nullptr)
+			return GetIterator(arena);
+		last.emplace(t, members.get());
+		return &*last;
+	}
+};
+
+struct memtable_factory final : rdb::MemTableRepFactory {
+	rdb::SkipListFactory list;
+	uint64_t bytes;
+	uring_fs_memtables *now;
+
+	memtable_factory(uint64_t n, uring_fs_memtables *to) : bytes(n), now(to)
+	{
+	}
+
+	using rdb::MemTableRepFactory::CreateMemTableRep;
+	rdb::MemTableRep *CreateMemTableRep(const rdb::MemTableRep::KeyComparator &cmp,
+		rdb::Allocator *a, const rdb::SliceTransform *prefix, rdb::Logger *log) override
+	{
+		return new memtable_rep(a, list.CreateMemTableRep(cmp, a, prefix, log), bytes, now);
+	}
+
+	const char *Name() const override
+	{
+		return "weir";
+	}
+
+	bool CanHandleDuplicatedKey() const override
+	{
+		return true;
+	}
+};
+
 // c.h's handles are structs with the C++ object as their first member.
 template <class T, class H> T *rep_of(H *handle)
 {
@@ -736,11 +786,15 @@ struct uring_fs {
 
 extern "C" struct uring_fs *uring_fs_create(bool use_uring)
 {
+	uring_io *io = uring_io_create(use_uring);
 	auto *f = new (std::nothrow) uring_fs;
 
-	if (f == nullptr)
+	if (f == nullptr || io == nullptr) {
+		uring_io_destroy(io);
+		delete f;
 		return nullptr;
-	f->fs = std::make_shared<file_system>(use_uring);
+	}
+	f->fs = std::make_shared<file_system>(io);
 	f->env.rep = rdb::NewCompositeEnv(f->fs).release();
 	f->env.is_default = false;
 	return f;
@@ -767,117 +821,18 @@ extern "C" void uring_fs_set_threads(struct uring_fs *fs, int flush, int compact
 
 extern "C" void uring_fs_get_counts(const struct uring_fs *fs, struct uring_fs_counts *out)
 {
-#define LOAD(name, text) out->name = fs->fs->s.c.name.load(std::memory_order_relaxed);
-	URING_FS_COUNTERS(LOAD)
-#undef LOAD
+	uring_io_get_counts(fs->fs->io, out);
 }
 
 extern "C" void uring_fs_inject(
 	struct uring_fs *fs, enum uring_fs_fault kind, uint32_t skip, uint32_t times, int err)
 {
-	fault &f = fs->fs->s.faults[kind];
-
-	f.left.store(0, std::memory_order_release);
-	f.err.store(err, std::memory_order_relaxed);
-	if (times > 0)
-		f.left.store(uint64_t(skip) << 32 | times, std::memory_order_release);
+	uring_io_inject(fs->fs->io, kind, skip, times, err);
 }
-
-extern "C" bool uring_fs_direct_works(const char *dir)
-{
-	std::string name = std::string(dir) + "/.direct-probe";
-	int fd = open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_DIRECT, 0600);
-
-	if (fd >= 0)
-		close(fd);
-	(void)unlink(name.c_str());
-	return fd >= 0;
-}
-
-namespace
-{
-
-constexpr size_t probe_block = 4096, probe_blocks = 8;
-
-bool probe_write(const std::string &name)
-{
-	int fd = open(name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	std::string block(probe_block, '\0');
-	bool ok = fd >= 0;
-
-	for (size_t i = 0; ok && i < probe_blocks; i++) {
-		memset(&block[0], int('a' + i), probe_block);
-		ok = write(fd, block.data(), probe_block) == ssize_t(probe_block);
-	}
-	ok = ok && fsync(fd) == 0;
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
-bool probe_matches(const rdb::FSReadRequest &q)
-{
-	if (!q.status.ok() || q.result.size() != probe_block)
-		return false;
-	for (size_t i = 0; i < probe_block; i++)
-		if (q.result.data()[i] != char('a' + q.offset / probe_block))
-			return false;
-	return true;
-}
-
-bool probe_read(rdb::FileSystem *fs, const std::string &name, bool direct)
-{
-	std::unique_ptr<rdb::FSRandomAccessFile> file;
-	rdb::FileOptions opt;
-	rdb::FSReadRequest reqs[probe_blocks];
-	std::unique_ptr<char, void (*)(void *)> buf(
-		static_cast<char *>(aligned_alloc(direct_align, probe_block * probe_blocks)), free);
-	std::vector<void *> handles(1);
-	rdb::IOHandleDeleter del;
-	bool seen = false;
-
-	opt.use_direct_reads = direct;
-	opt.use_mmap_reads = false;
-	if (!buf || !fs->NewRandomAccessFile(name, opt, &file, nullptr).ok())
-		return false;
-	for (size_t i = 0; i < probe_blocks; i++) {
-		reqs[i].offset = (i * 3 % probe_blocks) * probe_block;
-		reqs[i].len = probe_block;
-		reqs[i].scratch = buf.get() + i * probe_block;
-	}
-	if (!file->MultiRead(reqs, probe_blocks, rdb::IOOptions(), nullptr).ok())
-		return false;
-	for (const rdb::FSReadRequest &q : reqs)
-		if (!probe_matches(q))
-			return false;
-	rdb::IOStatus st = file->ReadAsync(
-		reqs[1], rdb::IOOptions(),
-		[&seen](const rdb::FSReadRequest &q, void *) { seen = probe_matches(q); }, nullptr,
-		&handles[0], &del, nullptr);
-	if (st.ok() && handles[0] != nullptr) {
-		st = fs->Poll(handles, 1);
-		del(handles[0]);
-	}
-	return st.ok() && seen;
-}
-
-} // namespace
 
 extern "C" int uring_fs_self_check(struct uring_fs *fs, const char *dir)
 {
-	std::string name = std::string(dir) + "/.ring-probe.sst";
-	uring_fs_counts before, after;
-	bool ok;
-
-	uring_fs_get_counts(fs, &before);
-	ok = probe_write(name) && probe_read(fs->fs.get(), name, uring_fs_direct_works(dir));
-	(void)unlink(name.c_str());
-	uring_fs_get_counts(fs, &after);
-	if (!ok)
-		return -EIO;
-	return after.multi_reqs > before.multi_reqs && after.async_reads > before.async_reads
-		       ? 0
-		       : -ENOSYS;
+	return uring_io_self_check(fs->fs->io, dir);
 }
 
 extern "C" void uring_fs_set_events(struct rocksdb_options_t *opt, const struct uring_fs_events *ev)
@@ -911,4 +866,27 @@ extern "C" int uring_fs_resume(struct rocksdb_t *db, char *err, size_t err_len)
 extern "C" int uring_fs_verify(struct rocksdb_t *db, char *err, size_t err_len)
 {
 	return to_text((*rep_of<rdb::DB *>(db))->VerifyChecksum(), err, err_len);
+}
+
+extern "C" struct uring_fs_memtables *uring_fs_memtables_use(
+	struct rocksdb_options_t *opt, uint64_t bytes)
+{
+	auto *m = new uring_fs_memtables;
+
+	rep_of<rdb::Options>(opt)->memtable_factory = std::make_shared<memtable_factory>(bytes, m);
+	return m;
+}
+
+extern "C" void uring_fs_memtables_free(struct uring_fs_memtables *m)
+{
+	delete m;
+}
+
+extern "C" void uring_fs_memtables_prefetch(
+	struct uring_fs_memtables *m, const struct memtable_key *keys, uint32_t n)
+{
+	std::lock_guard<std::mutex> hold(m->lock);
+
+	if (m->newest != nullptr)
+		memtable_prefetch(m->newest, keys, n);
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * uring_fs - what rocksdb/c.h cannot give: a FileSystem whose batched reads go through io_uring, a
- * logger, event listeners, a compaction filter, Resume. The C side of the one C++ file.
+ * logger, event listeners, a compaction filter, Resume, memtables made of storage/memtable.h. The C
+ * side of the one C++ file.
  * Owner:      control creates and destroys; any thread may read through it meanwhile.
  * Lifetime:   a uring_fs outlives every database opened on its environment.
  * Invariants: UF1 each thread has two rings of its own, one for MultiRead and one for ReadAsync,
  *             made on first use and freed when the thread ends.  UF2 no buffer is handed back while
  *             the kernel may still write to it.  UF3 a file is read through io_uring or pread with
  *             the same result; io_uring is never required.  UF4 logs, manifests and single reads
- *             take the POSIX path, nothing is held back or merged.
+ *             take the POSIX path, nothing is held back or merged.  UF5 memtables of ours only with
+ *             allow_concurrent_memtable_write off and without a prefix extractor.
  * Units:      sizes in bytes, errors are errno values.
  * Errors:     an I/O error of one request of a batch fails that request alone.
  * Limits:     URING_FS_DEPTH requests in flight on one ring. */
@@ -26,6 +28,7 @@ extern "C" {
 
 #define URING_FS_DEPTH 256
 
+struct memtable_key;
 struct rocksdb_env_t;
 struct rocksdb_logger_t;
 struct rocksdb_options_t;
@@ -82,6 +85,17 @@ enum uring_fs_fault {
 /* The next `times` operations of this kind after `skip` more fail with err. times 0 disarms. */
 void uring_fs_inject(
 	struct uring_fs *fs, enum uring_fs_fault kind, uint32_t skip, uint32_t times, int err);
+
+/* ---- memtables ---- */
+
+struct uring_fs_memtables;
+/* Those of the one database that is opened with opt, of about `bytes` each. It is freed after that
+ * is closed. */
+struct uring_fs_memtables *uring_fs_memtables_use(struct rocksdb_options_t *opt, uint64_t bytes);
+void uring_fs_memtables_free(struct uring_fs_memtables *m);
+/* The writer is about to write records of these keys. */
+void uring_fs_memtables_prefetch(
+	struct uring_fs_memtables *m, const struct memtable_key *keys, uint32_t n);
 
 /* ---- the rest of the C++ side ---- */
 

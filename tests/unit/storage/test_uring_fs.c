@@ -24,6 +24,9 @@
 #include "storage/rocks.h"
 #include "tests/support/tmpdir.h"
 
+/* A ring is broken from inside. */
+#include "storage/uring_io.c"
+
 #define KEYS  4000
 #define BATCH 64
 
@@ -439,6 +442,288 @@ static void no_space_for_tables_keeps_logs_going(void **state)
 	assert_int_equal(rocks_flush(db, err), 0);
 }
 
+/* ---- the half in C, without RocksDB ---- */
+
+#define FILE_BYTES 300123 /* no whole number of blocks */
+#define AHEAD_LEN  512
+
+struct io_rig {
+	struct uring_io *io;
+	struct uring_io_file f;
+	uint8_t *buf; /* URING_FS_DEPTH requests of two blocks */
+};
+#define REQ_MAX (2 * URING_IO_ALIGN)
+
+static uint8_t byte_at(uint64_t off)
+{
+	return (uint8_t)(off * 31 + (off >> 11));
+}
+
+static void rig_open(struct io_rig *r, bool uring)
+{
+	char path[FILE_PATH_MAX];
+	FILE *f;
+
+	tmpdir_make(dir);
+	(void)snprintf(path, sizeof(path), "%s/file", dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	for (uint64_t i = 0; i < FILE_BYTES; i++)
+		assert_int_not_equal(fputc(byte_at(i), f), EOF);
+	assert_int_equal(fclose(f), 0);
+	r->io = uring_io_create(uring);
+	assert_non_null(r->io);
+	r->buf = aligned_alloc(URING_IO_ALIGN, (size_t)URING_FS_DEPTH * REQ_MAX);
+	assert_non_null(r->buf);
+	assert_int_equal(uring_io_open(r->io, path, false, &r->f), 0);
+}
+
+static void rig_close(struct io_rig *r)
+{
+	uring_io_close(&r->f);
+	uring_io_destroy(r->io);
+	free(r->buf);
+	tmpdir_remove(dir);
+}
+
+static bool req_is_right(const struct uring_io_req *q)
+{
+	size_t want = q->off >= FILE_BYTES ? 0 : FILE_BYTES - q->off;
+
+	if (q->err != 0 || q->got != (want < q->len ? want : q->len))
+		return false;
+	for (size_t i = 0; i < q->got; i++)
+		if ((uint8_t)q->buf[i] != byte_at(q->off + i))
+			return false;
+	return true;
+}
+
+/* Anywhere, also over the end and behind it. */
+static void make_reqs(struct io_rig *r, struct uring_io_req *q, size_t n, struct rng *rng)
+{
+	for (size_t i = 0; i < n; i++)
+		q[i] = (struct uring_io_req){.off = rng_below(rng, FILE_BYTES + REQ_MAX),
+			.len = 1 + rng_below(rng, REQ_MAX),
+			.buf = (char *)r->buf + i * REQ_MAX,
+			.got = 77,
+			.err = 77};
+}
+
+/* How many of n requests came back right; none is left unanswered. */
+static size_t read_reqs(struct io_rig *r, size_t n, struct rng *rng)
+{
+	struct uring_io_req q[URING_FS_DEPTH];
+	size_t right = 0;
+
+	make_reqs(r, q, n, rng);
+	uring_io_read_many(&r->f, q, n);
+	for (size_t i = 0; i < n; i++)
+		right += req_is_right(&q[i]);
+	return right;
+}
+
+static void batches_of_any_shape_match_the_file(void **state)
+{
+	(void)state;
+	for (int uring = 0; uring < 2; uring++) {
+		struct uring_fs_counts c;
+		struct io_rig r;
+		struct rng rng;
+		uint64_t asked = 0;
+
+		rng_seed(&rng, 7);
+		rig_open(&r, uring == 1);
+		for (int i = 0; i < 60; i++) {
+			size_t n = i == 0 ? URING_FS_DEPTH : 1 + rng_below(&rng, URING_FS_DEPTH);
+
+			assert_int_equal(read_reqs(&r, n, &rng), n);
+			asked += n;
+		}
+		uring_io_get_counts(r.io, &c);
+		assert_int_equal(c.multi_reqs + c.fallback_reqs, asked);
+		assert_int_equal(c.read_errors, 0);
+		if (uring == 0)
+			assert_int_equal(c.multi_reqs, 0);
+		else if (c.rings_refused == 0)
+			assert_true(c.fallback_reqs == 0 && c.short_reads > 0);
+		rig_close(&r);
+	}
+}
+
+static void a_fault_takes_as_many_requests_as_armed(void **state)
+{
+	struct uring_io_req q[32];
+	struct uring_fs_counts c;
+	struct io_rig r;
+	struct rng rng;
+	size_t failed = 0;
+
+	(void)state;
+	rng_seed(&rng, 8);
+	rig_open(&r, true);
+	uring_io_inject(r.io, URING_FS_READ, 5, 3, EIO);
+	make_reqs(&r, q, 32, &rng);
+	uring_io_read_many(&r.f, q, 32);
+	for (size_t i = 0; i < 32; i++) {
+		if (q[i].err == 0)
+			assert_true(req_is_right(&q[i]));
+		else
+			failed++;
+		assert_true(q[i].err == 0 || (q[i].err == EIO && q[i].got == 0));
+	}
+	assert_int_equal(failed, 3);
+	assert_int_equal(read_reqs(&r, 32, &rng), 32);
+	uring_io_get_counts(r.io, &c);
+	assert_int_equal(c.faults, 3);
+	assert_int_equal(c.read_errors, 3);
+	rig_close(&r);
+}
+
+static uint32_t aheads_done;
+
+static void ahead_done(struct uring_io_ahead *a)
+{
+	assert_true(a->is_done);
+	aheads_done++;
+}
+
+static void *await_elsewhere(void *arg)
+{
+	return (void *)(intptr_t)uring_io_await(arg);
+}
+
+static void read_aheads_are_awaited_in_any_order(void **state)
+{
+	static struct uring_io_ahead a[URING_FS_DEPTH + 1];
+	struct uring_fs_counts c;
+	struct io_rig r;
+	struct rng rng;
+	pthread_t t;
+	void *rc;
+
+	(void)state;
+	rng_seed(&rng, 9);
+	aheads_done = 0;
+	rig_open(&r, true);
+	for (uint32_t i = 0; i < ARRAY_SIZE(a); i++) {
+		bool started;
+
+		a[i] = (struct uring_io_ahead){.file = r.f,
+			.req = {.off = rng_below(&rng, FILE_BYTES),
+				.len = AHEAD_LEN,
+				.buf = (char *)r.buf + (size_t)i * AHEAD_LEN},
+			.done = ahead_done};
+		started = uring_io_start(&a[i]);
+		uring_io_get_counts(r.io, &c);
+		if (c.rings_refused > 0) {
+			rig_close(&r);
+			skip();
+		}
+		assert_int_equal(started, i < URING_FS_DEPTH);
+	}
+	/* A batch of the same thread meets none of them: its memory is behind theirs. */
+	{
+		struct uring_io_req q[4];
+
+		for (size_t i = 0; i < ARRAY_SIZE(q); i++)
+			q[i] = (struct uring_io_req){.off = i * 5000,
+				.len = 5000,
+				.buf = (char *)r.buf + (64 + i) * REQ_MAX};
+		uring_io_read_many(&r.f, q, ARRAY_SIZE(q));
+		for (size_t i = 0; i < ARRAY_SIZE(q); i++)
+			assert_true(req_is_right(&q[i]));
+	}
+	assert_int_equal(aheads_done, 0);
+	a[7].aborted = true;
+	assert_int_equal(pthread_create(&t, NULL, await_elsewhere, &a[0]), 0);
+	assert_int_equal(pthread_join(t, &rc), 0);
+	assert_int_equal((intptr_t)rc, -EXDEV);
+	for (uint32_t i = 0; i < URING_FS_DEPTH; i++) {
+		uint32_t k = (i * 101 + 13) % URING_FS_DEPTH;
+
+		assert_int_equal(uring_io_await(&a[k]), 0);
+		assert_true(a[k].is_done);
+		assert_true(k == 7 ? a[k].req.got == 0 : req_is_right(&a[k].req));
+	}
+	assert_int_equal(aheads_done, URING_FS_DEPTH);
+	uring_io_get_counts(r.io, &c);
+	assert_int_equal(c.async_reads, URING_FS_DEPTH);
+	rig_close(&r);
+}
+
+struct broken {
+	struct io_rig rig;
+	size_t before, after, later;
+	bool had_ring;
+};
+
+/* Its ring becomes another file: the kernel refuses to enter it. */
+static void *read_and_break(void *arg)
+{
+	struct broken *b = arg;
+	struct rng rng;
+	int fd;
+
+	rng_seed(&rng, 10);
+	b->before = read_reqs(&b->rig, 64, &rng);
+	b->had_ring = rings.batch.ready;
+	if (!b->had_ring)
+		return NULL;
+	fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	(void)dup2(fd, rings.batch.r.ring_fd);
+	close(fd);
+	b->after = read_reqs(&b->rig, 64, &rng);
+	b->later = read_reqs(&b->rig, 64, &rng);
+	return NULL;
+}
+
+static void a_broken_ring_is_given_up_for_pread(void **state)
+{
+	uint32_t fds;
+	struct uring_fs_counts c;
+	struct broken b = {0};
+	pthread_t t;
+
+	(void)state;
+	rig_open(&b.rig, true);
+	fds = open_fds();
+	assert_int_equal(pthread_create(&t, NULL, read_and_break, &b), 0);
+	assert_int_equal(pthread_join(t, NULL), 0);
+	assert_int_equal(b.before, 64);
+	uring_io_get_counts(b.rig.io, &c);
+	if (b.had_ring) {
+		assert_int_equal(b.after, 64);
+		assert_int_equal(b.later, 64);
+		assert_int_equal(c.fallback_reqs, 128);
+		assert_int_equal(c.read_errors, 0);
+	}
+	assert_int_equal(open_fds(), fds);
+	rig_close(&b.rig);
+	if (!b.had_ring)
+		skip();
+}
+
+static void a_file_is_known_by_its_name(void **state)
+{
+	static const struct {
+		const char *name;
+		enum uring_io_kind kind;
+	} t[] = {
+		{"/d/000012.log", URING_IO_LOG},
+		{"/d/000012.sst", URING_IO_DATA},
+		{"/d/000012.blob", URING_IO_DATA},
+		{"/d/MANIFEST-000001", URING_IO_META},
+		{"/d/CURRENT", URING_IO_META},
+		{"/d/000012.sst.tmp", URING_IO_META},
+		{"log", URING_IO_META},
+		{"", URING_IO_META},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++)
+		assert_int_equal(uring_io_kind_of(t[i].name), t[i].kind);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -452,6 +737,11 @@ int main(void)
 		CASE(scans_and_batches_of_one_thread_do_not_mix),
 		CASE(a_failed_log_sync_latches_and_reads_go_on),
 		CASE(no_space_for_tables_keeps_logs_going),
+		cmocka_unit_test(batches_of_any_shape_match_the_file),
+		cmocka_unit_test(a_fault_takes_as_many_requests_as_armed),
+		cmocka_unit_test(read_aheads_are_awaited_in_any_order),
+		cmocka_unit_test(a_broken_ring_is_given_up_for_pread),
+		cmocka_unit_test(a_file_is_known_by_its_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
