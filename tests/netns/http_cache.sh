@@ -19,7 +19,7 @@ config() {
 		listeners:
 		  - {name: edge, bind: ["203.0.113.80:80"], action: http, site: edge}
 		sites:
-		  edge: {routes: [{upstream: origin, cache: {purge_token: s3cret}}]}
+		  edge: {routes: [{name: all, upstream: origin, cache: {purge_token: s3cret}}]}
 	CONF
 }
 config >"$TMP/weir.yaml"
@@ -72,6 +72,50 @@ done
 equal "a range of it" "cdef0123" "$(body -r 65548-65555 $url/blob/70000)"
 equal "parallel readers" "40 $($PYTHON -c "print('0123456789abcdef' * 4375, end='')" | md5sum)" \
 	"$(seq 40 | ns c xargs -P 8 -I{} sh -c "curl -sS --noproxy '*' $url/blob/70000 | md5sum" | sort | uniq -c | sed 's/^ *//')"
+
+# What is to be there before it is asked for.
+json() { $PYTHON "$HELPERS/json_path.py" "$1"; }
+api() { curl -sS --unix-socket "$SOCK" "$@"; }
+code() { api -o /dev/null -w '%{http_code}' "$@"; }
+sum() { ctl -o json cache preload | json "preload.0.$1"; }
+preloaded() { [ "$(sum begun) $(sum active)" = "$1 0" ]; }
+equal "no list yet" "There was no list yet." "$(ctl cache preload)"
+printf '%s\n' "# of a release" "$url/p/60" "" "$url/blob/80000" >"$TMP/urls"
+equal "weirctl cache preload" "Begun; \`weirctl cache preload\` shows how it goes." \
+	"$(ctl cache preload "@$TMP/urls" $url/x/60 $url/count/p https://203.0.113.80/q/60)"
+check "all are done" wait_for 10 preloaded 5
+equal "stored, there, not stored, failed" "2 1 1 1" "$(sum stored) $(sum already) $(sum not_stored) $(sum failed)"
+ctl cache preload >"$TMP/preload"
+check "what could not be stored is named" grep -qE "^not stored +200 +$url/count/p\$" "$TMP/preload"
+check "and what has no listener" grep -qE '^no route +0 +https://203.0.113.80/q/60$' "$TMP/preload"
+check_not "what went well is not" grep -q "$url/p/60" "$TMP/preload"
+check "a client's first request is a hit" grep -q '^weir; hit; ttl=' <(said $url/p/60)
+check "of a long one, too" grep -q '^weir; hit; ttl=' <(said $url/blob/80000)
+equal "the origin was asked once" "1 1" "$(count /p/60) $(count /blob/80000)"
+equal "/v1/cache/preload begins a list" 202 "$(code --json "{\"urls\": \"$url/p/60\\n$url/r/60\"}" http://weir/v1/cache/preload)"
+check "it is done" wait_for 10 preloaded 2
+equal "/v1/cache/preload tells" "stored $url/r/60" "$(api 'http://weir/v1/cache/preload?all=true' | $PYTHON -c 'import json, sys; u = json.load(sys.stdin)["urls"][1]; print(u["result"], u["url"])')"
+equal "what is no URL is refused" "422 line 2 is no URL: http://host/path" \
+	"$(code --json "{\"urls\": \"$url/s/60\\nftp://x/\"}" http://weir/v1/cache/preload) $(api --json "{\"urls\": \"$url/s/60\\nftp://x/\"}" http://weir/v1/cache/preload | json error)"
+equal "and so is nothing" 422 "$(code --json '{"urls": ""}' http://weir/v1/cache/preload)"
+check_not "weirctl says so" ctl cache preload nonsense
+check_not "a file that is not there" ctl cache preload "@$TMP/nosuch"
+
+# What is asked for most, and what routes did.
+fetch -o /dev/null "$url/p/60?[1-40]" >/dev/null # of others, once each
+for _ in $(seq 60); do echo "url = $url/p/60"; done | fetch -o /dev/null -K - >/dev/null
+ctl cache top hits 1 >"$TMP/top"
+equal "weirctl cache top: the one" 2 "$(wc -l <"$TMP/top")"
+check "  by requests" grep -qE '^ *6[1-9] .* 203.0.113.80/p/60$' "$TMP/top"
+check "  by bytes" grep -q '203.0.113.80/blob/' <(ctl cache top bytes 1)
+equal "/v1/cache/top" "203.0.113.80/p/60 1" "$(api 'http://weir/v1/cache/top?count=1' | $PYTHON -c 'import json, sys; o = json.load(sys.stdin)["objects"]; print(o[0]["url"], len(o))')"
+equal "  in its order" True "$(api 'http://weir/v1/cache/top?by=bytes' | $PYTHON -c 'import json, sys; o = [r["bytes"] for r in json.load(sys.stdin)["objects"]]; print(len(o) == 20 and o == sorted(o, reverse=True))')"
+equal "  no such order, no such count" "422 422" "$(code 'http://weir/v1/cache/top?by=age') $(code 'http://weir/v1/cache/top?count=0')"
+routed() { api http://weir/v1/cache | $PYTHON -c "import json, sys; d = json.load(sys.stdin); r = d['routes'][0]; print(r['route'], len(d['routes']), r['hits'] == sum(w['hits'] for w in d['workers']), r['bytes_sent'] > r['bytes_fetched'] > 0)"; }
+equal "/v1/cache: the route has what all workers have" "edge/all 1 True True" "$(routed)"
+ctl cache routes >"$TMP/routes"
+check "weirctl cache routes" grep -qE '^edge/all +[0-9]+ ' "$TMP/routes"
+equal "a route and its head" 2 "$(wc -l <"$TMP/routes")"
 
 # The second tier: what was asked for twice is on disk, and so is what was purged, whatever ends the process.
 written() { ctl -o json stats cache_disk | $PYTHON -c "import json, sys; print(sum(r['written'] for r in json.load(sys.stdin)['cache_disk']))"; }
