@@ -22,6 +22,7 @@
 #define VARY_KEEP_NS   (24 * 3600 * NS_PER_SEC)
 #define VARY_NAMES_MAX 512
 #define FETCH_SLABS    4
+#define TOGETHER_MS    100 /* who waited for what nobody may share asks at once, not in turn */
 
 static const struct http_sub_ops sub_ops;
 
@@ -318,9 +319,21 @@ bool hc_fetch_begin(struct hc_req *q, const struct stored *old, struct cache_lea
 
 /* ---- failure ---- */
 
-void hc_fetch_error(struct hc_fetch *f, enum http_end end, uint16_t status)
+/* Those that waited share the error, or, where it may be that of one request alone, they all pass:
+ * without a mark each of them would lead in turn. */
+static void mark_failure(struct hc_fetch *f, enum http_end end, uint16_t status, bool share)
 {
 	struct hc_error e = {.end = end, .status = status};
+	uint64_t ms = f->route->error_ms;
+
+	if (share && ms > 0)
+		hc_lease_mark(f, MARK_ERROR, &e, sizeof(e), ms);
+	else
+		hc_lease_mark(f, MARK_PASS, "", 0, ms > 0 ? ms : TOGETHER_MS);
+}
+
+void hc_fetch_error(struct hc_fetch *f, enum http_end end, uint16_t status)
+{
 	struct hc_req *q;
 
 	if (f->kind == FETCH_SLICE) {
@@ -329,7 +342,7 @@ void hc_fetch_error(struct hc_fetch *f, enum http_end end, uint16_t status)
 	}
 	q = hc_let_go(f);
 	hc_count(&f->hw->stats.fetch_failures, 1);
-	hc_lease_mark(f, MARK_ERROR, &e, sizeof(e), f->route->error_ms);
+	mark_failure(f, end, status, true);
 	f->sink = SINK_NONE;
 	if (q == NULL)
 		return;
@@ -388,23 +401,20 @@ static bool unavailable(uint16_t status)
 
 static void not_storable(struct hc_fetch *f, enum fresh_store why)
 {
+	uint16_t status = f->sub->s.resp.status;
 	struct cache_key k;
 
 	hc_count(&f->hw->stats.not_stored, 1);
-	if (f->kind == FETCH_VALIDATE && f->sub->s.resp.status >= 500) {
-		hc_lease_end(f); /* RFC 9111 4.3.3: it says nothing about what is stored */
+	if (status >= 500) { /* RFC 9111 4.3.3: it says nothing about what is stored */
+		mark_failure(f, HTTP_END_OK, status, unavailable(status));
 	} else if (f->kind == FETCH_VALIDATE) { /* what was stored is not what there is any more */
 		hc_key(f->hw, &k, f->key, f->key_len);
 		(void)!cache_delete(f->hw->cw, &k, CACHE_ALWAYS, 0, hc_now(f));
 		tier_replaced(f->hw, f->key, f->key_len);
 		hc_lease_end(f);
 	} else if (why == FRESH_STORE_AUTHORIZATION || why == FRESH_STORE_REQUEST_NO_STORE) {
-		hc_lease_end(f); /* it says nothing about other clients' requests */
-	} else if (unavailable(f->sub->s.resp.status)) {
-		/* Whoever waits would find it the same: one question a while is enough. */
-		struct hc_error e = {.end = HTTP_END_OK, .status = f->sub->s.resp.status};
-
-		hc_lease_mark(f, MARK_ERROR, &e, sizeof(e), f->route->error_ms);
+		/* It says nothing about other clients' requests, but they have waited enough. */
+		hc_lease_mark(f, MARK_PASS, "", 0, TOGETHER_MS);
 	} else {
 		hc_lease_mark(f, MARK_PASS, "", 0, f->route->pass_ms);
 	}

@@ -319,11 +319,15 @@ static void validate(struct hc_req *q, const struct cache_view *v, const struct 
 		wait_for_other(q);
 		break;
 	case CACHE_HIT: /* the last try failed just now */
-		if (fresh_use_on_error(&s->fresh, &q->control, q->arrived_ms))
+		if (fresh_use_on_error(&s->fresh, &q->control, q->arrived_ms)) {
 			serve_on_error(q, v, s);
-		else
+			break;
+		}
+		if (vv.user != MARK_PASS) {
 			failed_before(q, &vv);
-		break;
+			break;
+		}
+		/* fall through */
 	default:
 		q->status.forward = CACHE_FORWARD_STALE;
 		hc_pass(q);

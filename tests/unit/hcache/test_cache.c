@@ -207,6 +207,59 @@ static void errors_are_shared_and_stale_serves(void **state)
 	assert_true(edge_ask_status(a) >= 502);
 }
 
+/* Answers of an origin that fails in its own way: who waited asks as well, all at once. */
+static void waiters_pass_together(const char *first, const char *rest, uint32_t waiters)
+{
+	struct edge_ask *a[5];
+
+	h.asked = 0;
+	edge_world_answer(&h, NULL);
+	for (uint32_t i = 0; i <= waiters; i++)
+		a[i] = edge_world_begin(&h, GET("/x"));
+	assert_int_equal(h.asked, 1);
+	/* That alone: of what comes then the origin says nothing as yet. */
+	h.owed_cnt = 0;
+	hw_answer(h.owed[0], &(struct hw_reply){.text = first, .then = HW_KEEP});
+	tcp_world_run(&h.w, 20);
+	assert_int_equal(edge_ask_status(a[0]), 500);
+	assert_int_equal(h.asked, 1 + waiters);
+	edge_world_answer(&h, rest);
+	edge_world_release(&h);
+	for (uint32_t i = 1; i <= waiters; i++)
+		assert_int_equal(edge_ask_status(a[i]), 200);
+	edge_world_forget(&h);
+}
+
+static void failures_are_not_asked_in_turn(void **state)
+{
+	static const char *const ttls[] = {"", "error_ttl: 0s"};
+	static const char no[] = "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n";
+	static const char yes[] = OK("Cache-Control: max-age=60\r\nETag: \"a\"\r\n", "5") "hello";
+	char routes[100];
+
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_SIZE(ttls); i++) {
+		edge_world_close(&h);
+		(void)snprintf(routes, sizeof(routes), "[{upstream: app, cache: {%s}}]", ttls[i]);
+		edge_world_open(&h, routes, "cache: 16MiB\n");
+		waiters_pass_together(no, yes, 4);
+		/* Soon after it is stored again. */
+		edge_world_sleep(&h, 2);
+		(void)edge_world_ask(&h, GET("/x"));
+		h.asked = 0;
+		(void)edge_world_ask(&h, GET("/x"));
+		assert_int_equal(h.asked, 0);
+		/* Stale, and its validation fails. */
+		edge_world_sleep(&h, 61);
+		waiters_pass_together(no, yes, 4);
+		edge_world_sleep(&h, 2);
+		(void)edge_world_ask(&h, GET("/x"));
+		h.asked = 0;
+		(void)edge_world_ask(&h, GET("/x"));
+		assert_int_equal(h.asked, 0);
+	}
+}
+
 static void purges(void **state)
 {
 	struct edge_ask *a;
@@ -770,6 +823,7 @@ int main(void)
 		TEST(variants),
 		TEST(not_storable_passes),
 		TEST(errors_are_shared_and_stale_serves),
+		TEST(failures_are_not_asked_in_turn),
 		TEST(purges),
 		TEST(unsafe_requests_invalidate),
 		TEST(a_broken_response_is_not_kept),
