@@ -487,6 +487,15 @@ static bool informational(struct proxy *p)
 	return true;
 }
 
+/* RFC 9110 6.6.1: who forwards a response without a Date says when it came. What the cache asked
+ * for gets it there, by its clock. */
+void proxy_add_date(struct http_stream *s)
+{
+	if (likely(http_head_get(&s->resp, HTTP_FIELD_DATE, NULL) != NULL) || s->inner)
+		return;
+	(void)!http_head_add(&s->resp, HTTP_FIELD_DATE, http_date_now(s->w));
+}
+
 static void final_head(struct proxy *p)
 {
 	enum http_framing framing;
@@ -502,6 +511,7 @@ static void final_head(struct proxy *p)
 		http_task_post(&s->w->loop, &p->task);
 		return;
 	}
+	proxy_add_date(s);
 	if (s->resp.status == 101) {
 		if (!h1_upgrade_agrees(&s->req, &s->resp)) {
 			s->detail = "upgrade_not_asked";

@@ -89,5 +89,6 @@ bool proxy_hedge_takes_over(struct proxy *p, enum http_end why);
 bool proxy_choose_upstream(struct proxy *p);
 /* Bind the client to the server that answered, if the pool does so. */
 void proxy_set_cookie(struct proxy *p);
+void proxy_add_date(struct http_stream *s);
 
 #endif

@@ -59,6 +59,7 @@ static void hedge_head(struct http_sub *sub)
 		return;
 	}
 	http_timer_unset(&p->timer);
+	proxy_add_date(s);
 	http_send_head(s);
 }
 

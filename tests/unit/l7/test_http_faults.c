@@ -13,6 +13,7 @@
 #include <rte_mempool.h>
 
 #include "lb/app_pvt.h"
+#include "lb/l7/http/date.h"
 #include "tests/support/http_world.h"
 
 static struct http_world hw;
@@ -207,6 +208,28 @@ static uint32_t times(const char *text, const char *what)
 		n++;
 	}
 	return n;
+}
+
+/* RFC 9110 6.6.1: who forwards a response without a Date says when it came. */
+static void a_date_is_added_where_there_is_none(void **state)
+{
+	static const char dated[] = "HTTP/1.1 404 No\r\ndate: Sun, 06 Nov 1994 08:49:37 "
+				    "GMT\r\nContent-Length: 0\r\n\r\n";
+	struct hw_conn *c = hw_connect(&hw);
+	const char *date;
+
+	(void)state;
+	hw_reply(&hw, HINT OK_3, HW_KEEP);
+	hw_ask(c, get, 5);
+	assert_int_equal(times(c->text, "\r\ndate: "), 1); /* the final head's */
+	date = strstr(c->text, "\r\ndate: ");
+	assert_non_null(date);
+	assert_true(date > strstr(c->text, " 200 "));
+	assert_int_not_equal(http_date_parse((struct span){date + 8, 29}, 0), HTTP_DATE_NONE);
+	hw_reply(&hw, dated, HW_KEEP);
+	hw_ask(c, get, 5);
+	assert_int_equal(times(c->text, "\r\ndate: "), 1);
+	assert_int_equal(times(c->text, "\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"), 1);
 }
 
 static void informational_heads_are_bounded(void **state)
@@ -918,6 +941,7 @@ int main(void)
 		T(a_client_that_waits_for_100_gets_it),
 		T(early_hints_pass),
 		T(old_clients_get_no_1xx),
+		T(a_date_is_added_where_there_is_none),
 		T(informational_heads_are_bounded),
 		E(the_backend_gives_leave),
 		E(the_backend_refuses_before_the_body),
