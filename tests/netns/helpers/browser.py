@@ -115,6 +115,11 @@ with tempfile.TemporaryDirectory(ignore_cleanup_errors=True, dir=os.environ.get(
         check("a drop has its reason", b.until("[...document.querySelectorAll('#reasons td')].some(t => t.textContent == 'l4_no_service')"),
               b.js("document.querySelector('#reasons').textContent"))
         check("listeners are listed", b.until("document.querySelector('#listeners').textContent.includes('proxy')"))
+        # Twenty objects again and again: all but the first request of each are hits.
+        check("both tiers of the cache are shown, and what memory found", b.until(
+            "(r => r.length == 2 && r[0].cells[0].textContent == 'memory' && r[1].cells[0].textContent == 'disk' &&"
+            " parseFloat(r[0].cells[1].textContent) > 50 && parseFloat(r[0].cells[3].textContent) > 0)"
+            "(document.querySelectorAll('#cache tbody tr'))"), b.js("document.querySelector('#cache').textContent"))
         for name, w, h, dark in (("light", 1280, 900, False), ("dark", 1280, 900, True), ("phone", 390, 844, False)):
             check(f"screenshot {name}", b.shot(name, w, h, dark) > 10000)
             colour = b.js("getComputedStyle(document.body).backgroundColor")
