@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Words of a line are changed by CAS alone. A key that was put leaves its line with its generation,
  * or by a put that finds the line full, or by being removed; the last two say so in word 0 before
- * (release), so that who does not find the key sees the flag. A fingerprint that two keys share
- * sends one of them to the disk for nothing, or makes the tier forget it. */
+ * (release), so that who does not find the key sees the flag. So does a put that moves a word to
+ * another slot: the record in the former one, of this key or of one that shares its fingerprint,
+ * may outlive the word. A fingerprint that two keys share sends one of them to the disk for
+ * nothing, or makes the tier forget it. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -66,8 +68,12 @@ static bool put(struct map_line *l, uint16_t print, uint16_t word, uint32_t vict
 	uint16_t old;
 	uint32_t i = find(l, print, &old);
 
-	if (i != 0)
-		return old == word || change(l, i, old, word);
+	if (i != 0 && old == word)
+		return true;
+	if (i != 0) {
+		atomic_store_explicit(&l->at[0], 1, memory_order_release);
+		return change(l, i, old, word);
+	}
 	for (i = 1; i < MAP_WORDS; i++)
 		if (atomic_load_explicit(&l->at[i], memory_order_relaxed) == 0)
 			return change(l, i, 0, word);
