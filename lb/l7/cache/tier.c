@@ -233,21 +233,27 @@ static void turn_begin(struct tier_worker *tw)
 	LOG_INF("the disk cache began a new generation", "number=%u", gen);
 }
 
-void tier_account(struct tier_worker *tw, uint32_t gen, uint64_t bytes)
+static void turn_if_full(struct tier_worker *tw)
 {
 	struct tier *t = tw->t;
-	uint64_t sum = atomic_fetch_add_explicit(
-			       &t->bytes[tier_slot_of(gen)], bytes, memory_order_relaxed) +
-		       bytes;
+	uint32_t gen = tier_gen(t);
 
+	if (likely(atomic_load_explicit(&t->bytes[tier_slot_of(gen)], memory_order_relaxed) <
+		    t->gen_bytes) ||
+		atomic_load_explicit(&t->turning, memory_order_relaxed) ||
+		atomic_exchange_explicit(&t->turning, true, memory_order_acq_rel))
+		return;
+	if (gen == tier_gen(t))
+		turn_begin(tw);
+	else
+		atomic_store_explicit(&t->turning, false, memory_order_release);
+}
+
+void tier_account(struct tier_worker *tw, uint32_t gen, uint64_t bytes)
+{
+	atomic_fetch_add_explicit(&tw->t->bytes[tier_slot_of(gen)], bytes, memory_order_relaxed);
 	hc_count(&tw->stats.bytes_written, bytes);
-	if (sum >= t->gen_bytes && gen == tier_gen(t) &&
-		!atomic_exchange_explicit(&t->turning, true, memory_order_acq_rel)) {
-		if (gen == tier_gen(t))
-			turn_begin(tw);
-		else
-			atomic_store_explicit(&t->turning, false, memory_order_release);
-	}
+	turn_if_full(tw);
 }
 
 /* The state with the new number is saved before what it makes unreadable is emptied: a crash in
@@ -365,17 +371,18 @@ static void state_save(struct tier_worker *tw, uint64_t now_ns)
 		tw->state_sent = true;
 }
 
-static void purges_save(struct tier_worker *tw)
+/* True: nothing was left, as far as purge_changed() has looked. */
+static bool purges_save(struct tier_worker *tw)
 {
 	for (uint32_t i = 0; i < PURGES_AT_ONE; i++) {
 		struct tier_small *s = tier_small_get(tw, TIER_PURGE);
 
 		if (s == NULL)
-			return;
+			return false;
 		memset(&s->purge, 0, sizeof(s->purge));
 		if (!purge_changed(tw->t->purge, &s->purge.r)) {
 			tier_small_put(s);
-			return;
+			return true;
 		}
 		s->op.key[0] = 'p';
 		memcpy(s->op.key + 1, &s->purge.r.id, 4);
@@ -383,9 +390,10 @@ static void purges_save(struct tier_worker *tw)
 		if (tier_send_write(&s->op, TIER_META, 5, &s->purge, sizeof(s->purge), 0) != 0) {
 			purge_unsaved(tw->t->purge, &s->purge.r);
 			tier_small_put(s);
-			return;
+			return false;
 		}
 	}
+	return false;
 }
 
 static void small_answer(struct tier_small *s, int status)
@@ -464,7 +472,10 @@ uint32_t tier_poll(struct tier_worker *tw, uint64_t now_ns)
 	if (tw->turn.on)
 		turn_go_on(tw);
 	if (tw->idx == 0) {
-		purges_save(tw);
+		/* Filled while the ring could not turn, or by an earlier process: it takes no
+		 * writes, by which it would be noticed. */
+		turn_if_full(tw);
+		(void)purges_save(tw);
 		state_save(tw, now_ns);
 	}
 	if (tw->dirty) {
@@ -573,6 +584,40 @@ int tier_worker_create(struct tier *t, uint32_t idx, struct hcache_worker *hw,
 	return 0;
 }
 
+/* Requests are over: what was read or written for them goes with its pool. */
+static void answers_drop(struct tier_worker *tw)
+{
+	struct store_req *reqs[POLL_BURST];
+	uint32_t n = store_poll(tw->client, reqs, POLL_BURST);
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct tier_op *op = (void *)(uintptr_t)reqs[i]->cookie;
+
+		if (op->what == TIER_LOOK || op->what == TIER_FETCH || op->what == TIER_WRITE)
+			store_req_put(tw->client, reqs[i]);
+		else
+			answer(tw, reqs[i]);
+	}
+}
+
+/* TR4: all purges that returned, also if they are more than there is room for at once; where the
+ * store is stuck, what it takes in a second. */
+static void purges_save_last(struct tier_worker *tw)
+{
+	uint64_t until_ns = clock_now_ns() + NS_PER_SEC;
+	uint32_t clean = 0; /* the end of a round says that nothing is left, too */
+
+	while (clean < 2 && clock_now_ns() < until_ns) {
+		if (purges_save(tw)) {
+			clean++;
+			continue;
+		}
+		clean = 0;
+		store_flush(tw->client);
+		answers_drop(tw);
+	}
+}
+
 void tier_worker_stop(struct tier_worker *tw)
 {
 	if (tw == NULL || tw->stopped)
@@ -581,7 +626,7 @@ void tier_worker_stop(struct tier_worker *tw)
 	tw->journal.sent = false;
 	journal_flush(tw, 0);
 	if (tw->idx == 0) {
-		purges_save(tw);
+		purges_save_last(tw);
 		tw->state_due_ns = 0;
 		state_save(tw, 0);
 	}
