@@ -130,7 +130,11 @@ static bool step(void *state, const void *data, bool answered)
 	if (op->form == LKV_EXEC && answered) {
 		bool same = watch_holds(s, op);
 
-		s->watch[op->client] = 0;
+		/* Its own alone: it may come before an EXEC that was sent earlier and has no key
+		 * in common with it. */
+		for (uint8_t k = 0; k < LKV_KEYS; k++)
+			if ((op->watched >> k & 1) != 0)
+				watch_set(s, op->client, k, WATCH_NONE);
 		if (same == op->aborted)
 			return false;
 		if (!same)

@@ -215,6 +215,28 @@ static bool watched(bool there, enum lkv_kind kind, int64_t result, bool aborted
 	return accepted();
 }
 
+/* An EXEC that was sent after one which watches another key, and came before it. */
+static bool overtaken(void)
+{
+	struct lkv_op *op;
+
+	one(1, 1, 2, LKV_SET, N, 1, 1);
+	one(0, 3, 4, LKV_WATCH, N, 0, 1);
+	op = add(0, 5, 12);
+	op->form = LKV_EXEC;
+	op->watched = 1 << LKV_N;
+	op->aborted = true;
+	step(op, LKV_SET, N, 3, 1);
+	op = add(0, 6, 13);
+	op->form = LKV_EXEC;
+	step(op, LKV_SWAP, S, 4, LKV_NIL);
+	op = add(1, 8, 11);
+	op->form = LKV_MSET;
+	step(op, LKV_SET, N, 5, 1);
+	step(op, LKV_SET, S, 6, 1);
+	return accepted();
+}
+
 static void watches(void **state)
 {
 	(void)state;
@@ -228,6 +250,7 @@ static void watches(void **state)
 	one(0, 1, 2, LKV_WATCH, N, 0, 1);
 	one(1, 3, 4, LKV_SET, N, 2, 1);
 	assert_true(watched(false, LKV_REMOVE, 1, false));
+	assert_true(overtaken());
 }
 
 static void lost_answers(void **state)
