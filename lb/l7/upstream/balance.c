@@ -6,6 +6,7 @@
 #include "dataplane/base/hash.h"
 #include "lb/l7/upstream/upstream_pvt.h"
 
+#define OTHER_STEPS 16 /* entries of the turn that a second draw looks at in the end */
 #define BOUND_TRIES 16 /* places of a key on the ring that bounded_hash looks at */
 
 static struct up_state *state_of(struct up_worker *w, const struct up_entry *e, uint32_t node)
@@ -73,13 +74,28 @@ static bool takes_new(
 	       up_has_room(w, e, &e->servers[e->nodes[node]]);
 }
 
+/* By weight, but another one: a second draw of the same server says nothing. Where the first is by
+ * far the heaviest it may be the same nevertheless. */
+static uint32_t other_than(struct up_worker *w, const struct l4_sched_set *s, uint32_t a)
+{
+	uint32_t b = a, at;
+
+	for (int i = 0; a == b && i < 4; i++)
+		b = by_weight(w, s);
+	if (likely(a != b))
+		return b;
+	at = (uint32_t)rng_below(&w->rng, s->wrr_len);
+	for (int i = 0; a == b && i < OTHER_STEPS; i++) {
+		b = s->wrr[at];
+		at = at + 1 == s->wrr_len ? 0 : at + 1;
+	}
+	return b;
+}
+
 static uint32_t of_two(struct up_worker *w, const struct up_entry *e, const struct up_req *r)
 {
-	uint32_t a = by_weight(w, e->set), b = by_weight(w, e->set);
+	uint32_t a = by_weight(w, e->set), b = other_than(w, e->set, a);
 
-	/* A second draw of the same server says nothing. */
-	for (int i = 0; a == b && i < 3; i++)
-		b = by_weight(w, e->set);
 	if (!takes_new(w, r, e, a) || too_young(w, e, state_of(w, e, a)))
 		return b;
 	if (!takes_new(w, r, e, b) || too_young(w, e, state_of(w, e, b)))
