@@ -3,7 +3,8 @@
  * store. A read never gives less than what was answered before it was asked (KV4): values only
  * grow, and each thread notes the greatest answered one before it asks. Sums of increments and
  * appends show lost updates. Then each records the history of random commands, which must be
- * linearizable; and pairs that are only written together are never read torn. */
+ * linearizable; and pairs that are only written together are never read torn. Pipelines of bare
+ * SETs, which are written past transactions (kvs_put_alone), keep their order for all who read. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -18,22 +19,25 @@
 #include "tests/support/resp_rig.h"
 #include "tests/support/seed.h"
 
-#define THREADS 3
-#define KEYS    4
-#define ROUNDS  1500
-#define HISTORY 1500 /* random commands of a thread */
-#define GROUPS  2
+#define THREADS      3
+#define KEYS         4
+#define ROUNDS       1500
+#define HISTORY      1500 /* random commands of a thread */
+#define GROUPS       2
+#define LONE         600 /* pipelines of bare SETs of a thread */
+#define LONE_AT_ONCE 16
 
 static _Atomic uint64_t answered[KEYS]; /* the greatest value that a SET was answered for */
 static _Atomic uint64_t next_value = 1000000000;
 static _Atomic uint64_t added;
+static _Atomic uint64_t lone_answered[THREADS]; /* the last value of a thread's own key */
 static struct rig *rig;
 
 struct client {
 	uint32_t id;
 	struct rig_conn *c;
 	struct rng r;
-	uint64_t gets, sets, pairs;
+	uint64_t gets, sets, pairs, lone;
 	struct lkv_client k;
 	struct lkv_log log;
 	uint64_t next;
@@ -150,6 +154,44 @@ static void pair(struct client *x)
 	x->pairs++;
 }
 
+static uint64_t number_of(const char *bulk)
+{
+	return strtoull(strchr(bulk, '\n') + 1, NULL, 10);
+}
+
+/* Values of a thread's own key only grow; the last of a pipeline is what it reads behind them, and
+ * nobody reads less of another's than was answered before. */
+static void lone_writes(struct client *x)
+{
+	uint32_t n = 1 + (uint32_t)rng_below(&x->r, LONE_AT_ONCE);
+	uint32_t other = (uint32_t)rng_below(&x->r, THREADS);
+	char lines[LONE_AT_ONCE * 40 + 80];
+	const char *got, *mine;
+	uint64_t least;
+	size_t len = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		len += (size_t)snprintf(lines + len, sizeof(lines) - len, "set o%u %llu\r\n", x->id,
+			(unsigned long long)++x->lone);
+	(void)snprintf(lines + len, sizeof(lines) - len, "get o%u\r\n", x->id);
+	got = ask(x, lines, n + 2);
+	mine = strchr(got, '$');
+	if (mine == NULL || number_of(mine) != x->lone) {
+		fprintf(stderr, "thread %u: %s, not %llu\n", x->id, got,
+			(unsigned long long)x->lone);
+		abort();
+	}
+	atomic_store(&lone_answered[x->id], x->lone);
+	least = atomic_load(&lone_answered[other]);
+	(void)snprintf(lines, sizeof(lines), "get o%u\r\n", other);
+	got = ask(x, lines, 2);
+	if (number_of(strchr(got, '$')) < least) {
+		fprintf(stderr, "thread %u: of thread %u %s, but %llu was answered before\n", x->id,
+			other, got, (unsigned long long)least);
+		abort();
+	}
+}
+
 static void *run(void *arg)
 {
 	struct client *x = arg;
@@ -172,6 +214,8 @@ static void *run(void *arg)
 	}
 	for (int i = 0; i < ROUNDS; i++)
 		pair(x);
+	for (int i = 0; i < LONE; i++)
+		lone_writes(x);
 	for (int i = 0; i < HISTORY; i++)
 		random_command(x);
 	/* Its worker goes on for the sake of the others' leases. */
@@ -185,7 +229,7 @@ int main(void)
 	struct rig_params p = {.workers = THREADS, .cache_bytes = 8 << 20, .ns = NS_VOLATILE};
 	struct client x[THREADS];
 	pthread_t threads[THREADS];
-	uint64_t seed = test_seed(), gets = 0, sets = 0, pairs = 0;
+	uint64_t seed = test_seed(), gets = 0, sets = 0, pairs = 0, lone = 0;
 	struct lkv_log logs[THREADS];
 	struct lkv_result res;
 	char want[32], *got;
@@ -198,6 +242,12 @@ int main(void)
 		rng_seed(&x[i].r, seed + i);
 	}
 	(void)ask(&x[0], "mset {t}p 1000000 {t}q 1000000\r\n", 1);
+	for (uint32_t i = 0; i < THREADS; i++) {
+		char line[32];
+
+		snprintf(line, sizeof(line), "set o%u 0\r\n", i);
+		(void)ask(&x[0], line, 1);
+	}
 	for (uint32_t k = 0; k < KEYS; k++) {
 		char line[32];
 
@@ -213,6 +263,7 @@ int main(void)
 		gets += x[i].gets;
 		sets += x[i].sets;
 		pairs += x[i].pairs;
+		lone += x[i].lone;
 		logs[i] = x[i].log;
 	}
 	lkv_check(logs, THREADS, GROUPS, LKV_EACH_KEY, stderr, &res);
@@ -231,9 +282,11 @@ int main(void)
 		abort();
 	}
 	free(got);
-	printf("%llu reads, %llu writes, %llu increments, %llu pairs, %u random commands\n",
+	printf("%llu reads, %llu writes, %llu increments, %llu pairs, %llu lone writes, "
+	       "%u random commands\n",
 		(unsigned long long)gets, (unsigned long long)sets,
-		(unsigned long long)atomic_load(&added), (unsigned long long)pairs, res.ops);
+		(unsigned long long)atomic_load(&added), (unsigned long long)pairs,
+		(unsigned long long)lone, res.ops);
 	for (uint32_t i = 0; i < THREADS; i++) {
 		rig_disconnect(x[i].c);
 		lkv_log_fini(&x[i].log);
