@@ -197,11 +197,10 @@ const struct http_field *http_head_get(
 	return NULL;
 }
 
-const struct http_field *http_head_find(
-	const struct http_head *h, struct span name, const struct http_field *after)
+const struct http_field *http_head_find_as(const struct http_head *h, enum http_field_id id,
+	struct span name, const struct http_field *after)
 {
 	const struct http_field *end = h->fields + h->field_cnt;
-	enum http_field_id id = http_field_find(name);
 
 	if (id != HTTP_FIELD_OTHER)
 		return http_head_get(h, id, after);
@@ -211,6 +210,12 @@ const struct http_field *http_head_find(
 			return f;
 	}
 	return NULL;
+}
+
+const struct http_field *http_head_find(
+	const struct http_head *h, struct span name, const struct http_field *after)
+{
+	return http_head_find_as(h, http_field_find(name), name, after);
 }
 
 /* Where the member that begins at i ends: at a comma outside a quoted string, or at the end. */
@@ -265,7 +270,8 @@ bool http_head_list_next(const struct http_head *h, enum http_field_id id,
 
 /* ---- editing ---- */
 
-static int add(struct http_head *h, enum http_field_id id, struct span name, struct span value)
+int http_head_add_as(
+	struct http_head *h, enum http_field_id id, struct span name, struct span value)
 {
 	struct http_field *f;
 
@@ -281,12 +287,12 @@ static int add(struct http_head *h, enum http_field_id id, struct span name, str
 
 int http_head_add(struct http_head *h, enum http_field_id id, struct span value)
 {
-	return add(h, id, http_field_name(id), value);
+	return http_head_add_as(h, id, http_field_name(id), value);
 }
 
 int http_head_add_name(struct http_head *h, struct span name, struct span value)
 {
-	return add(h, http_field_find(name), name, value);
+	return http_head_add_as(h, http_field_find(name), name, value);
 }
 
 int http_head_set(struct http_head *h, enum http_field_id id, struct span value)

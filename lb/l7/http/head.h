@@ -195,6 +195,9 @@ const struct http_field *http_head_get(
 	const struct http_head *h, enum http_field_id id, const struct http_field *after);
 const struct http_field *http_head_find(
 	const struct http_head *h, struct span name, const struct http_field *after);
+/* The same for a name whose id is known: names of a configuration are looked up once. */
+const struct http_field *http_head_find_as(const struct http_head *h, enum http_field_id id,
+	struct span name, const struct http_field *after);
 /* All fields of an id as one list (RFC 9110 5.2) is walked by this: the next comma-separated
  * member, blanks stripped, quoted strings respected, empty members skipped. Start with *it zeroed.
  */
@@ -208,6 +211,8 @@ bool http_head_list_next(const struct http_head *h, enum http_field_id id,
 /* Editing. Spans must outlive the head. -ENOSPC: no room for another field. */
 int http_head_add(struct http_head *h, enum http_field_id id, struct span value) WARN_UNUSED;
 int http_head_add_name(struct http_head *h, struct span name, struct span value) WARN_UNUSED;
+int http_head_add_as(struct http_head *h, enum http_field_id id, struct span name,
+	struct span value) WARN_UNUSED;
 /* Replaces all of that id by one. */
 int http_head_set(struct http_head *h, enum http_field_id id, struct span value) WARN_UNUSED;
 void http_head_remove(struct http_head *h, enum http_field_id id);

@@ -15,6 +15,7 @@ struct security {
 	char hsts[96];
 	uint32_t field_cnt;
 	struct {
+		enum http_field_id id; /* of the name */
 		struct span name, value;
 	} fields[FIELDS];
 	struct config_policy_security conf;
@@ -27,8 +28,9 @@ static void security_response(
 
 	(void)rw;
 	for (uint32_t i = 0; i < c->field_cnt; i++)
-		if (!http_head_find(&s->resp, c->fields[i].name, NULL))
-			(void)!http_head_add_name(&s->resp, c->fields[i].name, c->fields[i].value);
+		if (!http_head_find_as(&s->resp, c->fields[i].id, c->fields[i].name, NULL))
+			(void)!http_head_add_as(
+				&s->resp, c->fields[i].id, c->fields[i].name, c->fields[i].value);
 	/* RFC 6797 7.2: never over plain HTTP. */
 	if (c->hsts[0] && span_eq(s->req.scheme, SPAN("https")) &&
 		!http_head_get(&s->resp, HTTP_FIELD_STRICT_TRANSPORT_SECURITY, NULL))
@@ -63,6 +65,7 @@ static void put(struct security *c, struct span name, const char *value)
 {
 	if (value[0] == '\0')
 		return;
+	c->fields[c->field_cnt].id = http_field_find(name);
 	c->fields[c->field_cnt].name = name;
 	c->fields[c->field_cnt++].value = (struct span){value, (uint32_t)strlen(value)};
 }
