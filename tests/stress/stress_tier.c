@@ -45,7 +45,7 @@ static void ask_pump(struct hc_req *q);
 
 #define WORKERS    3
 #define ROUNDS     3
-#define OPS        2000 /* of a worker and round */
+#define OPS        1200 /* of a worker and round */
 #define ASKS       12   /* of a worker at a time */
 #define SMALL_KEYS 40
 #define LARGE_KEYS 6
@@ -59,6 +59,7 @@ static void ask_pump(struct hc_req *q);
 #define KEY_BYTES  16
 #define DISK_BYTES (5u << 19)
 #define JOBS       16
+#define DUELS      150 /* a writer and an invalidation meet at a key that is new to the map */
 
 enum step { FREE, LOOKING, FETCHING, FILLING, READING };
 
@@ -67,6 +68,7 @@ struct ask {
 	struct hc_req q;
 	struct worker *w;
 	enum step step;
+	bool duel;
 	uint32_t key;
 	uint64_t least; /* version that it may see */
 	uint64_t version;
@@ -462,8 +464,17 @@ static void ask_found(struct hc_req *q, int rc)
 
 static void ask_absent(struct hc_req *q, struct cache_lease *lease)
 {
+	struct ask *a = ask_of(q);
+	struct cache_key k;
+
 	q->disk_tried = true;
-	fetch(ask_of(q), lease);
+	if (!a->duel) {
+		fetch(a, lease);
+		return;
+	}
+	ask_key(a, &k);
+	cache_lease_abort(a->w->hw->cw, &k, lease, a->w->now_ns);
+	done(a, false);
 }
 
 static void begin(struct ask *a, uint32_t key)
@@ -623,11 +634,111 @@ static void ask_all(struct worker *w)
 	}
 }
 
+/* ---- duels ---- */
+
+static _Atomic uint32_t duel_called, duel_ready, duel_begun, duel_over;
+
+static void duel_name(char out[KEY_BYTES], uint32_t i)
+{
+	name_key(out, "d", i);
+}
+
+/* It is used, and so offered to the tier, while another worker invalidates it. */
+static void duel_offer(struct ask *a, uint32_t i)
+{
+	struct worker *w = a->w;
+	struct cache_put p = {.val = w->bytes, .user = MARK_SMALL};
+	struct cache_view v;
+	struct cache_key k;
+
+	memset(&a->q, 0, sizeof(a->q));
+	duel_name(a->primary, i);
+	a->key = 0;
+	a->version = 0;
+	a->born = purge_now(hc->purge);
+	a->q.hw = w->hw;
+	a->q.primary = a->q.key = a->primary;
+	a->q.primary_len = a->q.key_len = KEY_BYTES;
+	encode(a);
+	memcpy(w->bytes, a->head, a->head_len);
+	memcpy(w->bytes + a->head_len, bytes_of(a, 0), body_len(0));
+	p.len = a->head_len + body_len(0);
+	ask_key(a, &k);
+	if (cache_put(w->hw->cw, &k, &p, w->now_ns) != 0 ||
+		cache_get(w->hw->cw, &k, w->now_ns, &v) != CACHE_HIT)
+		fail("no room for a duel", i, 0);
+	atomic_store(&duel_begun, i);
+	for (uint32_t n = below(w, 400); n > 0; n--)
+		__builtin_ia32_pause();
+	tier_used(&a->q, &v);
+}
+
+static void duel_writer(struct worker *w)
+{
+	struct ask *a = &w->asks[0];
+
+	for (uint32_t i = 1; i <= DUELS; i++) {
+		turn(w);
+		atomic_store(&duel_called, i);
+		while (atomic_load(&duel_ready) != i)
+			sched_yield();
+		duel_offer(a, i);
+		while (atomic_load(&duel_over) != i)
+			sched_yield();
+		settle(w);
+		/* Whoever was first: it is not good any more. */
+		a->q.disk_tried = false;
+		a->duel = true;
+		a->least = 1;
+		look_up(a);
+		settle(w);
+		a->duel = false;
+	}
+}
+
+static void duel_invalidator(struct worker *w)
+{
+	char name[KEY_BYTES];
+	struct cache_key k;
+
+	for (uint32_t i = 1; i <= DUELS; i++) {
+		do {
+			turn(w);
+			(void)usleep(50);
+		} while (atomic_load(&duel_called) != i);
+		atomic_store(&duel_ready, i);
+		while (atomic_load(&duel_begun) != i)
+			sched_yield();
+		for (uint32_t n = below(w, 2000); n > 0; n--)
+			__builtin_ia32_pause();
+		duel_name(name, i);
+		hc_key(w->hw, &k, name, KEY_BYTES);
+		(void)!cache_delete(w->hw->cw, &k, CACHE_ALWAYS, 0, w->now_ns);
+		tier_invalidated(w->hw, name, KEY_BYTES);
+		atomic_store(&duel_over, i);
+	}
+}
+
+/* Once, with a map whose lines are not flagged yet: then an invalidation leaves no mark but for a
+ * key that it finds there (TI2). */
+static void duel(struct worker *w)
+{
+	if (w->id == 0)
+		duel_writer(w);
+	else if (w->id == 1)
+		duel_invalidator(w);
+	while (atomic_load(&duel_over) != DUELS) {
+		turn(w);
+		(void)usleep(200);
+	}
+}
+
 static void *run(void *arg)
 {
 	struct worker *w = arg;
 
 	turn(w);
+	duel(w);
 	ask_all(w);
 	for (uint32_t i = 0; i < OPS; i++) {
 		turn(w);
@@ -725,6 +836,13 @@ int main(void)
 	}
 	for (uint32_t round = 0; round < ROUNDS; round++) {
 		open_all();
+		if (round == 0) {
+			struct tier *t = hcache_tier(hc);
+
+			tier_map_fini(&t->map);
+			if (tier_map_init(&t->map, 2000000) != 0)
+				return 1;
+		}
 		for (uint32_t i = 0; i < WORKERS; i++)
 			if (pthread_create(&workers[i].thread, NULL, run, &workers[i]) != 0)
 				fail("no thread", i, 0);
