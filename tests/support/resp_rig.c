@@ -48,8 +48,9 @@ static int64_t rig_send_bytes(const struct l7_io *io, const void *data, uint32_t
 	}
 	if (c->room != SIZE_MAX)
 		c->room -= len;
-	if (c->out_len + len > c->out_cap) {
-		c->out_cap = 2 * (c->out_len + len);
+	/* Tests end it with a NUL. */
+	if (c->out_len + len >= c->out_cap) {
+		c->out_cap = 2 * (c->out_len + len) + 1;
 		c->out = realloc(c->out, c->out_cap);
 		if (c->out == NULL)
 			abort();
