@@ -125,10 +125,15 @@ struct hc_req *hc_let_go(struct hc_fetch *f)
 	struct hc_req *q = f->leader;
 
 	f->leader = NULL;
-	if (q != NULL) {
+	if (q == NULL)
+		return NULL;
+	if (q->lead == f) {
+		q->lead = NULL;
+	} else {
 		q->fetch = NULL;
-		note_times(f, q->s);
+		hc_lead_end(q);
 	}
+	note_times(f, q->s);
 	return q;
 }
 
@@ -177,6 +182,30 @@ void hc_fetch_leave(struct hc_fetch *f)
 {
 	f->leader = NULL;
 	http_task_post(&f->hw->w->loop, &f->task);
+}
+
+void hc_lead_end(struct hc_req *q)
+{
+	struct hc_fetch *f = q->lead;
+
+	q->lead = NULL;
+	if (f != NULL)
+		hc_fetch_leave(f);
+}
+
+/* What was missing is sent: its leader leads the fill again that it led before. */
+static void hole_done(struct hc_fetch *f)
+{
+	struct hc_req *q = f->leader;
+	struct hc_fetch *lead;
+
+	if (q == NULL)
+		return;
+	lead = q->lead;
+	q->lead = NULL;
+	(void)hc_let_go(f);
+	q->fetch = lead;
+	hc_hole_filled(f, q);
 }
 
 /* ---- begin ---- */
@@ -932,10 +961,12 @@ static void fetch_done(struct http_sub *sub, const struct http_head *trailers)
 		hc_extents_store(f);
 		break;
 	case SINK_PASS:
+		if (f->kind == FETCH_HOLE) {
+			hole_done(f);
+			break;
+		}
 		q = hc_let_go(f);
-		if (q != NULL && f->kind == FETCH_HOLE)
-			hc_hole_filled(f, q);
-		else if (q != NULL)
+		if (q != NULL)
 			http_finish(q->s, trailers);
 		break;
 	default:

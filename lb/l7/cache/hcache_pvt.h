@@ -99,6 +99,8 @@ struct hc_req {
 	struct hcache_worker *hw;
 	const struct hcache_route *route;
 	struct hc_fetch *fetch; /* that it leads; NULL: none */
+	/* The fill that it leads while `fetch` brings what was evicted before it was read. */
+	struct hc_fetch *lead;
 	struct cache_waiter waiter;
 	bool queued;
 
@@ -277,6 +279,8 @@ bool hc_fetch_begin(struct hc_req *q, const struct stored *old, struct cache_lea
 void hc_fetch_read(struct hc_fetch *f, uint64_t pos);
 /* Its leader is gone. */
 void hc_fetch_leave(struct hc_fetch *f);
+/* The fill that q leads beside a hole goes on without it. */
+void hc_lead_end(struct hc_req *q);
 
 /* Of a new fetch: a GET like that of q, without conditions and ranges. NULL: no memory. */
 struct hc_fetch *hc_fetch_new(struct hc_req *q, enum hc_fetch_kind kind);

@@ -578,13 +578,23 @@ static bool on_its_way(const struct hc_req *q)
 	       q->pos >= f->at && q->pos <= f->hole.last;
 }
 
+/* What it leads itself was evicted before it was read: a fill that nobody paces would run ahead of
+ * its readers for good, and evict the next part as well. */
+static bool leads_on(const struct hc_req *q)
+{
+	return q->fetch != NULL && q->fetch->sink == SINK_OBJECT && q->view.stream != 0 &&
+	       q->etag.len > 0 && q->total != CACHE_LEN_UNKNOWN;
+}
+
 bool hc_hole(struct hc_req *q)
 {
 	struct hc_error why;
 
 	if (on_its_way(q) || (q->fetch == NULL && tier_hole(q)))
 		return true;
-	if (q->fetch != NULL)
+	if (leads_on(q))
+		q->lead = q->fetch;
+	else if (q->fetch != NULL)
 		hc_fetch_leave(q->fetch);
 	q->fetch = NULL;
 	if (q->etag.len == 0 || q->total == CACHE_LEN_UNKNOWN) {
@@ -662,6 +672,7 @@ void hc_hole_filled(struct hc_fetch *f, struct hc_req *q)
 {
 	q->filling = false;
 	if (q->pos != f->hole.last + 1) {
+		hc_detach(q);
 		http_fail(q->s, HTTP_END_BACKEND_INCOMPLETE);
 		return;
 	}

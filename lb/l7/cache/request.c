@@ -33,6 +33,7 @@ void hc_detach(struct hc_req *q)
 	q->fetch = NULL;
 	if (f != NULL)
 		hc_fetch_leave(f);
+	hc_lead_end(q);
 }
 
 void hc_fail(struct hc_req *q, enum http_end end, uint16_t status)
