@@ -94,10 +94,9 @@ done
 
 # Names in rules and on the dashboard.
 ns lb curl -sS --noproxy '*' http://127.0.0.1:9180/metrics | sed -n 's/^# TYPE \([a-z0-9_]*\) .*/\1/p' | sort -u >"$TMP/names"
-# Without listeners and a TCP engine these have no object to show.
-echo weir_listener_accepted_total >>"$TMP/names"
-echo weir_tcp_connections >>"$TMP/names"
-echo weir_tcp_retrans_total >>"$TMP/names"
+# Without listeners, a TCP engine, an access log and names of backends these have no object to show.
+printf 'weir_%s\n' listener_accepted_total tcp_connections tcp_retrans_total access_log_dropped_total \
+	access_log_lost_total name_failures >>"$TMP/names"
 for f in docs/monitoring/alerts.yaml docs/monitoring/grafana.json; do
 	for name in $(grep -oE 'weir_[a-z0-9_]+' "$f" | sed 's/_bucket$//' | sort -u); do
 		check "${f##*/}: $name exists" grep -qx "$name" "$TMP/names"
