@@ -35,7 +35,7 @@ while True:
     try:
         c.request("GET", "/md5")
         r = c.getresponse()
-    except http.client.RemoteDisconnected:
+    except (ConnectionResetError, BrokenPipeError): # RemoteDisconnected is one, too
         print("ended after", n, "by a close that crossed a request")
         sys.exit(0 if n > 0 else 1)
     body = r.read()
