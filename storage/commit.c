@@ -151,22 +151,10 @@ static void arena_reset(struct commit *c)
 
 /* ---- overlay: what this round has decided about a key ---- */
 
-static uint32_t key_hash(const struct commit *c, struct rocks_slice k)
-{
-	const uint8_t *p = k.data;
-	uint64_t h = c->secret.k[0] ^ k.len, tail = 0;
-	size_t n = k.len;
-
-	for (; n >= 8; n -= 8, p += 8)
-		h = mix_fold(h ^ load64(p), c->secret.k[1]);
-	memcpy(&tail, p, n);
-	return (uint32_t)mix_fold(h ^ tail, c->secret.k[2]);
-}
-
 /* The entry of the key, or the free one where it would stand. */
 static struct overlay_entry *overlay_at(struct commit *c, struct rocks_slice key)
 {
-	uint32_t i = key_hash(c, key) & c->overlay_mask;
+	uint32_t i = (uint32_t)mix_hash_bytes(&c->secret, key.data, key.len) & c->overlay_mask;
 
 	for (;; i = (i + 1) & c->overlay_mask) {
 		struct overlay_entry *e = &c->overlay[i];

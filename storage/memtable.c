@@ -107,16 +107,6 @@ static int head_cmp(const struct memtable_head *a, const struct memtable_head *b
 	return key_cmp(a->key, a->key_len, b->key, b->key_len);
 }
 
-static uint64_t hash_of(const struct memtable *t, const uint8_t *p, uint32_t len)
-{
-	uint64_t h = t->secret.k[0] ^ len, tail = 0;
-
-	for (; len >= 8; len -= 8, p += 8)
-		h = mix_fold(h ^ load64(p), t->secret.k[1]);
-	memcpy(&tail, p, len);
-	return mix_fold(h ^ tail, t->secret.k[2]);
-}
-
 static struct memtable_head *find_head(
 	const struct memtable *t, uint64_t hash, const uint8_t *key, uint32_t len)
 {
@@ -206,7 +196,7 @@ bool memtable_add(struct memtable *t, void *p)
 {
 	struct memtable_node *n = p, *at = NULL, *next;
 	struct ikey k = ikey_of_entry(n->entry);
-	uint64_t hash = hash_of(t, k.key, k.len);
+	uint64_t hash = mix_hash_bytes(&t->secret, k.key, k.len);
 	struct memtable_head *h = find_head(t, hash, k.key, k.len);
 
 	atomic_init(&n->older, NULL);
@@ -239,7 +229,7 @@ static void prefetch_some(const struct memtable *t, const struct memtable_key *k
 	uint64_t hashes[PREFETCH];
 
 	for (uint32_t i = 0; i < n; i++) {
-		hashes[i] = hash_of(t, keys[i].p, (uint32_t)keys[i].len);
+		hashes[i] = mix_hash_bytes(&t->secret, keys[i].p, keys[i].len);
 		__builtin_prefetch(&t->buckets[hashes[i] & t->mask], 1);
 	}
 	for (uint32_t i = 0; i < n; i++) {
@@ -395,7 +385,8 @@ static void to_version(struct memtable_iter *it, struct memtable_head *h, uint64
 void memtable_iter_find(struct memtable_iter *it, const char *ikey, size_t len)
 {
 	struct ikey k = ikey_of(ikey, len);
-	struct memtable_head *h = find_head(it->t, hash_of(it->t, k.key, k.len), k.key, k.len);
+	struct memtable_head *h =
+		find_head(it->t, mix_hash_bytes(&it->t->secret, k.key, k.len), k.key, k.len);
 
 	it->node = NULL;
 	if (h != NULL)

@@ -46,4 +46,17 @@ ALWAYS_INLINE uint64_t mix_hash2(const struct mix_key *key, uint64_t a, uint64_t
 	return mix_fold(mix_fold(a ^ key->k[0], b ^ key->k[1]) ^ key->k[2], key->k[3] ^ b);
 }
 
+/* Bytes of any length; p may be NULL when there are none. */
+ALWAYS_INLINE uint64_t mix_hash_bytes(const struct mix_key *key, const void *p, size_t len)
+{
+	const uint8_t *b = p;
+	uint64_t h = key->k[0] ^ len, tail = 0;
+
+	for (; len >= 8; len -= 8, b += 8)
+		h = mix_fold(h ^ load64(b), key->k[1]);
+	if (len > 0)
+		__builtin_memcpy(&tail, b, len);
+	return mix_fold(h ^ tail, key->k[2]);
+}
+
 #endif

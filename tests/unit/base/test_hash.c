@@ -47,6 +47,29 @@ static void mix_depends_on_every_word_and_on_the_key(void **state)
 	assert_int_not_equal(base, mix_hash5(&other, 1, 2, 3, 4, 5));
 }
 
+static void mix_of_bytes_depends_on_each_and_on_their_number(void **state)
+{
+	uint8_t b[21] = {0};
+	struct mix_key key, other;
+
+	(void)state;
+	mix_key_init(&key);
+	mix_key_init(&other);
+	for (size_t len = 0; len < sizeof(b); len++) {
+		uint64_t base = mix_hash_bytes(&key, b, len);
+
+		assert_int_not_equal(base, mix_hash_bytes(&key, b, len + 1));
+		assert_int_not_equal(base, mix_hash_bytes(&other, b, len));
+		for (size_t i = 0; i < len; i++) {
+			b[i] = 1;
+			assert_int_not_equal(base, mix_hash_bytes(&key, b, len));
+			b[i] = 0;
+		}
+		assert_int_equal(base, mix_hash_bytes(&key, b, len));
+	}
+	assert_int_equal(mix_hash_bytes(&key, NULL, 0), mix_hash_bytes(&key, b, 0));
+}
+
 /* 64 Ki consecutive ports into 64 Ki buckets: no bucket may hold more than chance allows. */
 static void mix_spreads_consecutive_ports(void **state)
 {
@@ -67,6 +90,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(siphash_matches_reference_vectors),
 		cmocka_unit_test(mix_depends_on_every_word_and_on_the_key),
+		cmocka_unit_test(mix_of_bytes_depends_on_each_and_on_their_number),
 		cmocka_unit_test(mix_spreads_consecutive_ports),
 	};
 
