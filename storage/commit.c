@@ -545,7 +545,6 @@ static struct outcome write_round(struct shard *sh)
 	o.logged = write_logged_or_not(sh, c->logged, c->sync ? ROCKS_SYNC : 0);
 	if (o.logged == 0 && c->has_logged)
 		sh->unsynced = !c->sync;
-	atomic_store_explicit(&sh->committed, sh->next_version - 1, memory_order_release); /* S2 */
 	took_ns = clock_now_ns() - start_ns;
 	count_add(&n->commits, 1);
 	count_add(&n->commit_syncs, c->sync);

@@ -383,7 +383,6 @@ static int init_locks(struct shard *sh)
 int shard_create(struct store *s, uint32_t id, struct shard **out)
 {
 	struct shard *sh = aligned_alloc(CACHE_LINE, ROUND_UP(sizeof(*sh), CACHE_LINE));
-	uint64_t first = (uint64_t)s->m.epoch << VERSION_EPOCH_BIT;
 	char err[ROCKS_ERR];
 	int rc;
 
@@ -392,8 +391,7 @@ int shard_create(struct store *s, uint32_t id, struct shard **out)
 	memset(sh, 0, sizeof(*sh));
 	sh->store = s;
 	sh->id = id;
-	sh->next_version = first + 1;
-	atomic_store_explicit(&sh->committed, first, memory_order_relaxed);
+	sh->next_version = ((uint64_t)s->m.epoch << VERSION_EPOCH_BIT) + 1;
 	manifest_shard_dir(s->dir, s->m.generation, id, sh->dir, sizeof(sh->dir));
 	*out = sh;
 	rc = init_locks(sh);

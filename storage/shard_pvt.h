@@ -6,8 +6,7 @@
  *             out.  SH3 a ring is longer than what one client may have in flight to that thread, so
  *             no push ever fails.
  * Edges:      S1 client: request pushed, fence, `sleeping` read  <->  thread: `sleeping` set,
- * fence, rings read: one of them sees the other.  S2 commit: write done, then `committed` (release)
- * -> filter: `committed` (acquire), then look-up. */
+ *             fence, rings read: one of them sees the other. */
 #ifndef STORAGE_SHARD_PVT_H
 #define STORAGE_SHARD_PVT_H
 
@@ -80,7 +79,6 @@ struct shard {
 	_Atomic int state;                 /* enum store_state */
 	_Atomic int stall;                 /* enum uring_fs_stall */
 	_Atomic bool degraded;
-	_Atomic uint64_t committed; /* S2: version of the last write that is done */
 	uint64_t next_version;
 
 	pthread_mutex_t snap_lock;
