@@ -73,6 +73,10 @@ static void on_log(void *ctx, int level, const char *text)
 	LOG_WRN("rocksdb", "shard=%u text=%s", sh->id, log_quote(text, quoted, sizeof(quoted)));
 }
 
+_Static_assert(
+	CODEC_KEY == URING_FS_LAST_HASHED && CODEC_ITEM > CODEC_KEY && CODEC_ORDER > CODEC_KEY,
+	"records of keys are hashed in the memtable, members are in order");
+
 /* ---- what compactions drop ---- */
 
 /* What a compaction drops is gone for good, so the owner of members must be gone for good, too: not

@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -471,13 +472,12 @@ struct filter : rdb::CompactionFilter {
 // Which of the two an entry goes to is known when it is complete, but its memory is asked for
 // before: it is written into a scratch buffer and copied from there, unless it is large.
 
-constexpr char last_key_tag = 0x10; // CODEC_KEY
 constexpr size_t trailer = 8;
 constexpr size_t scratch_max = 16384;
 
 bool is_key(const rdb::Slice &internal_key)
 {
-	return internal_key.size() == trailer || internal_key[0] <= last_key_tag;
+	return internal_key.size() == trailer || uint8_t(internal_key[0]) <= URING_FS_LAST_HASHED;
 }
 
 // Keys, then members.
@@ -586,12 +586,33 @@ struct full_iter : rdb::MemTableRep::Iterator {
 };
 
 // The versions of one key, for point reads: RocksDB seeks with this one and moves it forward, no
-// more. Most are of keys, so the other half is made when it is needed.
+// more. Most are of keys, so the other half is made when it is needed, and any other move ends the
+// process.
 struct point_iter final : full_iter {
 	rdb::MemTableRep *list;
 
 	point_iter(memtable *t, rdb::MemTableRep *l) : full_iter(t, nullptr, false), list(l)
 	{
+	}
+
+	void Prev() override
+	{
+		std::abort();
+	}
+
+	void SeekForPrev(const rdb::Slice &, const char *) override
+	{
+		std::abort();
+	}
+
+	void SeekToFirst() override
+	{
+		std::abort();
+	}
+
+	void SeekToLast() override
+	{
+		std::abort();
 	}
 
 	void Next() override

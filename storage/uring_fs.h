@@ -88,6 +88,10 @@ void uring_fs_inject(
 
 /* ---- memtables ---- */
 
+/* Keys whose first byte is at most this are hashed, and so is the empty one; those behind them
+ * stand in a skip list. */
+#define URING_FS_LAST_HASHED 0x10
+
 struct uring_fs_memtables;
 /* Those of the one database that is opened with opt, of about `bytes` each. It is freed after that
  * is closed. */
