@@ -168,11 +168,9 @@ struct async_read : uring_io_ahead {
 	// We never move an iterator to another thread, so its read-aheads are this thread's.
 	rdb::IOStatus await()
 	{
-		int rc = uring_io_await(this);
-
-		if (rc == -EXDEV)
+		if (uring_io_await(this) != 0)
 			return rdb::IOStatus::NotSupported("a read-ahead of another thread");
-		return rc == 0 ? rdb::IOStatus::OK() : io_error(of->name, -rc);
+		return rdb::IOStatus::OK();
 	}
 };
 

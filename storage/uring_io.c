@@ -40,6 +40,7 @@ struct uring_io {
  * may be short. It is not tried again by that thread. */
 struct uring_io_ring {
 	struct io_uring r;
+	struct uring_io_ahead *aheads; /* under way */
 	unsigned inflight;
 	bool tried, ready;
 };
@@ -379,10 +380,24 @@ bool uring_io_start(struct uring_io_ahead *a)
 	a->is_done = a->aborted = false;
 	if (!prepare(g, &a->file, &a->req, a))
 		return false;
+	a->next = g->aheads;
+	a->at = &g->aheads;
+	if (a->next != NULL)
+		a->next->at = &a->next;
+	g->aheads = a;
 	bump(&io->async_reads, 1);
 	/* A failed submit leaves the request prepared; who awaits submits again. */
 	(void)io_uring_submit(&g->r);
 	return true;
+}
+
+static void end_ahead(struct uring_io_ahead *a)
+{
+	*a->at = a->next;
+	if (a->next != NULL)
+		a->next->at = a->at;
+	a->is_done = true;
+	a->done(a);
 }
 
 static void reap_aheads(struct uring_io_ring *g)
@@ -391,10 +406,22 @@ static void reap_aheads(struct uring_io_ring *g)
 	int res;
 
 	while ((a = reap(g, &res)) != NULL) {
-		a->is_done = true;
 		if (!a->aborted)
 			finish(&a->file, &a->req, res);
-		a->done(a);
+		end_ahead(a);
+	}
+}
+
+/* All of them: who awaits one of the others later finds no ring. */
+static void give_up_aheads(struct uring_io_ring *g)
+{
+	abandon(g);
+	while (g->aheads != NULL) {
+		struct uring_io_ahead *a = g->aheads;
+
+		if (!a->aborted)
+			by_pread(&a->file, &a->req);
+		end_ahead(a);
 	}
 }
 
@@ -405,11 +432,10 @@ int uring_io_await(struct uring_io_ahead *a)
 	if (a->ring != g)
 		return -EXDEV;
 	while (!a->is_done) {
-		int rc = submit_and_wait(g);
-
-		if (rc != 0)
-			return rc;
-		reap_aheads(g);
+		if (submit_and_wait(g) == 0)
+			reap_aheads(g);
+		else
+			give_up_aheads(g);
 	}
 	return 0;
 }
@@ -479,8 +505,8 @@ static bool probe_ahead(const struct uring_io_file *f, const struct uring_io_req
 	memset(a.req.buf, 0, a.req.len);
 	if (!uring_io_start(&a))
 		by_pread(f, &a.req);
-	else if (uring_io_await(&a) != 0)
-		abandon(a.ring); /* the kernel may still hold the buffer */
+	else
+		(void)uring_io_await(&a);
 	return probe_matches(&a.req);
 }
 
@@ -524,7 +550,8 @@ int uring_io_self_check(struct uring_io *io, const char *dir)
 	uring_io_get_counts(io, &after);
 	if (!ok)
 		return -EIO;
-	return after.multi_reqs > before.multi_reqs && after.async_reads > before.async_reads
+	return after.multi_reqs > before.multi_reqs && after.async_reads > before.async_reads &&
+			       after.fallback_reqs == before.fallback_reqs
 		       ? 0
 		       : -ENOSYS;
 }

@@ -59,16 +59,17 @@ void uring_io_read_many(const struct uring_io_file *f, struct uring_io_req *reqs
 struct uring_io_ahead {
 	struct uring_io_file file;
 	struct uring_io_req req;
-	void (*done)(
-		struct uring_io_ahead *a); /* runs in uring_io_await() of any of the thread's */
+	/* Runs in uring_io_await() of any of the thread's. */
+	void (*done)(struct uring_io_ahead *a);
 	struct uring_io_ring *ring;
+	struct uring_io_ahead *next, **at; /* of those under way on the ring */
 	bool is_done, aborted;
 };
 
 /* file, the request and done are set by the caller. False: no ring, or it is full; nothing
  * happened. */
 bool uring_io_start(struct uring_io_ahead *a);
-/* Until a is done. -EXDEV: another thread started it; other errors are the ring's. */
+/* Until a is done. -EXDEV: another thread started it, and nothing happened. */
 int uring_io_await(struct uring_io_ahead *a);
 
 /* ---- single reads and writes: what is counted, and which of them a test wants to fail ---- */

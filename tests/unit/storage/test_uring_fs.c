@@ -657,21 +657,26 @@ struct broken {
 	bool had_ring;
 };
 
-/* Its ring becomes another file: the kernel refuses to enter it. */
+/* It becomes another file: the kernel refuses to enter it. */
+static void break_ring(const struct uring_io_ring *g)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	(void)dup2(fd, g->r.ring_fd);
+	close(fd);
+}
+
 static void *read_and_break(void *arg)
 {
 	struct broken *b = arg;
 	struct rng rng;
-	int fd;
 
 	rng_seed(&rng, 10);
 	b->before = read_reqs(&b->rig, 64, &rng);
 	b->had_ring = rings.batch.ready;
 	if (!b->had_ring)
 		return NULL;
-	fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	(void)dup2(fd, rings.batch.r.ring_fd);
-	close(fd);
+	break_ring(&rings.batch);
 	b->after = read_reqs(&b->rig, 64, &rng);
 	b->later = read_reqs(&b->rig, 64, &rng);
 	return NULL;
@@ -695,6 +700,72 @@ static void a_broken_ring_is_given_up_for_pread(void **state)
 		assert_int_equal(b.after, 64);
 		assert_int_equal(b.later, 64);
 		assert_int_equal(c.fallback_reqs, 128);
+		assert_int_equal(c.read_errors, 0);
+	}
+	assert_int_equal(open_fds(), fds);
+	rig_close(&b.rig);
+	if (!b.had_ring)
+		skip();
+}
+
+#define BROKEN_AHEADS 9
+
+static void make_ahead(struct io_rig *r, struct uring_io_ahead *a, uint32_t i)
+{
+	*a = (struct uring_io_ahead){.file = r->f,
+		.req = {.off = 1000 * (uint64_t)i,
+			.len = AHEAD_LEN,
+			.buf = (char *)r->buf + (size_t)i * AHEAD_LEN},
+		.done = ahead_done};
+}
+
+static void *read_ahead_and_break(void *arg)
+{
+	struct uring_io_ahead a[BROKEN_AHEADS];
+	struct broken *b = arg;
+
+	make_ahead(&b->rig, &a[0], 0);
+	b->had_ring = uring_io_start(&a[0]);
+	if (!b->had_ring)
+		return NULL;
+	b->before = uring_io_await(&a[0]) == 0 && req_is_right(&a[0].req);
+	break_ring(&rings.ahead);
+	for (uint32_t i = 0; i < BROKEN_AHEADS; i++) {
+		make_ahead(&b->rig, &a[i], i);
+		if (!uring_io_start(&a[i]))
+			return NULL;
+	}
+	a[2].aborted = true;
+	if (uring_io_await(&a[5]) != 0)
+		return NULL;
+	for (uint32_t i = 0; i < BROKEN_AHEADS; i++)
+		b->after += a[i].is_done && uring_io_await(&a[i]) == 0 &&
+			    (i == 2 ? a[i].req.got == 0 : req_is_right(&a[i].req));
+	make_ahead(&b->rig, &a[0], 0);
+	b->later = uring_io_start(&a[0]);
+	return NULL;
+}
+
+static void read_aheads_of_a_broken_ring_end_all(void **state)
+{
+	struct uring_fs_counts c;
+	struct broken b = {0};
+	uint32_t fds;
+	pthread_t t;
+
+	(void)state;
+	rig_open(&b.rig, true);
+	fds = open_fds();
+	aheads_done = 0;
+	assert_int_equal(pthread_create(&t, NULL, read_ahead_and_break, &b), 0);
+	assert_int_equal(pthread_join(t, NULL), 0);
+	uring_io_get_counts(b.rig.io, &c);
+	if (b.had_ring) {
+		assert_int_equal(b.before, 1);
+		assert_int_equal(b.after, BROKEN_AHEADS);
+		assert_int_equal(b.later, 0);
+		assert_int_equal(aheads_done, 1 + BROKEN_AHEADS);
+		assert_int_equal(c.fallback_reqs, BROKEN_AHEADS - 1);
 		assert_int_equal(c.read_errors, 0);
 	}
 	assert_int_equal(open_fds(), fds);
@@ -741,6 +812,7 @@ int main(void)
 		cmocka_unit_test(a_fault_takes_as_many_requests_as_armed),
 		cmocka_unit_test(read_aheads_are_awaited_in_any_order),
 		cmocka_unit_test(a_broken_ring_is_given_up_for_pread),
+		cmocka_unit_test(read_aheads_of_a_broken_ring_end_all),
 		cmocka_unit_test(a_file_is_known_by_its_name),
 	};
 
