@@ -67,10 +67,11 @@ static int create_cache(struct kvs *k)
 
 static struct kvs_worker *worker_new(struct kvs *k, uint32_t i)
 {
-	struct kvs_worker *w = calloc(1, sizeof(*w));
+	struct kvs_worker *w = aligned_alloc(CACHE_LINE, ROUND_UP(sizeof(*w), CACHE_LINE));
 
 	if (w == NULL)
 		return NULL;
+	memset(w, 0, sizeof(*w));
 	if (mem_init(&w->mem, k->p.request_bytes) != 0) {
 		free(w);
 		return NULL;

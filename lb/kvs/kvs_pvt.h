@@ -65,8 +65,8 @@ struct kvs_io {
 
 /* What other workers look at that read several keys from the cache (kvs_calm). */
 struct kvs_writing {
-	_Alignas(CACHE_LINE) _Atomic uint64_t
-		settled;          /* entries changed by writes and their readers */
+	/* Entries changed by writes and their readers. */
+	CACHE_ALIGNED _Atomic uint64_t settled;
 	_Atomic uint32_t several; /* requests under way that write more than one key */
 };
 

@@ -436,6 +436,17 @@ static void workers_are_one_node(void **state)
 	rig_close(r);
 }
 
+/* What one writes for the others to see lies on a line of its own. */
+static void workers_share_no_line(void **state)
+{
+	struct rig *r = open_rig(RIG_WORKERS, 1, 0);
+
+	(void)state;
+	for (uint32_t i = 0; i < RIG_WORKERS; i++)
+		assert_int_equal((uintptr_t)kvs_worker(r->kvs, i) % CACHE_LINE, 0);
+	rig_close(r);
+}
+
 static void quit_and_errors_close(void **state)
 {
 	struct rig *r = open_rig(1, 1, 0);
@@ -758,6 +769,7 @@ int main(void)
 		cmocka_unit_test(a_slow_reader),
 		cmocka_unit_test(a_client_that_goes_away),
 		cmocka_unit_test(workers_are_one_node),
+		cmocka_unit_test(workers_share_no_line),
 		cmocka_unit_test(quit_and_errors_close),
 		cmocka_unit_test(draining_lets_finish_what_began),
 		cmocka_unit_test(a_disk_that_fails),
