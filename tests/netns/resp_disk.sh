@@ -32,7 +32,7 @@ cli() { ns c timeout 10 redis-cli -h 192.0.2.80 "$@"; }
 full="MISCONF The disk is full; not done"
 read_only="MISCONF The shard is read-only after an error of its disk; not done"
 unknown="ERR The write failed half-way: outcome unknown"
-state() { ask store "shards.0.state" 2>/dev/null || "$WEIR" status -s "$SOCK" -o json | $PYTHON -c 'import json,sys; print(json.load(sys.stdin)["shards"][0]["state"])'; }
+state() { ask status shards.0.state; }
 
 # keys set FIRST COUNT: until one is refused; prints how many were acknowledged and the error.
 # keys check COUNT: all that were acknowledged are there, byte for byte.

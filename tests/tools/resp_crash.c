@@ -9,16 +9,16 @@
  * The program under test is a child in SERVER_NETNS; the clients are sockets in CLIENT_NETNS.
  *
  * Lanes are connections that write one EXEC after the other with a number that grows, to a string,
- *a hash, a list, a set, a sorted set and a counter of one slot: after a crash all must show one
- *number, at least the last that was answered (unless the class is volatile) and at most the last
- *that was sent. Others run random commands (tests/support/linear_kv.h) whose history over all
- *rounds must be linearizable, what was under way at a crash having happened before it or never.
+ * a hash, a list, a set, a sorted set and a counter of one slot: after a crash all must show one
+ * number, at least the last that was answered (unless the class is volatile) and at most the last
+ * that was sent. Others run random commands (tests/support/linear_kv.h) whose history over all
+ * rounds must be linearizable, what was under way at a crash having happened before it or never.
  *
  * What kill -9 leaves to the kernel a power failure loses: in every fourth round the newest log of
- *each shard is cut at random behind what had been written when a second before the end only
- *everysec lanes were left. What is recovered then must be a prefix: nothing that was sent after an
- *answer may be there without what was answered. In every fifth round the program is told to stop
- *instead, which loses nothing of any class. */
+ * each shard is cut at random behind what it held when everything had been answered and only
+ * everysec lanes went on. What is recovered then must be a prefix: nothing that was sent after an
+ * answer may be there without what was answered. In every fifth round the program is told to stop
+ * instead, which loses nothing of any class. */
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
@@ -141,9 +141,15 @@ static void start(void)
 {
 	int fd = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
+	if (fd < 0)
+		die("%s: %s", log_path, strerror(errno));
 	weir = fork();
-	if (weir != 0)
+	if (weir < 0)
+		die("fork: %s", strerror(errno));
+	if (weir != 0) {
+		(void)close(fd);
 		return;
+	}
 	enter_netns(server_netns);
 	(void)dup2(fd, 1);
 	(void)dup2(fd, 2);
