@@ -7,13 +7,18 @@
  *
  * Owner:      one writer; any number of readers and iterators beside it.
  * Lifetime:   entries live as long as the memory that `alloc` gives; iterators end before the
- * table. Invariants: MT1 an entry is complete before it can be reached, and never changes. MT2 a
- * key's versions are a list from the newest. MT3 main and delta are sorted, have no key in common,
- * and together hold every key up to `sorted_to`. Units:      bytes. An entry as RocksDB encodes it:
- * varint length of the internal key, user key, trailer (8, little-endian: sequence << 8 | kind),
- * then what the table does not look at. Errors:     none; memory that runs out ends the process, as
- * in RocksDB. Cost:       memtable_add: one bucket, one key. Begin of an iteration: sorting of the
- * keys that are new since the last one, and a copy of at most an eighth of the pointers. */
+ *             table.
+ * Invariants: MT1 an entry is complete before it can be reached, and never changes.  MT2 a key's
+ *             versions are a list from the newest.  MT3 main and delta are sorted, have no key in
+ *             common, and together hold every key up to `sorted_to`.
+ * Units:      bytes. An entry as RocksDB encodes it: varint length of the internal key, user key,
+ *             trailer (8, little-endian: sequence << 8 | kind), then what the table does not look
+ *             at.
+ * Errors:     none; memory that runs out ends the process, as in RocksDB.
+ * Limits:     below 2^32 user keys, each shorter than 4 GiB.
+ * Cost:       memtable_add: one bucket, one key. Begin of an iteration: the keys that are new since
+ *             the last one are sorted and merged with at most an eighth of the pointers; once in a
+ *             while, when those have become more, with all of them. */
 #ifndef STORAGE_MEMTABLE_H
 #define STORAGE_MEMTABLE_H
 

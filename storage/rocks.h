@@ -69,8 +69,8 @@ void rocks_batch_delete(struct rocks_batch *b, struct rocks_slice key);
 void rocks_batch_delete_range(
 	struct rocks_batch *b, struct rocks_slice from, struct rocks_slice to);
 
-/* What a write of these keys will touch is fetched meanwhile; members of collections gain nothing.
- */
+/* What a write of these keys will touch is fetched meanwhile. Of collections' members it gains
+ * nothing. */
 void rocks_prefetch(struct rocks *db, const struct memtable_key *keys, uint32_t n);
 
 enum rocks_write {

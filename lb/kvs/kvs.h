@@ -17,7 +17,8 @@
  *             cache").
  * Units:      now_ns monotonic ns; wall_ms and expiry ms since 1970.
  * Errors:     those of store.h; -ENOBUFS: the worker's memory for requests is used up; -EXDEV: keys
- *             of several shards where one write must cover them.
+ *             of several shards where one write must cover them; -ETIMEDOUT: the store did not
+ *             answer in time, and what was to be written may still be.
  * Limits:     LIMIT_STORE_ITEMS items written by one transaction on one shard.
  * Cost:       no lock, system call or malloc; a key that the cache has costs no request. */
 #ifndef LB_KVS_KVS_H
@@ -241,8 +242,8 @@ struct kvs_pair {
 };
 /* Writes a string without expiry, whatever is there: as a transaction that does nothing else, at a
  * fraction of its cost. False: it would have to wait for something, and nothing happened; a
- * transaction has to do it. Else done is called once, like that of a transaction; the pair it gets
- * is a copy that lasts as long as the call, NULL after a timeout. */
+ * transaction has to do it. Else done is called once with ctx, which is not NULL, like that of a
+ * transaction; the pair it gets is a copy that lasts as long as the call, NULL after a timeout. */
 bool kvs_put_alone(struct kvs_worker *w, uint8_t ns, const struct kvs_pair *pair,
 	void (*done)(void *ctx, int status, const struct kvs_pair *pair), void *ctx);
 

@@ -11,11 +11,11 @@
  * What keeps the configurations few:
  *
  *   - an operation of which the answer tells that it changed nothing is executed as soon as it
- * fits: later is never better;
+ *     fits: later is never better;
  *   - of an operation whose answer was lost it is as good not to have executed it yet as to have
- * done so without an effect that still shows: it may come later, or be dropped at its end. So of
- * two configurations with one state and the same answered operations, that with fewer of the lost
- *     ones stands for both. */
+ *     done so without an effect that still shows: it may come later, or be dropped at its end. So
+ *     of two configurations with one state and the same answered operations, that with fewer of the
+ *     lost ones stands for both. */
 #include "tests/support/linear.h"
 
 #include <stdlib.h>

@@ -11,8 +11,9 @@
  * Units:      times of any one clock; an operation precedes another one if its end is less than the
  *             other's call.
  * Limits:     LINEAR_CONFIGS configurations at once, 1,024 operations under way (those that may
- * come at any time are that for ever); then LINEAR_UNDECIDED, which proves nothing. Cost: linear in
- * the history's length, exponential in the writes that overlap: split histories by key. */
+ *             come at any time are that for ever); then LINEAR_UNDECIDED, which proves nothing.
+ * Cost:       linear in the history's length, exponential in the writes that overlap: split
+ *             histories by key. */
 #ifndef TESTS_SUPPORT_LINEAR_H
 #define TESTS_SUPPORT_LINEAR_H
 

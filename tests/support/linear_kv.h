@@ -7,7 +7,7 @@
  * are written are never written again, so that a read tells where it got them from.
  *
  * Owner:      one thread writes a log; logs of several are checked together.
- * Lifetime:   lkv_log_init() ... lkv_log_fini().
+ * Lifetime:   lkv_log_init(), or all zeroes, ... lkv_log_fini().
  * Invariants: LK1 what a client sent earlier on a key comes earlier in the order, pipelined or not
  *             (docs/resp.md, "Order and isolation").
  * Limits:     LKV_CLIENTS clients, LKV_STEPS steps of one operation. */

@@ -80,8 +80,8 @@ struct resp_conn {
 	const struct resp_cmd *last;
 	uint8_t proto, ns;
 	bool closing, in_multi, multi_bad;
-	uint64_t leave_ns; /* it is closed as soon as it is idle, and then at the latest; 0: it
-			      stays */
+	/* It is closed as soon as it is idle, and then at the latest; 0: it stays. */
+	uint64_t leave_ns;
 	struct mem_arena multi;
 	struct resp_queued *queued, **queued_tail;
 	uint32_t queued_cnt;
