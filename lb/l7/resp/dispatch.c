@@ -61,12 +61,15 @@ static bool is_read(const struct resp_conn *c, const struct resp_arg *key)
 static void age_reads(struct resp_conn *c)
 {
 	const struct resp_job *first = (const struct resp_job *)(const void *)c->jobs.next;
+	struct resp_reads *r = &c->reads;
 
-	if (!list_empty(&c->jobs) && first->seq < c->reads.split)
-		return;
-	memcpy(c->reads.old, c->reads.now, sizeof(c->reads.old));
-	memset(c->reads.now, 0, sizeof(c->reads.now));
-	c->reads.split = c->job_seq + 1;
+	if (list_empty(&c->jobs)) {
+		*r = (struct resp_reads){.split = c->job_seq + 1};
+	} else if (first->seq >= r->split) {
+		memcpy(r->old, r->now, sizeof(r->old));
+		memset(r->now, 0, sizeof(r->now));
+		r->split = c->job_seq + 1;
+	}
 }
 
 enum kvs_mode resp_lock_mode(struct resp_conn *c, const struct resp_arg *key, enum kvs_mode mode)

@@ -110,6 +110,37 @@ static void many_commands_on_one_key(void **state)
 	rig_close(r);
 }
 
+/* Reads of one key by several connections are under way together, however often each has read it
+ * before; a second one of the same connection waits for its first. */
+static void reads_of_others_do_not_wait(void **state)
+{
+	struct rig *r = open_rig(1, 1, 0);
+	struct rig_conn *a = rig_connect(r, 0), *b = rig_connect(r, 0);
+	struct kvs_stats before, after;
+
+	(void)state;
+	expect(a, "hset h f v", ":1\r\n");
+	expect(a, "hget h f", "$1\r\nv\r\n");
+	expect(b, "hget h f", "$1\r\nv\r\n");
+	kvs_stats(kvs_worker(r->kvs, 0), &before);
+	for (int i = 0; i < 3; i++) {
+		a->out_len = b->out_len = 0;
+		feed_text(a, "hget h f\r\n");
+		feed_text(b, "hget h f\r\n");
+		rig_settle(r);
+		assert_int_equal(a->out_len, 7);
+		assert_int_equal(b->out_len, 7);
+	}
+	kvs_stats(kvs_worker(r->kvs, 0), &after);
+	assert_int_equal(after.waits, before.waits);
+	expect_all(a, "hget h f\r\nhget h f\r\n", "$1\r\nv\r\n$1\r\nv\r\n");
+	kvs_stats(kvs_worker(r->kvs, 0), &after);
+	assert_int_equal(after.waits, before.waits + 1);
+	rig_disconnect(a);
+	rig_disconnect(b);
+	rig_close(r);
+}
+
 /* SET goes its own way (kvs_put_alone) where nothing is in its path, and like all others where
  * something is: random pipelines on few keys, against three numbers. */
 static void lone_writes_keep_their_place(void **state)
@@ -759,6 +790,7 @@ int main(void)
 		cmocka_unit_test(replies_keep_the_order_of_requests),
 		cmocka_unit_test(a_write_waits_for_all_its_keys_in_turn),
 		cmocka_unit_test(many_commands_on_one_key),
+		cmocka_unit_test(reads_of_others_do_not_wait),
 		cmocka_unit_test(lone_writes_keep_their_place),
 		cmocka_unit_test(a_lone_write_that_fails),
 		cmocka_unit_test(lone_writes_are_in_the_slow_log),
