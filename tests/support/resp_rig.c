@@ -140,7 +140,7 @@ struct rig *rig_open(const struct rig_params *p)
 		.ns_cnt = NS_TEST_CNT,
 		.queue_len = 1024,
 		.cache_bytes = p->cache_bytes,
-		.request_bytes = 256 << 20,
+		.request_bytes = p->request_bytes == 0 ? 256 << 20 : p->request_bytes,
 		.request_timeout_ns = 10 * NS_PER_SEC};
 
 	test_clock_init();

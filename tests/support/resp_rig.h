@@ -27,7 +27,7 @@ struct rig_params {
 	const char *password;
 	const char *const *users;
 	uint32_t user_cnt, pipeline_max;
-	uint64_t bulk_max;
+	uint64_t bulk_max, request_bytes;
 };
 
 struct rig {

@@ -18,6 +18,7 @@
 
 #define SEND_CHUNK 16384
 #define BIG        8192 /* a reply that is sent from where it stands */
+#define SHORT      256  /* an error of the store */
 
 void resp_send_later(struct resp_conn *c)
 {
@@ -57,16 +58,21 @@ const struct acl_user *resp_find_user(const struct resp_conn *c, const void *nam
 
 /* ---- sending ---- */
 
+/* Of the replies one is missing from here on: none may follow. */
+static void give_up(struct resp_conn *c)
+{
+	c->closing = true;
+	l7_io_abort(&c->c->front);
+}
+
 static void keep(struct resp_conn *c, const uint8_t *p, uint64_t n)
 {
 	uint64_t left = c->backlog_len - c->backlog_at, cap;
 	uint8_t *buf = mem_get(kvs_mem(c->w->kvs), left + n, &cap);
 
 	if (buf == NULL) {
-		/* The replies have a gap from here on: nothing may follow. */
-		c->closing = true;
 		c->w->errors++;
-		l7_io_abort(&c->c->front);
+		give_up(c);
 		return;
 	}
 	if (left > 0)
@@ -133,12 +139,24 @@ static void flush_out(struct resp_conn *c)
 	if (unlikely(out->failed)) {
 		out->failed = false;
 		out->len = 0;
-		c->closing = true;
-		l7_io_abort(&c->c->front);
+		give_up(c);
 		return;
 	}
 	send_out(c, out->p, out->len);
 	out->len = 0;
+}
+
+/* The worker's own reply has room for this without more memory. */
+static void flush_short(struct resp_conn *c, const struct resp_job *j)
+{
+	struct reply *out = &c->w->out;
+
+	if (out->len + SHORT > RESP_OUT)
+		flush_out(c);
+	if (j->ok)
+		reply_ok(out);
+	else
+		resp_store_error(out, j->err);
 }
 
 /* Replies that are complete, up to the first that is not. */
@@ -151,10 +169,11 @@ static void flush(struct resp_conn *c)
 			break;
 		if (j == c->barrier)
 			c->barrier = NULL;
-		if (j->ok) {
-			if (c->w->out.len >= RESP_OUT)
-				flush_out(c);
-			reply_ok(&c->w->out);
+		if (j->ok || j->err != 0) {
+			flush_short(c, j);
+		} else if (unlikely(j->out.failed)) {
+			flush_out(c);
+			give_up(c);
 		} else if (j->out.len >= BIG || c->w->out.len + j->out.len > RESP_OUT) {
 			flush_out(c);
 			send_out(c, j->out.p, j->out.len);
@@ -538,7 +557,9 @@ int resp_worker_create(
 	note_config(w, l7->conf.cfg);
 	w->start_s = (uint64_t)time(NULL);
 	reply_init(&w->out, kvs_mem(kvs), 2);
-	rc = pool_init(&w->conns, sizeof(struct resp_conn), 8, conns);
+	rc = reply_room(&w->out, RESP_OUT) ? 0 : -ENOMEM;
+	if (rc == 0)
+		rc = pool_init(&w->conns, sizeof(struct resp_conn), 8, conns);
 	if (rc == 0)
 		rc = pool_init(&w->jobs, sizeof(struct resp_job), 8, RESP_JOBS);
 	if (rc != 0) {

@@ -9,6 +9,8 @@
 #include "dataplane/base/time.h"
 #include "lb/l7/resp/resp_pvt.h"
 
+#define SMALL 64 /* bytes of a number, OK or nil */
+
 /* ---- jobs ---- */
 
 struct resp_job *resp_job_new(
@@ -178,13 +180,7 @@ static void job_done(struct kvs_tx *tx, int status)
 	uint64_t took_ns;
 
 	j->tx = NULL;
-	if (status == 0 && j->out.failed)
-		status = -ENOBUFS;
-	if (status != 0) {
-		j->out.len = 0;
-		j->out.failed = false;
-		resp_store_error(&j->out, status);
-	}
+	j->err = status;
 	j->done = true;
 	if (j->c == NULL) {
 		/* Arguments may still be read by the store after a timeout; they stand in the
@@ -208,8 +204,7 @@ static void put_done(void *ctx, int status, const struct kvs_pair *pair)
 	j->putting = false;
 	j->done = true;
 	j->ok = status == 0;
-	if (status != 0)
-		resp_store_error(&j->out, status);
+	j->err = status;
 	if (j->c == NULL) {
 		resp_job_free(j);
 		return;
@@ -250,6 +245,9 @@ static void job_run(struct kvs_tx *tx)
 	j->out.len = 0;
 	j->out.error = false;
 	j->cmd->fn(&k);
+	/* What cannot be told is not done: its writes are still to come. */
+	if (unlikely(j->out.failed))
+		kvs_fail(tx, -ENOBUFS);
 }
 
 static void flush_done(struct kvs_tx *tx, int status)
@@ -322,8 +320,7 @@ static void fail_job(struct resp_job *j, int rc)
 	if (j->tx != NULL)
 		kvs_drop(j->tx);
 	j->tx = NULL;
-	j->out.len = 0;
-	resp_store_error(&j->out, rc);
+	j->err = rc;
 	j->done = true;
 	resp_send_later(j->c);
 }
@@ -333,7 +330,8 @@ static void begin(struct resp_job *j)
 	struct resp_conn *c = j->c;
 	int rc;
 
-	j->tx = kvs_begin(j->w->kvs, c->ns);
+	/* With room for what an operation of the store gives: it is done before it is told. */
+	j->tx = reply_room(&j->out, SMALL) ? kvs_begin(j->w->kvs, c->ns) : NULL;
 	rc = j->tx == NULL ? -ENOBUFS : 0;
 	if (rc == 0) {
 		j->tx->ctx = j;
@@ -505,7 +503,7 @@ static bool try_fast(struct resp_conn *c, const struct resp_cmd *cmd, const stru
 	struct reply *out, bool behind)
 {
 	uint64_t mark = out->len, before = 0, after = 0;
-	bool several = false;
+	bool several = false, failed = out->failed;
 	struct resp_call k = {.c = c, .cmd = cmd, .v = a->v, .n = a->n, .out = out};
 
 	if (keys_busy(c, cmd, a, behind, &several))
@@ -514,10 +512,11 @@ static bool try_fast(struct resp_conn *c, const struct resp_cmd *cmd, const stru
 		return false;
 	k.tx = kvs_fast(c->w->kvs, c->ns);
 	cmd->fn(&k);
-	if (kvs_fast_ok(k.tx) && k.tx->err == 0 &&
+	if (kvs_fast_ok(k.tx) && k.tx->err == 0 && out->failed == failed &&
 		(likely(!several) || (kvs_calm(c->w->kvs, &after) && after == before)))
 		return true;
 	out->len = mark;
+	out->failed = failed;
 	return false;
 }
 

@@ -181,6 +181,8 @@ void resp_exec_run(struct kvs_tx *tx)
 		kvs_next_command(tx);
 		j->settle = j->out.len;
 	}
+	if (unlikely(j->out.failed))
+		kvs_fail(tx, -ENOBUFS);
 }
 
 /* ---- commands ---- */

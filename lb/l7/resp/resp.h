@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * resp - the Redis protocol on connections of one worker.
  * Owner:      the worker's l7_worker. Lifetime: resp_worker_create() ... destroy.
- * Invariants: RP1 replies leave in the order of the requests. RP2 of requests of one connection the
+ * Invariants: RP1 replies leave in the order of the requests, one for each; a connection of which
+ *             one is lost, because memory is out, is aborted. RP2 of requests of one connection the
  *             later one sees what the earlier one did to a key they share; others are under way
  *             together.
  * Limits:     config_resp.pipeline_max requests of a connection under way, RESP_JOBS of a worker;

@@ -30,7 +30,10 @@ struct resp_job {
 	uint64_t seq; /* of its connection, 1 and up */
 	bool done, started;
 	bool putting; /* kvs_put_alone() has it; the arguments are there */
-	bool ok;      /* done, and the reply is OK, which does not stand in `out` */
+	/* Done, and the reply is OK or tells of an error of the store; it does not stand in `out`,
+	 * for which there may be no memory. */
+	bool ok;
+	int err;
 	/* of EXEC */
 	struct resp_queued *queued;
 	struct resp_watch *watched;

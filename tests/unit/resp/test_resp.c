@@ -110,6 +110,45 @@ static void many_commands_on_one_key(void **state)
 	rig_close(r);
 }
 
+/* Of commands that find no memory each is told so, in its place, and none of them was done. */
+static void replies_need_no_memory(void **state)
+{
+	enum { CMDS = 900 };
+	struct rig *r = rig_open(&(struct rig_params){.ns = NS_VOLATILE, .request_bytes = 1 << 20});
+	struct rig_conn *c = rig_connect(r, 0);
+	char lines[CMDS * 12], want[32];
+	uint32_t done = 0, refused = 0;
+	size_t n = 0;
+
+	(void)state;
+	for (int i = 0; i < CMDS; i++)
+		n += (size_t)snprintf(
+			lines + n, sizeof(lines) - n, i % 3 == 0 ? "hlen h\r\n" : "incr n\r\n");
+	rig_feed(c, lines, n);
+	rig_settle(r);
+	assert_false(c->closed);
+	for (size_t at = 0, i = 0; at < c->out_len; i++) {
+		const char *line = (char *)c->out + at, *end = memchr(line, '\n', c->out_len - at);
+
+		assert_non_null(end);
+		if (line[0] == ':')
+			done += i % 3 != 0;
+		else
+			assert_memory_equal(line, "-OOM ", 5);
+		refused += line[0] == '-';
+		at = (size_t)(end + 1 - (char *)c->out);
+		assert_true(at < c->out_len || i + 1 == CMDS);
+	}
+	/* Both were the case, or this has shown nothing. */
+	assert_true(done > 0 && refused > 0);
+	(void)snprintf(want, sizeof(want), "%u", done);
+	n = strlen(want);
+	(void)snprintf(want, sizeof(want), "$%zu\r\n%u\r\n", n, done);
+	expect(c, "get n", want);
+	rig_disconnect(c);
+	rig_close(r);
+}
+
 /* Reads of one key by several connections are under way together, however often each has read it
  * before; a second one of the same connection waits for its first. */
 static void reads_of_others_do_not_wait(void **state)
@@ -790,6 +829,7 @@ int main(void)
 		cmocka_unit_test(replies_keep_the_order_of_requests),
 		cmocka_unit_test(a_write_waits_for_all_its_keys_in_turn),
 		cmocka_unit_test(many_commands_on_one_key),
+		cmocka_unit_test(replies_need_no_memory),
 		cmocka_unit_test(reads_of_others_do_not_wait),
 		cmocka_unit_test(lone_writes_keep_their_place),
 		cmocka_unit_test(a_lone_write_that_fails),
