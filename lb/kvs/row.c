@@ -166,45 +166,46 @@ bool kvs_calm(const struct kvs_worker *w, uint64_t *mark)
 	return true;
 }
 
+static void drop_row(struct kvs_worker *w, const struct cache_key *k)
+{
+	(void)cache_delete(w->cache, k, CACHE_ALWAYS, 0, w->now_ns);
+	note_settled(w);
+}
+
 void kvs_row_observe(struct kvs_worker *w, const struct codec_key *key, uint64_t version)
 {
+	enum cache_found found;
 	struct cache_view v;
 	struct cache_key k;
 
 	if (!row_key(w, key, &k))
 		return;
-	switch (cache_get(w->cache, &k, w->now_ns, &v)) {
-	case CACHE_MISS:
+	found = cache_get(w->cache, &k, w->now_ns, &v);
+	if (found == CACHE_MISS ||
+		(found == CACHE_HIT && (v.user == ROW_ABSENT ? 0 : v.seq) == version))
 		return;
-	case CACHE_HIT:
-		if ((v.user == ROW_ABSENT ? 0 : v.seq) == version)
-			return;
-		break;
-	default:
-		break;
-	}
-	(void)cache_delete(w->cache, &k, CACHE_ALWAYS, 0, w->now_ns);
-	note_settled(w);
+	drop_row(w, &k);
 }
 
 void kvs_row_settle(struct kvs_worker *w, const struct codec_key *key, const struct kvs_row *row)
 {
+	enum cache_found found;
 	struct cache_put p;
 	struct cache_view v;
 	struct cache_key k;
 
 	if (!row_key(w, key, &k))
 		return;
-	switch (cache_get(w->cache, &k, w->now_ns, &v)) {
-	case CACHE_MISS:
-		/* Maybe one that has expired; nobody will see it again. */
+	found = cache_get(w->cache, &k, w->now_ns, &v);
+	/* Maybe one that has expired; nobody will see it again. */
+	if (found == CACHE_MISS)
 		return;
-	case CACHE_HIT:
-		/* An entry that says absent has no version to compare: it may come from before this
-		 * row, or from after another one that removed it. */
-		if (row != NULL && v.user != ROW_ABSENT && v.seq >= row->version)
+	/* An entry that says absent has no version to compare: it may come from before this row, or
+	 * from after another one that removed it. */
+	if (found == CACHE_HIT && row != NULL && v.user != ROW_ABSENT) {
+		if (v.seq >= row->version)
 			return;
-		if (row != NULL && v.user != ROW_ABSENT && stage(w, row, &p)) {
+		if (stage(w, row, &p)) {
 			p.cond = CACHE_IF_SEQ;
 			p.cond_seq = v.seq;
 			if (cache_put(w->cache, &k, &p, w->now_ns) == 0) {
@@ -212,12 +213,8 @@ void kvs_row_settle(struct kvs_worker *w, const struct codec_key *key, const str
 				return;
 			}
 		}
-		break;
-	default:
-		break;
 	}
-	(void)cache_delete(w->cache, &k, CACHE_ALWAYS, 0, w->now_ns);
-	note_settled(w);
+	drop_row(w, &k);
 }
 
 void kvs_row_fill(struct kvs_worker *w, struct kvs_ent *e, uint32_t gen)
