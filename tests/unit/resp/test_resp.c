@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -18,7 +19,7 @@
 #include "dataplane/base/time.h"
 #include "lb/l7/resp/acl.h"
 #include "lb/l7/resp/resp.h"
-#include "storage/uring_fs.h"
+#include "storage/shard_pvt.h"
 #include "tests/support/resp_rig.h"
 #include "tests/support/seed.h"
 
@@ -598,6 +599,15 @@ static bool soon(struct rig_conn *c, const char *line, const char *want)
 	return false;
 }
 
+/* While a folder stands where the store probes its device it finds it broken. */
+static void hold_recovery(const struct rig *r, bool hold)
+{
+	char probe[FILE_PATH_MAX + 16];
+
+	(void)snprintf(probe, sizeof(probe), "%s.probe", r->store.s->shards[0]->dir);
+	assert_int_equal(hold ? mkdir(probe, 0700) : rmdir(probe), 0);
+}
+
 /* A log that cannot be written or synced: what clients are told, that reads go on, and that it
  * comes back by itself. */
 static void a_disk_that_fails(void **state)
@@ -613,6 +623,7 @@ static void a_disk_that_fails(void **state)
 	(void)state;
 	expect_all(c, "set a 1\r\nhset h f v\r\nrpush l x y\r\n", "+OK\r\n:1\r\n:2\r\n");
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		hold_recovery(r, true);
 		uring_fs_inject(store_uring_fs(r->store.s), kinds[i], 0, 1, EIO);
 		expect(c, "set b 1", unknown);
 		expect(c, "set c 1", refused);
@@ -625,6 +636,7 @@ static void a_disk_that_fails(void **state)
 		/* Nothing of it has to be written. */
 		expect_all(c, "get a\r\nhgetall h\r\nlrange l 0 -1\r\n",
 			"$1\r\n1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n*2\r\n$1\r\nx\r\n$1\r\ny\r\n");
+		hold_recovery(r, false);
 		assert_true(soon(c, "set c 2", "+OK\r\n"));
 		expect_all(c, "get c\r\nget a\r\nexists n\r\nhlen h\r\ndel c\r\n",
 			"$1\r\n2\r\n$1\r\n1\r\n:0\r\n:1\r\n:1\r\n");
