@@ -189,8 +189,13 @@ static uint32_t write_commands(const uint8_t *p, size_t n, struct text *t)
 		n -= 2;
 		add(t, head, (size_t)snprintf(head, sizeof(head), "*%u\r\n", args + 1));
 		add_arg(t, cmd->name, strlen(cmd->name));
-		for (uint32_t i = 0; i<args; i++, p += n> 0, n -= n > 0)
+		for (uint32_t i = 0; i < args; i++) {
 			add_word(t, n > 0 ? *p : 0);
+			if (n > 0) {
+				p++;
+				n--;
+			}
+		}
 		cnt++;
 	}
 	return cnt;

@@ -112,7 +112,7 @@ static void get(struct client *x, uint32_t key)
 static void random_command(struct client *x)
 {
 	struct rig_conn *c = x->c;
-	char *buf = malloc(LKV_REQUEST);
+	static _Thread_local char buf[LKV_REQUEST];
 	enum lkv_answer a = LKV_MORE;
 	struct lkv_op op;
 	size_t used;
@@ -129,7 +129,6 @@ static void random_command(struct client *x)
 		fprintf(stderr, "thread %u: %.*s\n", x->id, (int)c->out_len, (char *)c->out);
 		abort();
 	}
-	free(buf);
 }
 
 static void pair(struct client *x)
