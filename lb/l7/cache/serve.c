@@ -282,6 +282,7 @@ static bool multipart_head(struct hc_req *q)
 	char text[64];
 	int n;
 
+	q->part_type = (struct span){NULL, 0};
 	if (type != NULL && type->value.len <= 100) {
 		char *copy = take(q, type->value.len + 1);
 
@@ -332,6 +333,7 @@ static bool choose_ranges(struct hc_req *q, const struct stored *s)
 	q->whole = (struct http_range){0, q->total - 1}; /* unknown: to the end */
 	q->range_cnt = 1;
 	q->range_at = 0;
+	q->multipart = q->part_open = false; /* it may have been looked up before */
 	if (v == HTTP_RANGES_OK) {
 		q->ranges = take(q, cnt * (uint32_t)sizeof(r[0]));
 		if (q->ranges == NULL) {

@@ -462,6 +462,31 @@ static void several_parts(void **state)
 	assert_int_equal(o.asked, 2);
 }
 
+/* RFC 9110 13.1.5, 15.3.7.2: several parts are asked for, and while the first one is fetched the
+ * origin turns out to have another version: the answer is the whole, without heads of parts. */
+static void several_parts_of_what_changed(void **state)
+{
+	struct edge_ask *a;
+
+	(void)state;
+	is_part(part("bytes=200000-200009"), 1, 200000, 10);
+	o.version = 2;
+	o.total = 5000;
+	a = edge_world_ask(&h, GET("/x") "Range: bytes=0-9, 4000-4004\r\nIf-Range: \"v1\"\r\n");
+	assert_int_equal(edge_ask_status(a), 200);
+	says(a, "Content-Length", "5000");
+	says(a, "Content-Type", "text/x");
+	body_is(a, 2, 0, 5000);
+	/* And where one part of two is left. */
+	edge_world_sleep(&h, 61);
+	o.version = 3;
+	o.total = 300000;
+	is_part(part("bytes=200000-200009"), 3, 200000, 10);
+	o.version = 4;
+	o.total = 5000;
+	is_part(part("bytes=10-19, 250000-250004"), 4, 10, 10);
+}
+
 /* RFC 9110 15.3.7.3: parts of two versions are never joined; the newer one replaces. */
 static void a_new_version_replaces(void **state)
 {
@@ -843,6 +868,7 @@ int main(void)
 		TEST(a_get_fills_the_holes),
 		TEST(a_suffix_of_what_nobody_knows),
 		TEST(several_parts),
+		TEST(several_parts_of_what_changed),
 		TEST(a_new_version_replaces),
 		TEST(a_new_length_replaces),
 		TEST(no_strong_validator),
