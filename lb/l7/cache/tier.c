@@ -179,12 +179,11 @@ bool tier_bucket_take(struct tier_bucket *b, uint64_t n, uint64_t now_ns)
 
 	if (b->rate == 0)
 		return true;
-	if (ms > 1000)
-		ms = 1000;
-	if (ms > 0) {
-		b->tokens += b->rate * ms / 1000;
-		b->at_ns = now_ns;
-	}
+	b->at_ns += ms * NS_PER_MS;
+	/* A second fills it. What is less than a byte is kept: a low rate comes by it alone. */
+	b->part += b->rate * (ms < 1000 ? ms : 1000);
+	b->tokens += b->part / 1000;
+	b->part %= 1000;
 	if (b->tokens > b->rate)
 		b->tokens = b->rate;
 	/* What is longer than a second's share waits for a full bucket. */

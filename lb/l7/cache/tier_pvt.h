@@ -210,7 +210,10 @@ struct tier_small {
 };
 
 struct tier_bucket {
-	uint64_t rate, tokens, at_ns;
+	uint64_t rate; /* bytes a second; 0: no bound */
+	uint64_t tokens;
+	uint64_t part; /* thousandths of one, less than 1000 */
+	uint64_t at_ns;
 };
 
 struct tier_worker {
@@ -287,7 +290,7 @@ int tier_send_write(struct tier_op *op, uint32_t ns, uint16_t key_len, const voi
 	uint32_t len, uint64_t expire_ms);
 struct tier_small *tier_small_get(struct tier_worker *tw, enum tier_what what);
 void tier_small_put(struct tier_small *s);
-/* Bytes that the bucket lets go now. */
+/* True: the bucket lets n bytes go now, and has them no more. */
 bool tier_bucket_take(struct tier_bucket *b, uint64_t n, uint64_t now_ns);
 uint64_t tier_now(const struct tier_worker *tw);
 /* The store refuses writes: none for a while. */

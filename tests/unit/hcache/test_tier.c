@@ -21,7 +21,6 @@
 #include "lb/l7/worker.h"
 #include "storage/store.h"
 #include "tests/support/edge_world.h"
-#include "tests/support/seed.h"
 #include "tests/support/store_util.h"
 
 #define ROUTES          "[{upstream: app, cache: {purge_token: secret}}]"
@@ -836,158 +835,6 @@ static void the_last_marks_are_saved(void **state)
 	assert_false(purge_key_gone(hcache_purge(h.w.app->hcache), 1000, born));
 }
 
-/* ---- the map against lists ---- */
-
-#define MAP_LINES   3 /* that keys are in */
-#define MAP_KEYS    300
-#define MAP_RECORDS 2000
-#define MAP_STEPS   20000
-
-struct map_model {
-	struct tier_map m;
-	uint64_t keys[MAP_KEYS];
-	int slot[MAP_LINES][8192]; /* by fingerprint; -1: none */
-	uint32_t used[MAP_LINES];
-	/* lost: a key that is on disk may be missing. Overflown: nobody knows which. */
-	bool lost[MAP_LINES], overflown[MAP_LINES];
-	struct {
-		uint32_t key, gen;
-	} records[MAP_RECORDS]; /* on disk */
-	uint32_t cnt, gen;
-};
-
-static uint32_t line_no(uint64_t hash)
-{
-	return (uint32_t)(hash >> 58);
-}
-
-static int *slot_in(struct map_model *w, uint64_t hash)
-{
-	return &w->slot[line_no(hash)][hash % 8192];
-}
-
-/* Few lines and fingerprints, so that keys share them. */
-static void map_open(struct map_model *w, struct rng *r, uint32_t prints)
-{
-	memset(w, 0, sizeof(*w));
-	memset(w->slot, 0xff, sizeof(w->slot));
-	assert_int_equal(tier_map_init(&w->m, 1), 0);
-	assert_int_equal(w->m.cnt, 64);
-	w->gen = TIER_GENS;
-	for (uint32_t i = 0; i < MAP_KEYS; i++)
-		w->keys[i] = rng_below(r, MAP_LINES) << 58 | rng_below(r, 1 << 19) << 13 |
-			     (1 + rng_below(r, prints));
-}
-
-static void map_put(struct map_model *w, uint32_t key, uint32_t gen)
-{
-	uint64_t hash = w->keys[key];
-	uint32_t line = line_no(hash);
-	int *slot = slot_in(w, hash);
-
-	if (w->cnt == MAP_RECORDS)
-		return;
-	w->records[w->cnt].key = key;
-	w->records[w->cnt++].gen = gen;
-	tier_map_put(&w->m, hash, tier_slot_of(gen));
-	assert_int_equal(tier_map_get(&w->m, hash), tier_slot_of(gen));
-	if (*slot < 0 && ++w->used[line] >= MAP_WORDS)
-		w->lost[line] = w->overflown[line] = true;
-	/* Who shares the fingerprint, or it itself, has a record in the other slot, too. */
-	if (*slot >= 0 && *slot != (int)tier_slot_of(gen))
-		w->lost[line] = true;
-	*slot = (int)tier_slot_of(gen);
-}
-
-static void map_remove(struct map_model *w, uint32_t key)
-{
-	uint64_t hash = w->keys[key];
-	int *slot = slot_in(w, hash);
-
-	tier_map_remove(&w->m, hash);
-	assert_int_equal(tier_map_get(&w->m, hash), -1);
-	if (*slot < 0 && !w->overflown[line_no(hash)])
-		return;
-	w->lost[line_no(hash)] = true;
-	w->used[line_no(hash)] -= *slot >= 0;
-	*slot = -1;
-}
-
-/* The ring turns: what stood in the oldest generation is gone, on disk and here. */
-static void map_turn(struct map_model *w, struct rng *r)
-{
-	uint32_t line = 0, kept = 0, gone = tier_slot_of(++w->gen + 1);
-
-	for (uint32_t i = 0; i < w->cnt; i++)
-		if (tier_slot_of(w->records[i].gen) != gone)
-			w->records[kept++] = w->records[i];
-	w->cnt = kept;
-	do
-		line = tier_map_drop(&w->m, gone, line, 1 + (uint32_t)rng_below(r, 30));
-	while (line != 0);
-	for (uint32_t l = 0; l < MAP_LINES; l++)
-		for (uint32_t i = 0; i < ARRAY_SIZE(w->slot[l]); i++)
-			if (w->slot[l][i] == (int)gone) {
-				w->slot[l][i] = -1;
-				w->used[l]--;
-			}
-}
-
-/* A head is written again where it stands. */
-static void map_put_again(struct map_model *w, struct rng *r)
-{
-	uint32_t i;
-
-	if (w->cnt == 0)
-		return;
-	i = (uint32_t)rng_below(r, w->cnt);
-	map_put(w, w->records[i].key, w->records[i].gen);
-}
-
-static void map_check(struct map_model *w)
-{
-	for (uint32_t i = 0; i < w->cnt; i++)
-		if (!tier_map_maybe(&w->m, w->keys[w->records[i].key]))
-			fail_msg("key %u of generation %u is on disk, and the map denies it",
-				w->records[i].key, w->records[i].gen);
-	for (uint32_t i = 0; i < MAP_KEYS; i++) {
-		uint64_t hash = w->keys[i];
-
-		if (w->overflown[line_no(hash)])
-			continue;
-		assert_int_equal(tier_map_get(&w->m, hash), *slot_in(w, hash));
-		assert_int_equal(tier_map_maybe(&w->m, hash),
-			*slot_in(w, hash) >= 0 || w->lost[line_no(hash)]);
-	}
-}
-
-static void the_map_denies_nothing_that_is_on_disk(void **state)
-{
-	static struct map_model w;
-	struct rng r;
-
-	(void)state;
-	rng_seed(&r, test_seed());
-	for (uint32_t round = 0; round < 60; round++) {
-		/* Lines that are never full, and such as are. */
-		map_open(&w, &r, round % 2 == 0 ? MAP_WORDS - 1 : 60);
-		for (uint32_t i = 0; i < MAP_STEPS / 60; i++) {
-			uint32_t what = (uint32_t)rng_below(&r, 100);
-
-			if (what < 60)
-				map_put(&w, (uint32_t)rng_below(&r, MAP_KEYS), w.gen);
-			else if (what < 70)
-				map_put_again(&w, &r);
-			else if (what < 71)
-				map_remove(&w, (uint32_t)rng_below(&r, MAP_KEYS));
-			else if (what < 80)
-				map_turn(&w, &r);
-			map_check(&w);
-		}
-		tier_map_fini(&w.m);
-	}
-}
-
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -1018,7 +865,6 @@ int main(void)
 		T(the_newer_one_counts),
 		T(a_full_generation_is_not_the_end),
 		T(the_last_marks_are_saved),
-		cmocka_unit_test(the_map_denies_nothing_that_is_on_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
