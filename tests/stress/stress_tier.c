@@ -10,8 +10,7 @@
  *        restart: contents have versions, and each key a least one that may be seen
  *   TR3  each byte is that of its key and of the version of its head
  *   TR5  the tier holds no more than it may, but for what is in flight
- * and that nothing is under way at the end. Plain keys are invalidated by tier_invalidated() alone,
- * which leaves the marks to what the map says (TI2, TI3); the cache marks every key besides. */
+ * and that nothing is under way at the end. */
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -59,7 +58,7 @@ static void ask_pump(struct hc_req *q);
 #define KEY_BYTES  16
 #define DISK_BYTES (5u << 19)
 #define JOBS       16
-#define DUELS      150 /* a writer and an invalidation meet at a key that is new to the map */
+#define DUELS      150 /* a writer and an invalidation meet at a key that is new to the map (TI2) */
 
 enum step { FREE, LOOKING, FETCHING, FILLING, READING };
 
@@ -504,18 +503,22 @@ static void leave(struct ask *a)
 
 /* ---- what takes contents back ---- */
 
+static void take_back(struct worker *w, const char name[KEY_BYTES])
+{
+	struct cache_key k;
+
+	hc_key(w->hw, &k, name, KEY_BYTES);
+	(void)!cache_delete(w->hw->cw, &k, CACHE_ALWAYS, 0, w->now_ns);
+	purge_key(hc->purge, hc_primary(w->hw, name, KEY_BYTES));
+}
+
 static void invalidate(struct worker *w, uint32_t key)
 {
 	uint64_t version = atomic_fetch_add(&origin[key], 1) + 1;
 	char name[KEY_BYTES];
-	struct cache_key k;
 
 	name_key(name, "p", key);
-	hc_key(w->hw, &k, name, KEY_BYTES);
-	(void)!cache_delete(w->hw->cw, &k, CACHE_ALWAYS, 0, w->now_ns);
-	if (has_variant(key)) /* its variants stand in memory under other keys */
-		purge_key(hc->purge, hc_primary(w->hw, name, KEY_BYTES));
-	tier_invalidated(w->hw, name, KEY_BYTES);
+	take_back(w, name);
 	raise_to(&least[key], version);
 }
 
@@ -699,7 +702,6 @@ static void duel_writer(struct worker *w)
 static void duel_invalidator(struct worker *w)
 {
 	char name[KEY_BYTES];
-	struct cache_key k;
 
 	for (uint32_t i = 1; i <= DUELS; i++) {
 		do {
@@ -712,15 +714,11 @@ static void duel_invalidator(struct worker *w)
 		for (uint32_t n = below(w, 2000); n > 0; n--)
 			__builtin_ia32_pause();
 		duel_name(name, i);
-		hc_key(w->hw, &k, name, KEY_BYTES);
-		(void)!cache_delete(w->hw->cw, &k, CACHE_ALWAYS, 0, w->now_ns);
-		tier_invalidated(w->hw, name, KEY_BYTES);
+		take_back(w, name);
 		atomic_store(&duel_over, i);
 	}
 }
 
-/* Once, with a map whose lines are not flagged yet: then an invalidation leaves no mark but for a
- * key that it finds there (TI2). */
 static void duel(struct worker *w)
 {
 	if (w->id == 0)
@@ -836,13 +834,6 @@ int main(void)
 	}
 	for (uint32_t round = 0; round < ROUNDS; round++) {
 		open_all();
-		if (round == 0) {
-			struct tier *t = hcache_tier(hc);
-
-			tier_map_fini(&t->map);
-			if (tier_map_init(&t->map, 2000000) != 0)
-				return 1;
-		}
 		for (uint32_t i = 0; i < WORKERS; i++)
 			if (pthread_create(&workers[i].thread, NULL, run, &workers[i]) != 0)
 				fail("no thread", i, 0);

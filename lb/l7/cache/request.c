@@ -67,9 +67,9 @@ static void remove_key(struct hc_req *q, const char *key, uint32_t len)
 	hc_key(q->hw, &k, key, len);
 	if (cache_delete(q->hw->cw, &k, CACHE_ALWAYS, 0, http_now_ns(q->s)) == 0)
 		hc_count(&q->hw->stats.invalidated, 1);
-	/* Variants lie under keys of their own, and names of Vary that come later lead to them. */
+	/* Afterwards: see TI2. Variants lie under keys of their own, and names of Vary that come
+	 * later lead to them; on disk there may be a record, and one may be written just now. */
 	purge_key(q->hw->hc->purge, hc_primary(q->hw, key, len));
-	tier_invalidated(q->hw, key, len);
 }
 
 static uint32_t aligned_key(

@@ -221,7 +221,7 @@ static void turn_begin(struct tier_worker *tw)
 	struct tier *t = tw->t;
 	uint32_t gen = tier_gen(t) + 1;
 
-	/* TI4: the namespace was emptied when the present one began. */
+	/* TI3: the namespace was emptied when the present one began. */
 	atomic_store_explicit(&t->bytes[tier_slot_of(gen)], 0, memory_order_relaxed);
 	atomic_store_explicit(&t->gen, gen, memory_order_release);
 	hc_count(&tw->stats.turns, 1);

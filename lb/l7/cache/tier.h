@@ -151,8 +151,6 @@ void tier_filled(struct hcache_worker *hw, const char *key, uint32_t len);
 bool tier_keeps(struct hcache_worker *hw, uint64_t seq);
 /* Something newer comes under this key. */
 void tier_replaced(struct hcache_worker *hw, const char *key, uint32_t len);
-/* The primary key and its variants are not good any more; after they were removed from memory. */
-void tier_invalidated(struct hcache_worker *hw, const char *primary, uint32_t len);
 /* Hash of a primary key, kept with what is stored under it; 0 without a tier. */
 uint64_t tier_primary(const struct hcache_worker *hw, const char *primary, uint32_t len);
 /* Of struct cache: something used is evicted. ctx: the struct hcache. */

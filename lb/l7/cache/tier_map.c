@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Words of a line are changed by CAS alone. A key that was put leaves its line with its generation,
- * or by a put that finds the line full, or by being removed; the last two say so in word 0 before
- * (release), so that who does not find the key sees the flag. So does a put that moves a word to
- * another slot: the record in the former one, of this key or of one that shares its fingerprint,
- * may outlive the word. A fingerprint that two keys share sends one of them to the disk for
+ * or by a put that finds the line full, or by being removed: then its record stays on disk unseen,
+ * until its generation goes. A fingerprint that two keys share sends one of them to the disk for
  * nothing, or makes the tier forget it. */
 #include <errno.h>
 #include <stdlib.h>
@@ -46,15 +44,15 @@ static uint16_t print_of(uint64_t hash)
 	return (uint16_t)((fp != 0 ? fp : 1) << SLOT_BITS);
 }
 
-/* The word with this fingerprint; 0: none. */
+/* The word with this fingerprint; MAP_WORDS: none. */
 static uint32_t find(struct map_line *l, uint16_t print, uint16_t *word)
 {
-	for (uint32_t i = 1; i < MAP_WORDS; i++) {
+	for (uint32_t i = 0; i < MAP_WORDS; i++) {
 		*word = atomic_load_explicit(&l->at[i], memory_order_acquire);
 		if ((*word & ~(TIER_GENS - 1u)) == print)
 			return i;
 	}
-	return 0;
+	return MAP_WORDS;
 }
 
 static bool change(struct map_line *l, uint32_t i, uint16_t from, uint16_t to)
@@ -68,24 +66,19 @@ static bool put(struct map_line *l, uint16_t print, uint16_t word, uint32_t vict
 	uint16_t old;
 	uint32_t i = find(l, print, &old);
 
-	if (i != 0 && old == word)
-		return true;
-	if (i != 0) {
-		atomic_store_explicit(&l->at[0], 1, memory_order_release);
-		return change(l, i, old, word);
-	}
-	for (i = 1; i < MAP_WORDS; i++)
+	if (i < MAP_WORDS)
+		return old == word || change(l, i, old, word);
+	for (i = 0; i < MAP_WORDS; i++)
 		if (atomic_load_explicit(&l->at[i], memory_order_relaxed) == 0)
 			return change(l, i, 0, word);
 	old = atomic_load_explicit(&l->at[victim], memory_order_relaxed);
-	atomic_store_explicit(&l->at[0], 1, memory_order_release);
 	return change(l, victim, old, word);
 }
 
 void tier_map_put(struct tier_map *m, uint64_t hash, uint32_t slot)
 {
 	uint16_t print = print_of(hash);
-	uint32_t victim = 1 + (uint32_t)(hash >> FP_BITS) % (MAP_WORDS - 1);
+	uint32_t victim = (uint32_t)(hash >> FP_BITS) % MAP_WORDS;
 
 	while (!put(line_of(m, hash), print, (uint16_t)(print | slot), victim))
 		;
@@ -95,17 +88,9 @@ int tier_map_get(const struct tier_map *m, uint64_t hash)
 {
 	uint16_t word;
 
-	return find(line_of(m, hash), print_of(hash), &word) != 0 ? (int)(word & (TIER_GENS - 1u))
-								  : -1;
-}
-
-bool tier_map_maybe(const struct tier_map *m, uint64_t hash)
-{
-	struct map_line *l = line_of(m, hash);
-	uint16_t word;
-
-	return find(l, print_of(hash), &word) != 0 ||
-	       atomic_load_explicit(&l->at[0], memory_order_acquire) != 0;
+	return find(line_of(m, hash), print_of(hash), &word) < MAP_WORDS
+		       ? (int)(word & (TIER_GENS - 1u))
+		       : -1;
 }
 
 void tier_map_remove(struct tier_map *m, uint64_t hash)
@@ -114,10 +99,8 @@ void tier_map_remove(struct tier_map *m, uint64_t hash)
 	uint16_t word;
 	uint32_t i = find(l, print_of(hash), &word);
 
-	if (i == 0)
-		return;
-	atomic_store_explicit(&l->at[0], 1, memory_order_release);
-	(void)change(l, i, word, 0);
+	if (i < MAP_WORDS)
+		(void)change(l, i, word, 0);
 }
 
 uint32_t tier_map_drop(struct tier_map *m, uint32_t slot, uint32_t from, uint32_t lines)
@@ -125,7 +108,7 @@ uint32_t tier_map_drop(struct tier_map *m, uint32_t slot, uint32_t from, uint32_
 	uint32_t end = lines < m->cnt - from ? from + lines : m->cnt;
 
 	for (; from < end; from++)
-		for (uint32_t i = 1; i < MAP_WORDS; i++) {
+		for (uint32_t i = 0; i < MAP_WORDS; i++) {
 			uint16_t word =
 				atomic_load_explicit(&m->lines[from].at[i], memory_order_relaxed);
 

@@ -9,9 +9,9 @@
  * In the last namespace: s, the state; p id, one place of the purges.
  *
  * Invariants: TI1 a head is written after all its chunks were answered with 0. TI2 the map has a
- *             key before its value is read for writing; a variant's primary key likewise. TI3 what
- *             leaves the map unseen of invalidations is invalidated then (docs/concurrency.md, "The
- *             second tier"). TI4 a generation's namespace is empty when it begins.
+ *             key before its value is read for writing, a variant's primary key likewise; an
+ *             invalidation removes a key from memory before it marks it (docs/concurrency.md, "The
+ *             second tier"). TI3 a generation's namespace is empty when it begins.
  * Units:      as in tier.h. Integers in records are the machine's own. */
 #ifndef LB_L7_CACHE_TIER_PVT_H
 #define LB_L7_CACHE_TIER_PVT_H
@@ -94,8 +94,8 @@ bool tier_sealed(const void *p, uint32_t len, uint32_t magic, uint32_t least);
 
 /* ---- which keys there may be ---- */
 
-/* A line of fingerprints, each with the ring's slot it stands in. Word 0 says whether the line ever
- * lost one: then a key that is not in it may yet be on disk, and be found after a restart. */
+/* A line of fingerprints, each with the ring's slot it stands in. What is not found may yet be on
+ * disk: its line had no more room for it. */
 #define MAP_WORDS 32
 struct map_line {
 	_Alignas(64) _Atomic uint16_t at[MAP_WORDS];
@@ -111,8 +111,6 @@ void tier_map_fini(struct tier_map *m);
 void tier_map_put(struct tier_map *m, uint64_t hash, uint32_t slot);
 /* The slot; -1: not there. */
 int tier_map_get(const struct tier_map *m, uint64_t hash);
-/* False: certainly not on disk. */
-bool tier_map_maybe(const struct tier_map *m, uint64_t hash);
 void tier_map_remove(struct tier_map *m, uint64_t hash);
 /* Drop what stands in a slot, `lines` of the map from `from` on. Where to go on; 0: done. */
 uint32_t tier_map_drop(struct tier_map *m, uint32_t slot, uint32_t from, uint32_t lines);

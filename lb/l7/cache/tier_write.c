@@ -3,11 +3,13 @@
  * long ago, and is worth it, becomes a job. Its head is copied at once; the body of an object is
  * read from memory like by any reader, a chunk at a time, also while it is still coming in.
  *
- * TI2, in the order that makes it work: the key goes into the map; a fence; the index of the memory
- * cache is asked whether the value is still there. Whoever invalidates the key removes it from that
- * index; a fence; then asks the map. One of the two sees the other: either the job finds the value
- * gone, or the invalidation finds the key in the map and is kept, and the record is dead however
- * late it is written. */
+ * TI2: the key goes into the map, then the index of the memory cache is asked whether the value is
+ * still there: who replaces it either finds the key in the map, and takes it out, or is found by
+ * the job, at the latest at its end. Who invalidates the key removes the value from the index first
+ * and then marks the key with a new number. Every value but names of Vary carries the number that
+ * was current when it was asked for, so its record is dead however late it is written; names of
+ * Vary take theirs before the index is asked: they are as old as the mark, or the value is seen to
+ * be gone. */
 #include <errno.h>
 
 #include "dataplane/base/assert.h"
@@ -525,7 +527,6 @@ static void offer(struct tier_worker *tw, struct offer *o)
 	j->hash = tier_hash(t, o->key, o->key_len);
 	j->gen = head_only ? o->place.gen : tier_gen(t);
 	tier_map_put(&t->map, j->hash.h[0], tier_slot_of(j->gen));
-	atomic_thread_fence(memory_order_seq_cst); /* TI2 */
 	hc_key(tw->hw, &k, o->key, o->key_len);
 	if ((cache_get(tw->hw->cw, &k, tier_now(tw), &v) != CACHE_HIT && v.found != CACHE_OBJECT) ||
 		v.seq != o->v->seq) {
@@ -624,19 +625,6 @@ void tier_replaced(struct hcache_worker *hw, const char *key, uint32_t len)
 		return;
 	tier_map_remove(&tw->t->map, h.h[0]);
 	tier_remove(tw, tier_gen_in(tw->t, (uint32_t)slot), &h);
-}
-
-void tier_invalidated(struct hcache_worker *hw, const char *primary, uint32_t len)
-{
-	struct tier_worker *tw = hw->tier;
-	uint64_t h;
-
-	if (tw == NULL)
-		return;
-	h = tier_hash(tw->t, primary, len).h[0];
-	atomic_thread_fence(memory_order_seq_cst); /* TI2 */
-	if (tier_map_maybe(&tw->t->map, h))
-		purge_key(tw->t->purge, h);
 }
 
 uint64_t tier_primary(const struct hcache_worker *hw, const char *primary, uint32_t len)
