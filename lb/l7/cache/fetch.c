@@ -8,21 +8,13 @@
  *
  * The proxy action runs on the fetch's child stream and knows nothing of this. It must not be
  * called back from inside its own calls, so that what it has to be told goes by a task. */
-#include <errno.h>
-#include <stdio.h>
 
 #include "dataplane/base/assert.h"
 #include "dataplane/base/time.h"
 #include "lb/l7/cache/hcache_pvt.h"
 
-#define WINDOW         (1u << 20) /* a fetch is ahead of its leader by no more */
-#define RETRY_NS       (2 * NS_PER_MS)
-#define RETRIES_MAX    1000 /* of storing what found no memory */
-#define KEY_ALIGN      8
-#define VARY_KEEP_NS   (24 * 3600 * NS_PER_SEC)
-#define VARY_NAMES_MAX 512
-#define FETCH_SLABS    4
-#define TOGETHER_MS    100 /* who waited for what nobody may share asks at once, not in turn */
+#define FETCH_SLABS 4
+#define TOGETHER_MS 100 /* who waited for what nobody may share asks at once, not in turn */
 
 static const struct http_sub_ops sub_ops;
 
@@ -33,12 +25,14 @@ uint64_t hc_now(const struct hc_fetch *f)
 
 /* ---- leases ---- */
 
-static void lease_key(const struct hc_fetch *f, char *buf, struct cache_key *k)
+/* buf: room for it, as long as k is used. */
+static void lease_key(const struct hcache_worker *hw, struct cache_key *k, const char *key,
+	uint32_t len, bool validation, char buf[HCACHE_KEY_MAX])
 {
-	memcpy(buf, f->key, f->key_len);
-	if (f->lease_is_validation)
-		buf[0] = HC_TAG_VALIDATE;
-	hc_key(f->hw, k, buf, f->key_len);
+	if (validation)
+		hc_validation_key(hw, k, key, len, buf);
+	else
+		hc_key(hw, k, key, len);
 }
 
 void hc_lease_end(struct hc_fetch *f)
@@ -49,7 +43,7 @@ void hc_lease_end(struct hc_fetch *f)
 	if (!f->has_lease)
 		return;
 	f->has_lease = false;
-	lease_key(f, buf, &k);
+	lease_key(f->hw, &k, f->key, f->key_len, f->lease_is_validation, buf);
 	cache_lease_abort(f->hw->cw, &k, &f->lease, hc_now(f));
 }
 
@@ -68,7 +62,7 @@ void hc_lease_mark(struct hc_fetch *f, enum mark mark, const void *val, uint32_t
 		return;
 	}
 	f->has_lease = false;
-	lease_key(f, buf, &k);
+	lease_key(f->hw, &k, f->key, f->key_len, f->lease_is_validation, buf);
 	(void)!cache_fill(f->hw->cw, &k, &f->lease, &p, hc_now(f));
 }
 
@@ -80,12 +74,8 @@ static void fetch_free(struct hc_fetch *f)
 	struct hcache_worker *hw = f->hw;
 
 	ASSERT_DBG(f->leader == NULL && f->sub == NULL);
-	if (f->sink == SINK_OBJECT) {
-		struct cache_key k;
-
-		hc_key(hw, &k, f->key, f->key_len);
-		(void)!cache_object_close(hw->cw, &k, &f->object, false, hc_now(f));
-	}
+	if (f->sink == SINK_OBJECT)
+		hc_object_fail(f);
 	hc_lease_end(f);
 	hc_slice_end(f);
 	http_timer_stop(&hw->w->loop, &f->timer);
@@ -137,8 +127,6 @@ struct hc_req *hc_let_go(struct hc_fetch *f)
 	return q;
 }
 
-static void object_store(struct hc_fetch *f);
-
 static void on_timer(struct http_timer *t)
 {
 	struct hc_fetch *f = container_of(t, struct hc_fetch, timer);
@@ -146,7 +134,7 @@ static void on_timer(struct http_timer *t)
 	if (f->sink == SINK_EXTENTS)
 		hc_extents_store(f);
 	else
-		object_store(f);
+		hc_object_store(f);
 	if (f->sub == NULL && f->sink == SINK_NONE)
 		fetch_free(f);
 }
@@ -174,7 +162,7 @@ void hc_fetch_read(struct hc_fetch *f, uint64_t pos)
 {
 	f->wanted = pos;
 	if (f->starved && f->held.head == NULL &&
-		(f->sink != SINK_OBJECT || f->object.filled < pos + WINDOW / 2))
+		(f->sink != SINK_OBJECT || f->object.filled < pos + HC_WINDOW / 2))
 		http_task_post(&f->hw->w->loop, &f->task);
 }
 
@@ -328,10 +316,7 @@ bool hc_fetch_begin(struct hc_req *q, const struct stored *old, struct cache_lea
 	if (f == NULL || (old != NULL && !add_validators(f, old)) || !hc_part_ask(q, f)) {
 		if (f != NULL)
 			hc_fetch_cancel(f);
-		memcpy(buf, q->key, q->key_len);
-		if (lease_is_validation)
-			buf[0] = HC_TAG_VALIDATE;
-		hc_key(q->hw, &k, buf, q->key_len);
+		lease_key(q->hw, &k, q->key, q->key_len, lease_is_validation, buf);
 		cache_lease_abort(q->hw->cw, &k, lease, http_now_ns(q->s));
 		return false;
 	}
@@ -431,15 +416,12 @@ static bool unavailable(uint16_t status)
 static void not_storable(struct hc_fetch *f, enum fresh_store why)
 {
 	uint16_t status = f->sub->s.resp.status;
-	struct cache_key k;
 
 	hc_count(&f->hw->stats.not_stored, 1);
 	if (status >= 500) { /* RFC 9111 4.3.3: it says nothing about what is stored */
 		mark_failure(f, HTTP_END_OK, status, unavailable(status));
 	} else if (f->kind == FETCH_VALIDATE) { /* what was stored is not what there is any more */
-		hc_key(f->hw, &k, f->key, f->key_len);
-		(void)!cache_delete(f->hw->cw, &k, CACHE_ALWAYS, 0, hc_now(f));
-		tier_replaced(f->hw, f->key, f->key_len);
+		hc_drop(f->hw, f->key, f->key_len, CACHE_ALWAYS, 0);
 		hc_lease_end(f);
 	} else if (why == FRESH_STORE_AUTHORIZATION || why == FRESH_STORE_REQUEST_NO_STORE) {
 		/* It says nothing about other clients' requests, but they have waited enough. */
@@ -452,99 +434,6 @@ static void not_storable(struct hc_fetch *f, enum fresh_store why)
 
 /* ---- storing ---- */
 
-static uint64_t expire_at(
-	struct hcache_worker *hw, const struct hcache_route *r, const struct fresh *fr)
-{
-	int64_t left = fresh_dead_ms(fr, r->keep_ms) - hc_wall_ms(hw);
-
-	return hw->w->loop.now_ns + (left > 0 ? (uint64_t)left : 1) * NS_PER_MS;
-}
-
-uint64_t hc_expire_of(const struct hc_fetch *f, const struct fresh *fr)
-{
-	return expire_at(f->hw, f->route, fr);
-}
-
-/* Unlike that of any other body, also of other workers and earlier processes. */
-static uint64_t new_body(struct hcache_worker *hw)
-{
-	hw->body_next += UINT64_C(0x9e3779b97f4a7c15);
-	return hw->body_next != 0 ? hw->body_next : 1;
-}
-
-/* Prefix and head into the scratch buffer; 0: too long. */
-uint32_t hc_encode(struct hc_fetch *f, const struct fresh *fr)
-{
-	struct hc_prefix pre = {.born = f->born,
-		.primary = hc_primary(f->hw, f->primary, f->primary_len),
-		.body = new_body(f->hw)};
-	struct control_response c;
-	uint32_t n;
-
-	control_response_parse(
-		&f->sub->s.resp, f->route->fresh.targets, f->route->fresh.target_cnt, &c);
-	memcpy(f->hw->scratch, &pre, sizeof(pre));
-	n = stored_encode(&f->sub->s.resp, fr, &c, f->hw->scratch + sizeof(pre),
-		(uint32_t)(sizeof(f->hw->scratch) - sizeof(pre)));
-	return n > 0 ? n + (uint32_t)sizeof(pre) : 0;
-}
-
-static bool set_key(struct hc_fetch *f, const char *key, uint32_t len)
-{
-	char *copy = hc_copy(&f->arena, key, len);
-
-	if (copy == NULL)
-		return false;
-	f->key = copy;
-	f->key_len = len;
-	return true;
-}
-
-static bool same_key(const struct hc_fetch *f, const char *key, uint32_t len)
-{
-	return f->key_len == len && memcmp(f->key, key, len) == 0;
-}
-
-/* The key that the response belongs under, by its Vary; under the primary one it leaves the names.
- * A lease on another key ends. False: it cannot be stored. */
-bool hc_settle_key(struct hc_fetch *f)
-{
-	char names[VARY_NAMES_MAX], key[HCACHE_KEY_MAX];
-	struct cache_put p = {
-		.val = names, .user = MARK_VARY, .expire_ns = hc_now(f) + VARY_KEEP_NS};
-	struct cache_key k;
-	uint32_t n, len;
-
-	if (!key_vary_names(&f->sub->s.resp, names, sizeof(names), &len))
-		return false;
-	if (len == 0) {
-		if (same_key(f, f->primary, f->primary_len))
-			return true;
-		hc_lease_end(f);
-		return set_key(f, f->primary, f->primary_len);
-	}
-	n = key_variant(f->primary, f->primary_len, (struct span){names, len}, &f->sub->s.req, key,
-		sizeof(key) - KEY_ALIGN);
-	while (n > 0 && n % KEY_ALIGN != 0)
-		key[n++] = '\0';
-	if (n == 0)
-		return false;
-	if (same_key(f, key, n))
-		return true;
-	p.len = len;
-	hc_key(f->hw, &k, f->primary, f->primary_len);
-	if (f->has_lease && !f->lease_is_validation && same_key(f, f->primary, f->primary_len)) {
-		f->has_lease = false;
-		if (cache_fill(f->hw->cw, &k, &f->lease, &p, hc_now(f)) != 0)
-			return false;
-	} else {
-		hc_lease_end(f);
-		if (cache_put(f->hw->cw, &k, &p, hc_now(f)) != 0)
-			return false;
-	}
-	return set_key(f, key, n);
-}
-
 static uint64_t length_of(const struct http_head *h)
 {
 	switch (h->framing) {
@@ -555,45 +444,6 @@ static uint64_t length_of(const struct http_head *h)
 	default:
 		return CACHE_LEN_UNKNOWN;
 	}
-}
-
-static bool begin_small(struct hc_fetch *f, uint32_t head_len, uint64_t body_len)
-{
-	if (body_len > HCACHE_SMALL || head_len + body_len > HTTP_ARENA_SLAB - 64)
-		return false;
-	f->buf_cap = head_len + (uint32_t)body_len;
-	f->buf = http_arena_alloc(&f->arena, f->buf_cap);
-	if (f->buf == NULL)
-		return false;
-	memcpy(f->buf, f->hw->scratch, head_len);
-	f->buf_len = head_len;
-	f->sink = SINK_SMALL;
-	return true;
-}
-
-static bool begin_object(struct hc_fetch *f, uint32_t head_len, uint64_t body_len)
-{
-	struct cache_object o = {.user = MARK_OBJECT,
-		.desc_len = head_len,
-		.expire_ns = f->expire_ns,
-		.total_len = body_len};
-	bool own = f->has_lease && !f->lease_is_validation;
-	struct cache_key k;
-
-	o.desc = hc_copy(&f->arena, f->hw->scratch, head_len);
-	if (o.desc == NULL)
-		return false;
-	hc_key(f->hw, &k, f->key, f->key_len);
-	if (own)
-		f->has_lease = false;
-	if (cache_object_open(f->hw->cw, &k, own ? &f->lease : NULL, &o, &f->object, hc_now(f)) !=
-		0)
-		return false;
-	f->sink = SINK_OBJECT;
-	if (body_len != CACHE_LEN_UNKNOWN)
-		tier_filled(f->hw, f->key, f->key_len);
-	hc_lease_end(f); /* who waited for the validation reads along */
-	return true;
 }
 
 /* The leader reads like everybody else. */
@@ -610,11 +460,6 @@ static void leader_reads(struct hc_fetch *f)
 	hc_look_up(q);
 }
 
-bool hc_too_large(const struct hc_fetch *f, uint64_t len)
-{
-	return len != CACHE_LEN_UNKNOWN && f->route->max_bytes > 0 && len > f->route->max_bytes;
-}
-
 static void store(struct hc_fetch *f, const struct fresh *fr)
 {
 	uint64_t len = length_of(&f->sub->s.resp);
@@ -628,9 +473,9 @@ static void store(struct hc_fetch *f, const struct fresh *fr)
 	}
 	head_len = hc_settle_key(f) ? hc_encode(f, fr) : 0;
 	tier_replaced(f->hw, f->key, f->key_len);
-	if (head_len > 0 && begin_small(f, head_len, len))
+	if (head_len > 0 && hc_small_begin(f, head_len, len))
 		return;
-	if (head_len > 0 && head_len <= HTTP_ARENA_SLAB - 64 && begin_object(f, head_len, len)) {
+	if (head_len > 0 && head_len <= HTTP_ARENA_SLAB - 64 && hc_object_begin(f, head_len, len)) {
 		leader_reads(f);
 		return;
 	}
@@ -640,54 +485,6 @@ static void store(struct hc_fetch *f, const struct fresh *fr)
 }
 
 /* ---- 304 ---- */
-
-/* Stored again with a new head. */
-int hc_freshen_by(const struct hc_news *by, const struct cache_view *v, const struct stored *old)
-{
-	struct hcache_worker *hw = by->hw;
-	struct hc_prefix pre = *(const struct hc_prefix *)(const void *)v->val;
-	uint32_t off = (uint32_t)sizeof(pre), body_at = off + old->len, body = v->len - body_at, n;
-	struct cache_put p = {
-		.val = hw->scratch, .user = MARK_SMALL, .cond = CACHE_IF_SEQ, .cond_seq = v->seq};
-	struct cache_object o = {.desc = hw->scratch, .user = MARK_OBJECT};
-	uint64_t now_ns = hw->w->loop.now_ns;
-	struct stored s;
-	struct cache_key k;
-
-	n = stored_freshen(&by->route->fresh, by->req, old, by->resp, by->request_ms,
-		hc_wall_ms(hw), &hw->scratch_head, hw->scratch + off,
-		(uint32_t)sizeof(hw->scratch) - off);
-	if (n == 0 || !stored_decode(hw->scratch + off, n, &s))
-		return -EPERM;
-	pre.born = by->born;
-	pre.place.flags |= TIER_PLACE_NEWER;
-	memcpy(hw->scratch, &pre, sizeof(pre));
-	hc_key(hw, &k, by->key, by->key_len);
-	p.expire_ns = o.expire_ns = expire_at(hw, by->route, &s.fresh);
-	if (v->found == CACHE_OBJECT) {
-		o.desc_len = off + n;
-		return cache_object_update(hw->cw, &k, v, &o, now_ns);
-	}
-	if (off + n + body > sizeof(hw->scratch))
-		return -EFBIG;
-	memcpy(hw->scratch + off + n, v->val + body_at, body);
-	p.len = off + n + body;
-	return cache_put(hw->cw, &k, &p, now_ns);
-}
-
-int hc_freshen(struct hc_fetch *f, const struct cache_view *v, const struct stored *old)
-{
-	struct hc_news by = {.hw = f->hw,
-		.route = f->route,
-		.key = f->key,
-		.key_len = f->key_len,
-		.req = &f->sub->s.req,
-		.resp = &f->sub->s.resp,
-		.request_ms = f->request_ms,
-		.born = f->born};
-
-	return hc_freshen_by(&by, v, old);
-}
 
 static void not_modified(struct hc_fetch *f)
 {
@@ -709,8 +506,7 @@ static void not_modified(struct hc_fetch *f)
 		hc_count(&f->hw->stats.revalidated, 1);
 		HC_COUNT_ROUTE(f->hw, f->route, revalidated, 1);
 	} else if (how == CACHE_HIT || how == CACHE_OBJECT) { /* fetched whole, next time */
-		(void)!cache_delete(f->hw->cw, &k, CACHE_IF_SEQ, v.seq, hc_now(f));
-		tier_replaced(f->hw, f->key, f->key_len);
+		hc_drop(f->hw, f->key, f->key_len, CACHE_IF_SEQ, v.seq);
 	}
 	hc_lease_end(f);
 	q = hc_let_go(f);
@@ -771,99 +567,18 @@ static void fetch_head(struct http_sub *sub)
 		not_storable(f, v);
 }
 
-static void object_end(struct hc_fetch *f)
-{
-	struct cache_key k;
-	struct cache_usage u;
-	uint64_t size = f->object.filled;
-
-	hc_key(f->hw, &k, f->key, f->key_len);
-	f->sink = SINK_NONE;
-	if (cache_object_close(f->hw->cw, &k, &f->object, true, hc_now(f)) == 0)
-		hc_count(&f->hw->stats.stored, 1);
-	if (f->object.total_len == CACHE_LEN_UNKNOWN)
-		tier_filled(f->hw, f->key, f->key_len);
-	/* Most of it is evicted already, or it is longer than the route keeps: its length was not
-	 * known before. */
-	cache_usage(f->hw->hc->cache, &u);
-	if ((size > u.segments * u.segment_bytes / 2 && !tier_keeps(f->hw, f->object.id)) ||
-		hc_too_large(f, size))
-		(void)!cache_delete(f->hw->cw, &k, CACHE_ALWAYS, 0, hc_now(f));
-	(void)hc_let_go(f);
-}
-
-static void object_give_up(struct hc_fetch *f)
-{
-	struct cache_key k;
-
-	hc_count(&f->hw->stats.no_memory, 1);
-	hc_key(f->hw, &k, f->key, f->key_len);
-	(void)!cache_object_close(f->hw->cw, &k, &f->object, false, hc_now(f));
-	f->sink = SINK_NONE;
-	chain_free(&f->held);
-	(void)hc_let_go(f); /* it sees that its object failed */
-	http_task_post(&f->hw->w->loop, &f->task);
-}
-
 static uint32_t room_of(const struct hc_fetch *f)
 {
-	uint64_t ahead;
-
 	switch (f->sink) {
 	case SINK_PASS:
 		return f->leader != NULL ? http_send_room(f->leader->s) : 0;
 	case SINK_EXTENTS:
 		return hc_extents_room(f);
 	case SINK_OBJECT:
-		if (f->held.head != NULL)
-			return 0;
-		ahead = f->object.filled - f->wanted;
-		if (f->leader == NULL || f->object.filled < f->wanted || ahead < WINDOW / 2)
-			return WINDOW / 2; /* nobody, or somebody who waits for what is to come */
-		return ahead < WINDOW ? WINDOW - (uint32_t)ahead : 0;
+		return hc_object_room(f);
 	default:
-		return WINDOW;
+		return HC_WINDOW;
 	}
-}
-
-/* As much of what is held as there is memory for. */
-static void object_store(struct hc_fetch *f)
-{
-	while (f->held.head != NULL) {
-		struct rte_mbuf *m = f->held.head;
-		int64_t n = cache_object_append(
-			f->hw->cw, &f->object, rte_pktmbuf_mtod(m, void *), m->data_len, hc_now(f));
-
-		if (n < 0) {
-			object_give_up(f);
-			return;
-		}
-		if (n < m->data_len) {
-			if (++f->tries > RETRIES_MAX) {
-				object_give_up(f);
-				return;
-			}
-			chain_strip(&f->held, (uint32_t)n);
-			http_timer_set(&f->hw->w->loop, &f->timer, hc_now(f) + RETRY_NS);
-			return;
-		}
-		chain_free_one(chain_pop(&f->held));
-	}
-	f->tries = 0;
-	if (f->over)
-		object_end(f);
-	else if (f->starved && room_of(f) > 0)
-		http_task_post(&f->hw->w->loop, &f->task);
-}
-
-static void small_append(struct hc_fetch *f, struct rte_mbuf *chain)
-{
-	for (struct rte_mbuf *m = chain; m != NULL; m = m->next) {
-		ASSERT(m->data_len <= f->buf_cap - f->buf_len); /* the length was announced */
-		memcpy(f->buf + f->buf_len, rte_pktmbuf_mtod(m, void *), m->data_len);
-		f->buf_len += m->data_len;
-	}
-	chain_free_list(chain);
 }
 
 static uint32_t fetch_body(struct http_sub *sub, struct rte_mbuf *chain, uint32_t len)
@@ -884,11 +599,10 @@ static uint32_t fetch_body(struct http_sub *sub, struct rte_mbuf *chain, uint32_
 		(void)http_send_body(f->leader->s, chain, len);
 		break;
 	case SINK_SMALL:
-		small_append(f, chain);
+		hc_small_body(f, chain);
 		break;
 	case SINK_OBJECT:
-		chain_append(&f->held, chain, len);
-		object_store(f);
+		hc_object_body(f, chain, len);
 		break;
 	case SINK_EXTENTS:
 		hc_extents_body(f, chain, len);
@@ -902,46 +616,6 @@ static uint32_t fetch_body(struct http_sub *sub, struct rte_mbuf *chain, uint32_
 	return room;
 }
 
-/* Complete: store it, and answer the leader from the copy. */
-static void small_end(struct hc_fetch *f)
-{
-	struct hcache_worker *hw = f->hw;
-	struct cache_put p = {
-		.val = f->buf, .len = f->buf_len, .user = MARK_SMALL, .expire_ns = f->expire_ns};
-	struct cache_view v = {.val = (const uint8_t *)f->buf,
-		.len = f->buf_len,
-		.user = MARK_SMALL,
-		.found = CACHE_HIT};
-	struct hc_req *q = hc_let_go(f);
-	struct cache_key k;
-	struct stored s;
-	int rc;
-
-	hc_key(hw, &k, f->key, f->key_len);
-	f->sink = SINK_NONE;
-	if (f->has_lease && !f->lease_is_validation) {
-		f->has_lease = false;
-		rc = cache_fill(hw->cw, &k, &f->lease, &p, hc_now(f));
-	} else {
-		rc = cache_put(hw->cw, &k, &p, hc_now(f));
-		hc_lease_end(f);
-	}
-	hc_count(rc == 0 ? &hw->stats.stored : &hw->stats.no_memory, 1);
-	if (rc == 0)
-		tier_filled(hw, f->key, f->key_len);
-	if (q == NULL)
-		return;
-	if (!stored_decode(f->buf + sizeof(struct hc_prefix),
-		    f->buf_len - (uint32_t)sizeof(struct hc_prefix), &s)) {
-		http_fail(q->s, HTTP_END_INTERNAL);
-		return;
-	}
-	q->status.forward_status = s.status;
-	q->status.stored = rc == 0;
-	q->copy_only = true;
-	hc_serve(q, &v, &s);
-}
-
 static void fetch_done(struct http_sub *sub, const struct http_head *trailers)
 {
 	struct hc_fetch *f = sub->ctx;
@@ -951,10 +625,10 @@ static void fetch_done(struct http_sub *sub, const struct http_head *trailers)
 	case SINK_OBJECT:
 		f->over = true;
 		if (f->held.head == NULL)
-			object_end(f);
+			hc_object_end(f);
 		break;
 	case SINK_SMALL:
-		small_end(f);
+		hc_small_end(f);
 		break;
 	case SINK_EXTENTS:
 		f->over = true;
@@ -981,15 +655,12 @@ static void fetch_done(struct http_sub *sub, const struct http_head *trailers)
 static void fetch_failed(struct http_sub *sub)
 {
 	struct hc_fetch *f = sub->ctx;
-	struct cache_key k;
 	struct hc_req *q;
 
 	switch (f->sink) {
 	case SINK_OBJECT:
 		hc_count(&f->hw->stats.fetch_failures, 1);
-		hc_key(f->hw, &k, f->key, f->key_len);
-		(void)!cache_object_close(f->hw->cw, &k, &f->object, false, hc_now(f));
-		f->sink = SINK_NONE;
+		hc_object_fail(f);
 		(void)hc_let_go(f); /* it sees that its object failed */
 		break;
 	case SINK_EXTENTS:

@@ -200,6 +200,8 @@ struct hc_fetch {
 #define HC_TAG_SLICE    's'
 #define HC_TAG_CODED    'z'
 
+#define HC_WINDOW (1u << 20) /* a fetch is ahead of its leader by no more */
+
 #define HC_CODED_MAX 32768 /* bytes of a compressed body that is kept as a value */
 
 static inline void hc_count(uint64_t *c, uint64_t n)
@@ -216,6 +218,26 @@ static inline void hc_key(
 	const struct hcache_worker *hw, struct cache_key *k, const char *key, uint32_t len)
 {
 	cache_key_init(hw->hc->cache, k, 0, key, (uint16_t)len);
+}
+
+#define HC_KEY_ALIGN 8 /* of keys' lengths, so that values lie aligned behind their key */
+
+/* A key of len bytes, 0: none, made so long that it is aligned; `key` has room for HC_KEY_ALIGN
+ * more. The new length. */
+static inline uint32_t hc_key_align(char *key, uint32_t len)
+{
+	while (len % HC_KEY_ALIGN != 0)
+		key[len++] = '\0';
+	return len;
+}
+
+/* Key of the lease under which a stored response is validated, into `out`. */
+static inline void hc_validation_key(const struct hcache_worker *hw, struct cache_key *k,
+	const char *key, uint32_t len, char out[HCACHE_KEY_MAX])
+{
+	memcpy(out, key, len);
+	out[0] = HC_TAG_VALIDATE;
+	hc_key(hw, k, out, len);
 }
 
 /* Hash of a primary key, kept with what is stored under it and its variants: invalidations of all
@@ -293,6 +315,15 @@ char *hc_copy(struct http_arena *a, const char *text, uint32_t len);
 void hc_lease_end(struct hc_fetch *f);
 /* End it with a mark for those that wait and those that come soon. */
 void hc_lease_mark(struct hc_fetch *f, enum mark mark, const void *val, uint32_t len, uint64_t ms);
+/* RFC 9110 6.6.1: who receives a response without a Date says when. */
+void hc_add_date(struct http_stream *s, struct hcache_worker *hw);
+
+/* ---- store.c ---- */
+
+/* What is stored under a key is not what there is any more, here and on disk. cond, seq: as of
+ * cache_delete(). */
+void hc_drop(struct hcache_worker *hw, const char *key, uint32_t len, enum cache_cond cond,
+	uint64_t seq);
 /* The key that the response belongs under, by its Vary. False: it cannot be stored. */
 bool hc_settle_key(struct hc_fetch *f);
 uint64_t hc_expire_of(const struct hc_fetch *f, const struct fresh *fr);
@@ -302,9 +333,6 @@ bool hc_too_large(const struct hc_fetch *f, uint64_t len);
 /* Store v again with a head that the fetch's response brings up to date. 0; -EPERM: it may not be
  * kept; or what the cache says. */
 int hc_freshen(struct hc_fetch *f, const struct cache_view *v, const struct stored *old);
-
-/* RFC 9110 6.6.1: who receives a response without a Date says when. */
-void hc_add_date(struct http_stream *s, struct hcache_worker *hw);
 
 /* What brings a stored response up to date. */
 struct hc_news {
@@ -317,6 +345,19 @@ struct hc_news {
 	uint64_t born; /* of purge, when it was asked */
 };
 int hc_freshen_by(const struct hc_news *by, const struct cache_view *v, const struct stored *old);
+
+/* The sinks of bodies. Their heads stand in the scratch buffer, by hc_encode(). False: no room. */
+bool hc_small_begin(struct hc_fetch *f, uint32_t head_len, uint64_t body_len);
+void hc_small_body(struct hc_fetch *f, struct rte_mbuf *chain);
+/* Complete: it is stored, and the leader answered from the copy. */
+void hc_small_end(struct hc_fetch *f);
+bool hc_object_begin(struct hc_fetch *f, uint32_t head_len, uint64_t body_len);
+void hc_object_body(struct hc_fetch *f, struct rte_mbuf *chain, uint32_t len);
+/* As much of what is held as there is memory for. */
+void hc_object_store(struct hc_fetch *f);
+void hc_object_end(struct hc_fetch *f);
+void hc_object_fail(struct hc_fetch *f);
+uint32_t hc_object_room(const struct hc_fetch *f);
 
 /* ---- coded.c ---- */
 

@@ -43,7 +43,6 @@ void hc_head_seen(struct hc_req *q)
 		.resp = &q->s->resp,
 		.request_ms = q->arrived_ms};
 	struct cache_view v;
-	struct cache_key k;
 	struct stored old;
 	uint64_t len;
 	bool soft;
@@ -55,7 +54,6 @@ void hc_head_seen(struct hc_req *q)
 	by.key = q->key;
 	by.key_len = q->key_len;
 	req.method = HTTP_GET;
-	hc_key(q->hw, &k, q->key, q->key_len);
 	if (hc_open_view(q, &v, &old, &soft) &&
 		same(&old, by.resp, len, hc_wall_ms(q->hw) / 1000)) {
 		if (hc_freshen_by(&by, &v, &old) == 0)
@@ -63,6 +61,5 @@ void hc_head_seen(struct hc_req *q)
 		return;
 	}
 	/* Whatever it was, it is not what there is now. */
-	(void)!cache_delete(q->hw->cw, &k, CACHE_IF_SEQ, v.seq, http_now_ns(q->s));
-	tier_replaced(q->hw, q->key, q->key_len);
+	hc_drop(q->hw, q->key, q->key_len, CACHE_IF_SEQ, v.seq);
 }

@@ -57,15 +57,6 @@ static bool strong_tag(const struct http_head *resp, struct span *tag)
 	return true;
 }
 
-static void drop_object(struct hcache_worker *hw, const char *key, uint32_t len, uint64_t seq)
-{
-	struct cache_key k;
-
-	hc_key(hw, &k, key, len);
-	(void)!cache_delete(hw->cw, &k, CACHE_IF_SEQ, seq, hw->w->loop.now_ns);
-	tier_replaced(hw, key, len);
-}
-
 /* ---- the first request for a part ---- */
 
 bool hc_part_wanted(const struct hc_req *q)
@@ -94,14 +85,10 @@ bool hc_part_ask(struct hc_req *q, struct hc_fetch *f)
 static void part_refused(struct hc_fetch *f, const char *why, bool mark)
 {
 	struct hc_req *q;
-	struct cache_key k;
 
 	hc_count(&f->hw->stats.not_stored, 1);
-	if (f->kind == FETCH_VALIDATE) {
-		hc_key(f->hw, &k, f->key, f->key_len);
-		(void)!cache_delete(f->hw->cw, &k, CACHE_ALWAYS, 0, hc_now(f));
-		tier_replaced(f->hw, f->key, f->key_len);
-	}
+	if (f->kind == FETCH_VALIDATE)
+		hc_drop(f->hw, f->key, f->key_len, CACHE_ALWAYS, 0);
 	if (mark && f->kind == FETCH_FILL)
 		hc_lease_mark(f, MARK_PASS, "", 0, f->route->pass_ms);
 	else
@@ -119,7 +106,6 @@ static void part_whole(struct hc_fetch *f)
 {
 	struct cache_lease lease = f->lease;
 	struct hc_req *q = hc_let_go(f);
-	struct cache_key k;
 
 	http_task_post(&f->hw->w->loop, &f->task);
 	if (q != NULL)
@@ -130,11 +116,8 @@ static void part_whole(struct hc_fetch *f)
 			hc_pass(q);
 		return;
 	}
-	hc_key(f->hw, &k, f->key, f->key_len);
-	if (f->kind == FETCH_VALIDATE) {
-		(void)!cache_delete(f->hw->cw, &k, CACHE_ALWAYS, 0, hc_now(f));
-		tier_replaced(f->hw, f->key, f->key_len);
-	}
+	if (f->kind == FETCH_VALIDATE)
+		hc_drop(f->hw, f->key, f->key_len, CACHE_ALWAYS, 0);
 	hc_lease_end(f);
 	if (q != NULL)
 		hc_look_up(q);
@@ -439,7 +422,7 @@ static bool slice_mismatch(struct hc_fetch *f)
 {
 	struct hc_req *q;
 
-	drop_object(f->hw, f->key, f->key_len, f->view.seq);
+	hc_drop(f->hw, f->key, f->key_len, CACHE_IF_SEQ, f->view.seq);
 	slice_lease_end(f, NULL);
 	if (f->sub->s.resp.status == 200 && f->leader != NULL && f->leader->headless) {
 		f->leader->headless = false;
@@ -600,7 +583,7 @@ bool hc_hole(struct hc_req *q)
 	if (q->etag.len == 0 || q->total == CACHE_LEN_UNKNOWN) {
 		/* It cannot be completed: the next one is to fetch it whole. */
 		if (q->view.stream == 0)
-			drop_object(q->hw, q->key, q->key_len, q->view.seq);
+			hc_drop(q->hw, q->key, q->key_len, CACHE_IF_SEQ, q->view.seq);
 		return false;
 	}
 	if (q->view.stream != 0 || q->tried == q->pos + 1)
@@ -631,7 +614,7 @@ bool hc_hole_ahead(struct hc_req *q)
 	q->fetch = NULL;
 	if (q->etag.len == 0) {
 		hc_count(&q->hw->stats.holes, 1);
-		drop_object(q->hw, q->key, q->key_len, q->view.seq);
+		hc_drop(q->hw, q->key, q->key_len, CACHE_IF_SEQ, q->view.seq);
 		hc_look_up(q);
 		return true;
 	}
@@ -661,7 +644,7 @@ void hc_hole_head(struct hc_fetch *f)
 		got.last != f->hole.last || total != f->leader->total || !strong_tag(resp, &tag) ||
 		!http_etag_match_strong(f->etag, tag)) {
 		if (resp->status < 500)
-			drop_object(f->hw, f->key, f->key_len, f->leader->view.seq);
+			hc_drop(f->hw, f->key, f->key_len, CACHE_IF_SEQ, f->leader->view.seq);
 		hc_fetch_error(f, HTTP_END_BACKEND_INCOMPLETE, 0);
 		return;
 	}

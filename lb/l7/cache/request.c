@@ -15,7 +15,6 @@
 #include "lb/l7/cache/hcache_pvt.h"
 
 #define ROUNDS_MAX 8 /* look-ups of one request; then it passes */
-#define KEY_ALIGN  8 /* so that values lie aligned behind their key */
 
 /* ---- end ---- */
 
@@ -75,11 +74,7 @@ static void remove_key(struct hc_req *q, const char *key, uint32_t len)
 static uint32_t aligned_key(
 	const struct key_conf *c, const struct http_head *req, char *out, uint32_t cap)
 {
-	uint32_t n = key_primary(c, req, out, cap - KEY_ALIGN);
-
-	while (n > 0 && n % KEY_ALIGN != 0)
-		out[n++] = '\0';
-	return n;
+	return hc_key_align(out, key_primary(c, req, out, cap - HC_KEY_ALIGN));
 }
 
 /* A URI in Location or Content-Location of the same origin (RFC 9111 4.4); others are not ours to
@@ -221,13 +216,6 @@ static void lead(
 		hc_pass(q);
 }
 
-static void validation_key(const struct hc_req *q, char *out, struct cache_key *k)
-{
-	memcpy(out, q->key, q->key_len);
-	out[0] = HC_TAG_VALIDATE;
-	hc_key(q->hw, k, out, q->key_len);
-}
-
 static void failed_before(struct hc_req *q, const struct cache_view *v)
 {
 	struct hc_error e = {.end = HTTP_END_INTERNAL};
@@ -310,7 +298,7 @@ static void validate(struct hc_req *q, const struct cache_view *v, const struct 
 		hc_pass(q);
 		return;
 	}
-	validation_key(q, key, &k);
+	hc_validation_key(q->hw, &k, q->key, q->key_len, key);
 	cache_waiter_init(&q->waiter, on_wake);
 	switch (cache_lookup(q->hw->cw, &k, http_now_ns(q->s), &vv, &lease, &q->waiter)) {
 	case CACHE_LEASED:
@@ -343,7 +331,7 @@ static void refresh(struct hc_req *q, const struct stored *s)
 	struct cache_view vv;
 	struct cache_key k;
 
-	validation_key(q, key, &k);
+	hc_validation_key(q->hw, &k, q->key, q->key_len, key);
 	if (cache_lookup(q->hw->cw, &k, http_now_ns(q->s), &vv, &lease, NULL) != CACHE_LEASED)
 		return;
 	if (hc_fetch_begin(q, s, &lease, true, true)) {
@@ -409,10 +397,9 @@ bool hc_to_variant(struct hc_req *q, const struct cache_view *v)
 	char key[HCACHE_KEY_MAX], *copy;
 	uint32_t n =
 		key_variant(q->primary, q->primary_len, (struct span){(const char *)v->val, v->len},
-			&q->s->req, key, sizeof(key) - KEY_ALIGN);
+			&q->s->req, key, sizeof(key) - HC_KEY_ALIGN);
 
-	while (n > 0 && n % KEY_ALIGN != 0)
-		key[n++] = '\0';
+	n = hc_key_align(key, n);
 	copy = n > 0 ? http_arena_alloc(&q->s->arena, n) : NULL;
 	if (copy == NULL)
 		return false;

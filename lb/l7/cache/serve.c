@@ -693,14 +693,9 @@ void hc_pump(struct hc_req *q)
  * nobody is led here again. */
 static void chunk_missing(struct hc_req *q)
 {
-	struct cache_key k;
-
 	q->place = (struct tier_place){0};
-	if (q->etag.len > 0)
-		return;
-	hc_key(q->hw, &k, q->key, q->key_len);
-	(void)cache_delete(q->hw->cw, &k, CACHE_IF_SEQ, q->view.seq, http_now_ns(q->s));
-	tier_replaced(q->hw, q->key, q->key_len);
+	if (q->etag.len == 0)
+		hc_drop(q->hw, q->key, q->key_len, CACHE_IF_SEQ, q->view.seq);
 }
 
 void hc_chunk(struct hc_req *q, uint64_t at, const uint8_t *bytes, uint32_t len)
