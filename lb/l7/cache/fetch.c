@@ -8,7 +8,6 @@
  *
  * The proxy action runs on the fetch's child stream and knows nothing of this. It must not be
  * called back from inside its own calls, so that what it has to be told goes by a task. */
-
 #include "dataplane/base/assert.h"
 #include "dataplane/base/time.h"
 #include "lb/l7/cache/hcache_pvt.h"
@@ -362,7 +361,7 @@ void hc_fetch_error(struct hc_fetch *f, enum http_end end, uint16_t status)
 		return;
 	q->status.forward_status = status;
 	if (f->kind == FETCH_HOLE)
-		http_fail(q->s, end);
+		hc_cut(q, end);
 	else
 		hc_failed(q, end, status);
 }
@@ -675,7 +674,7 @@ static void fetch_failed(struct http_sub *sub)
 	case SINK_PASS:
 		q = hc_let_go(f);
 		if (q != NULL)
-			http_fail(q->s, sub->s.end);
+			hc_cut(q, sub->s.end);
 		break;
 	default:
 		hc_fetch_error(f, sub->s.end, sub->s.fail_status);

@@ -270,6 +270,9 @@ void hc_chunk(struct hc_req *q, uint64_t at, const uint8_t *bytes, uint32_t len)
 void hc_poke(struct hc_req *q);
 /* The rest of the body cannot be had. */
 void hc_broken(struct hc_req *q);
+/* The answer fails, or, if it has begun, ends early. The request is over: its timer and whatever it
+ * waits for go first. */
+void hc_cut(struct hc_req *q, enum http_end end);
 
 /* ---- request.c ---- */
 

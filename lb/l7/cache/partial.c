@@ -655,8 +655,7 @@ void hc_hole_filled(struct hc_fetch *f, struct hc_req *q)
 {
 	q->filling = false;
 	if (q->pos != f->hole.last + 1) {
-		hc_detach(q);
-		http_fail(q->s, HTTP_END_BACKEND_INCOMPLETE);
+		hc_cut(q, HTTP_END_BACKEND_INCOMPLETE);
 		return;
 	}
 	hc_pump(q);

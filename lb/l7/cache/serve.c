@@ -180,7 +180,7 @@ static void answered(struct hc_req *q)
 	}
 }
 
-static void fail(struct hc_req *q, enum http_end end)
+void hc_cut(struct hc_req *q, enum http_end end)
 {
 	hc_detach(q);
 	http_fail(q->s, end);
@@ -206,7 +206,7 @@ static void serve_304(struct hc_req *q, const struct stored *s)
 		if (!in_304(r->fields[i].id))
 			r->fields[i].flags |= HTTP_F_GONE;
 	if (!resp_common(q, s)) {
-		fail(q, HTTP_END_NO_MEMORY);
+		hc_cut(q, HTTP_END_NO_MEMORY);
 		return;
 	}
 	answered(q);
@@ -228,7 +228,7 @@ static void serve_416(struct hc_req *q, const struct stored *s)
 	if (!add_text(q, HTTP_FIELD_CONTENT_RANGE, text,
 		    http_content_range_format(NULL, q->total, text, sizeof(text))) ||
 		!resp_common(q, s)) {
-		fail(q, HTTP_END_NO_MEMORY);
+		hc_cut(q, HTTP_END_NO_MEMORY);
 		return;
 	}
 	answered(q);
@@ -337,7 +337,7 @@ static bool choose_ranges(struct hc_req *q, const struct stored *s)
 	if (v == HTTP_RANGES_OK) {
 		q->ranges = take(q, cnt * (uint32_t)sizeof(r[0]));
 		if (q->ranges == NULL) {
-			fail(q, HTTP_END_NO_MEMORY);
+			hc_cut(q, HTTP_END_NO_MEMORY);
 			return false;
 		}
 		memcpy(q->ranges, r, cnt * sizeof(r[0]));
@@ -345,7 +345,7 @@ static bool choose_ranges(struct hc_req *q, const struct stored *s)
 	}
 	q->pos = q->ranges[0].first;
 	if (v == HTTP_RANGES_OK && !partial_head(q)) {
-		fail(q, HTTP_END_NO_MEMORY);
+		hc_cut(q, HTTP_END_NO_MEMORY);
 		return false;
 	}
 	return true;
@@ -460,13 +460,13 @@ void hc_serve(struct hc_req *q, const struct cache_view *v, const struct stored 
 	if (st->resp.status == 204)
 		st->resp.framing = HTTP_BODY_NONE;
 	if (!keep_etag(q, s)) {
-		fail(q, HTTP_END_NO_MEMORY);
+		hc_cut(q, HTTP_END_NO_MEMORY);
 		return;
 	}
 	if (!choose_ranges(q, s) || hc_hole_ahead(q))
 		return;
 	if (!resp_common(q, s)) {
-		fail(q, HTTP_END_NO_MEMORY);
+		hc_cut(q, HTTP_END_NO_MEMORY);
 		return;
 	}
 	answered(q);
@@ -513,7 +513,7 @@ static void finish(struct hc_req *q)
 	char text[PART_HEAD_MAX];
 
 	if (q->multipart && http_send_bytes(q->s, text, last_boundary(q, text)) != 0) {
-		fail(q, HTTP_END_NO_MEMORY);
+		hc_cut(q, HTTP_END_NO_MEMORY);
 		return;
 	}
 	over(q);
@@ -611,7 +611,7 @@ static bool renew_view(struct hc_req *q)
 void hc_broken(struct hc_req *q)
 {
 	hc_count(&q->hw->stats.holes, 1);
-	fail(q, HTTP_END_BACKEND_INCOMPLETE);
+	hc_cut(q, HTTP_END_BACKEND_INCOMPLETE);
 }
 
 void hc_poke(struct hc_req *q)
@@ -649,7 +649,7 @@ void hc_pump(struct hc_req *q)
 		if (pump_small(q))
 			finish(q);
 		else
-			fail(q, HTTP_END_NO_MEMORY);
+			hc_cut(q, HTTP_END_NO_MEMORY);
 		return;
 	}
 	if (q->headless)
