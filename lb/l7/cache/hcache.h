@@ -13,7 +13,9 @@
  *             HC2 no answer is a stored response that RFC 9111 4 does not allow for its request.
  *             HC3 an incomplete response is never answered as if it were whole.
  *             HC4 a fetch outlives the client that caused it, as long as somebody reads or what
- *             comes is stored; it is never ahead of its fastest reader by more than its window.
+ *             comes is stored. While that client reads, what is stored as one object is never ahead
+ *             of it by more than 1 MiB. It waits for nobody else, and for nobody where that
+ *             client is gone or there was none.
  * Units:      bytes, ms of the wall clock, ns monotonic.
  * Limits:     struct hcache_conf; HCACHE_SMALL bytes and less lie beside their head.
  * Cost:       a hit on a small response is one look-up and no copy of its body from 1 KiB on. */
