@@ -132,7 +132,6 @@ static int64_t guess(
 	return v > p->default_ttl ? v : p->default_ttl;
 }
 
-/* RFC 9111 4.2.3; Age that is no number is ignored, of a list the first counts (5.1). */
 static bool all_digits(struct span v)
 {
 	for (uint32_t i = 0; i < v.len; i++)
@@ -141,6 +140,7 @@ static bool all_digits(struct span v)
 	return v.len > 0;
 }
 
+/* RFC 9111 4.2.3; Age that is no number is ignored, of a list the first counts (5.1). */
 static int64_t age_field(const struct http_head *resp)
 {
 	struct http_list_iter it = {0};

@@ -67,8 +67,7 @@ enum fresh_store {
 const char *fresh_store_word(enum fresh_store s);
 
 /* RFC 9111 3, for a response that came whole or streams in, answering `req`. Fills *out if it may
- * be stored. request_ms is when the request went out. 206 and 304 are
- * FRESH_STORE_STATUS. */
+ * be stored. request_ms is when the request went out. 206 and 304 are FRESH_STORE_STATUS. */
 enum fresh_store fresh_decide(const struct fresh_policy *p, const struct http_head *req,
 	const struct http_head *resp, int64_t request_ms, int64_t response_ms, struct fresh *out);
 

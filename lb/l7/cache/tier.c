@@ -226,7 +226,6 @@ static void turn_begin(struct tier_worker *tw)
 	atomic_store_explicit(&t->gen, gen, memory_order_release);
 	hc_count(&tw->stats.turns, 1);
 	tw->turn.on = true;
-	tw->turn.swept = false;
 	tw->turn.slot = tier_slot_of(gen + 1);
 	tw->turn.line = tw->turn.shard = tw->turn.answers = 0;
 	LOG_INF("the disk cache began a new generation", "number=%u", gen);

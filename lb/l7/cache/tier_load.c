@@ -15,14 +15,13 @@
 #define SCAN_LIMIT 256
 
 /* Sends the request and waits for it; r is the caller's again. */
-static int ask(struct tier *t, struct store_client *c, struct store_req *r)
+static int ask(struct store_client *c, struct store_req *r)
 {
 	const struct timespec nap = {.tv_nsec = 50000};
 	uint64_t until = clock_now_ns() + WAIT_NS;
 	struct store_req *back = NULL;
 	int rc = store_submit(c, r, clock_now_ns());
 
-	(void)t;
 	if (rc != 0)
 		return rc;
 	store_flush(c);
@@ -55,7 +54,7 @@ static int empty(struct tier *t, struct store_client *c, uint32_t ns)
 		if (r == NULL)
 			return -ENOMEM;
 		r->shard = (uint16_t)shard;
-		rc = ask(t, c, r);
+		rc = ask(c, r);
 		if (rc != -ETIMEDOUT)
 			store_req_put(c, r);
 	}
@@ -86,7 +85,7 @@ static int scan_shard(struct tier *t, struct store_client *c, uint32_t ns, uint3
 			.limit = SCAN_LIMIT,
 			.out = buf,
 			.out_cap = SCAN_BYTES};
-		rc = ask(t, c, r);
+		rc = ask(c, r);
 		if (rc == -ETIMEDOUT)
 			return rc; /* the store may yet write into buf: see the caller */
 		for (const struct store_entry *e = store_entry_first(&r->scan);
@@ -156,7 +155,7 @@ static int load_state(struct tier *t, struct store_client *c, struct tier_state 
 	r->one.key.key_len = 1;
 	r->one.out = (uint8_t *)s;
 	r->one.out_cap = sizeof(*s);
-	rc = ask(t, c, r);
+	rc = ask(c, r);
 	if (rc == 0)
 		rc = r->one.status;
 	if (rc == -EMSGSIZE ||

@@ -235,7 +235,6 @@ struct tier_worker {
 	struct { /* of the worker that readies the next generation */
 		bool on;
 		uint32_t slot, line, shard, answers;
-		bool swept;
 	} turn;
 	uint64_t state_due_ns;
 	uint32_t state_gen;

@@ -416,7 +416,7 @@ static bool on_disk(const struct tier *t, const struct offer *o)
 	return o->place.gen != 0 && tier_readable(t, o->place.gen) && !tier_old(t, o->place.gen);
 }
 
-/* Why not; NULL: why not. */
+/* The counter of why it is not written; NULL: it may be. */
 static uint64_t *refuse(struct tier_worker *tw, const struct offer *o)
 {
 	struct tier *t = tw->t;
@@ -486,8 +486,8 @@ static void job_begin(struct tier_job *j, const struct offer *o, bool head_only)
 	head_make(j, o);
 	/* Eviction may have called: nothing more is read from memory here. */
 	list_append(&tw->waiting, &j->node);
-	if (!j->object && !send_head(j))
-		return;
+	if (!j->object)
+		(void)send_head(j); /* or in the next turn */
 }
 
 static void offer(struct tier_worker *tw, struct offer *o)
