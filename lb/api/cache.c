@@ -107,10 +107,9 @@ static struct span text_of(const struct admin_call *c, const char *name)
 	return s == NULL ? (struct span){NULL, 0} : (struct span){s, (uint32_t)strlen(s)};
 }
 
-static int complain(struct admin_call *c, const char *what)
+static int no_cache(const struct admin_call *c)
 {
-	json_object_set_new(c->out, "error", json_string(what));
-	return -EINVAL;
+	return admin_fail(c, -EINVAL, "there is no HTTP cache: `cache: {memory: ...}` makes one");
 }
 
 int api_post_purge(void *ctx, struct admin_call *c)
@@ -125,9 +124,9 @@ int api_post_purge(void *ctx, struct admin_call *c)
 	int rc;
 
 	if (app->hcache == NULL)
-		return complain(c, "there is no HTTP cache: `cache: {memory: ...}` makes one");
+		return no_cache(c);
 	if ((tag.len > 0) + (prefix.len > 0) + (re.len > 0) + all != 1)
-		return complain(c, "say one of tag, prefix, regex and all");
+		return admin_fail(c, -EINVAL, "say one of tag, prefix, regex and all");
 	p = hcache_purge(app->hcache);
 	if (tag.len > 0)
 		rc = purge_tag(p, tag, soft);
@@ -138,7 +137,7 @@ int api_post_purge(void *ctx, struct admin_call *c)
 	else
 		rc = purge_all(p, soft);
 	if (rc != 0)
-		return complain(c, err[0] != '\0' ? err : "the text is too long");
+		return admin_fail(c, rc, "%s", err[0] != '\0' ? err : "the text is too long");
 	json_object_set_new(c->out, "purges", json_integer((json_int_t)purge_count(p)));
 	return 0;
 }
@@ -169,7 +168,7 @@ int api_post_preload(void *ctx, struct admin_call *c)
 		admin_number(c, "active", 1, PRELOAD_ACTIVE_MAX, &active) < 0)
 		return -EINVAL;
 	if (app->hcache == NULL)
-		return complain(c, "there is no HTTP cache: `cache: {memory: ...}` makes one");
+		return no_cache(c);
 	rc = hcache_preload(app->hcache, urls, (uint32_t)rate, (uint32_t)active, &line);
 	if (rc == -EBUSY)
 		return admin_fail(c, rc, "a list is under way");
