@@ -116,35 +116,22 @@ static void print_begun(struct ctl *c, const json_t *b)
 	fputs("Begun; `weirctl cache preload` shows how it goes.\n", c->out);
 }
 
-static bool add_url(char **text, const char *url, size_t len)
-{
-	size_t was = *text != NULL ? strlen(*text) : 0;
-	char *more = realloc(*text, was + len + 2);
-
-	if (more == NULL)
-		return false;
-	memcpy(more + was, url, len);
-	memcpy(more + was + len, "\n", 2);
-	*text = more;
-	return true;
-}
-
 /* Each argument is a URL, or @FILE with a URL a line. */
-static bool add_urls(char **text, const char *arg)
+static bool add_urls(FILE *out, const char *arg)
 {
 	char *line = NULL;
 	size_t cap = 0;
-	ssize_t n = 0;
-	bool good = true;
+	bool good;
 	FILE *f;
 
 	if (arg[0] != '@')
-		return add_url(text, arg, strlen(arg));
+		return fprintf(out, "%s\n", arg) > 0;
 	f = fopen(arg + 1, "re");
 	if (f == NULL)
 		return false;
-	while (good && (n = getline(&line, &cap, f)) > 0)
-		good = add_url(text, line, line[n - 1] == '\n' ? (size_t)n - 1 : (size_t)n);
+	while (getline(&line, &cap, f) > 0)
+		(void)fprintf(out, "%s%s", line, strchr(line, '\n') != NULL ? "" : "\n");
+	good = !ferror(f);
 	free(line);
 	(void)fclose(f);
 	return good;
@@ -153,18 +140,25 @@ static bool add_urls(char **text, const char *arg)
 static int cache_preload(struct ctl *c, char **argv, int argc)
 {
 	char *text = NULL;
+	bool good = true;
 	json_t *in;
+	size_t len;
+	FILE *out;
+	int i;
 
 	if (argc == 1)
 		return ctl_show(c, "GET", "/v1/cache/preload", NULL, print_preload);
-	for (int i = 1; i < argc; i++) {
-		if (add_urls(&text, argv[i]))
-			continue;
+	out = open_memstream(&text, &len);
+	if (out == NULL)
+		return ctl_usage("cache: no memory");
+	for (i = 1; good && i < argc; i++)
+		good = add_urls(out, argv[i]);
+	if (fclose(out) != 0 || !good) {
 		free(text);
-		return ctl_usage("cache: cannot read '%s'", argv[i] + 1);
+		return ctl_usage("cache: cannot read '%s'", argv[i - 1] + (argv[i - 1][0] == '@'));
 	}
 	in = json_object();
-	json_object_set_new(in, "urls", json_string(text != NULL ? text : ""));
+	json_object_set_new(in, "urls", json_string(text));
 	free(text);
 	return ctl_show(c, "POST", "/v1/cache/preload", in, print_begun);
 }
