@@ -11,9 +11,9 @@ static const uint8_t weir_mac[6] = {2, 0, 0, 0, 0, 1};
 
 /* ---- clients ---- */
 
-struct edge_ask *edge_world_begin(struct edge_world *h, const char *request)
+struct hw_conn *edge_world_begin(struct edge_world *h, const char *request)
 {
-	struct edge_ask *a = hw_dial(&h->hw);
+	struct hw_conn *a = hw_dial(&h->hw);
 
 	a->once = true;
 	h->hw.refuse = h->refuse;
@@ -23,9 +23,9 @@ struct edge_ask *edge_world_begin(struct edge_world *h, const char *request)
 	return a;
 }
 
-struct edge_ask *edge_world_ask(struct edge_world *h, const char *request)
+struct hw_conn *edge_world_ask(struct edge_world *h, const char *request)
 {
-	struct edge_ask *a = edge_world_begin(h, request);
+	struct hw_conn *a = edge_world_begin(h, request);
 
 	for (int ms = 0; ms < 400 && !a->over; ms++)
 		http_world_run(&h->hw, 1);
@@ -123,12 +123,12 @@ void edge_world_close(struct edge_world *h)
 
 /* ---- answers ---- */
 
-int edge_ask_status(const struct edge_ask *a)
+int edge_status(const struct hw_conn *a)
 {
 	return a->len < 12 ? 0 : atoi(a->text + 9);
 }
 
-const char *edge_ask_field(const struct edge_ask *a, const char *name)
+const char *edge_field(const struct hw_conn *a, const char *name)
 {
 	static char value[4096];
 	const char *end = a->len > 0 ? strstr(a->text, "\r\n\r\n") : NULL, *at;
@@ -151,16 +151,16 @@ const char *edge_ask_field(const struct edge_ask *a, const char *name)
 	return NULL;
 }
 
-const char *edge_ask_body(const struct edge_ask *a)
+const char *edge_body(const struct hw_conn *a)
 {
 	const char *end = a->len > 0 ? strstr(a->text, "\r\n\r\n") : NULL;
 
 	return end == NULL ? "" : end + 4;
 }
 
-uint32_t edge_ask_body_len(const struct edge_ask *a)
+uint32_t edge_body_len(const struct hw_conn *a)
 {
-	const char *b = edge_ask_body(a);
+	const char *b = edge_body(a);
 
 	return a->len == 0 ? 0 : a->len - (uint32_t)(b - a->text);
 }

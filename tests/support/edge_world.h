@@ -14,16 +14,13 @@
 
 #define EDGE_WORLD_T HW_WALL
 
-/* One client's connection and what came on it. */
-#define edge_ask hw_conn
-
 struct edge_world {
 	union {
 		struct http_world hw;
 		struct { /* its first members, under the names of tests */
 			struct tcp_world w;
 			struct tcp_host *client, *origin;
-			struct edge_ask asks[HW_CONNS];
+			struct hw_conn asks[HW_CONNS];
 		};
 	};
 	uint32_t asked;     /* requests that came to the origin */
@@ -55,24 +52,18 @@ void edge_world_release(struct edge_world *h);
 /* Send a request on a connection of its own, and let the world rest. The request's text ends where
  * its head does: "GET / HTTP/1.1\r\nHost: a\r\n" (Connection: close and the empty line are added).
  */
-struct edge_ask *edge_world_begin(struct edge_world *h, const char *request);
+struct hw_conn *edge_world_begin(struct edge_world *h, const char *request);
 /* The same, and run until the connection ends or ms have passed. */
-struct edge_ask *edge_world_ask(struct edge_world *h, const char *request);
+struct hw_conn *edge_world_ask(struct edge_world *h, const char *request);
 /* Forget all asks. */
 void edge_world_forget(struct edge_world *h);
 /* Both clocks go on. */
 void edge_world_sleep(struct edge_world *h, double seconds);
 
 /* Of an answer. */
-int edge_ask_status(const struct edge_ask *a); /* 0: none */
+int edge_status(const struct hw_conn *a); /* 0: none */
 /* Value of the first field of that name, in a buffer of the function; NULL: none. */
-const char *edge_ask_field(const struct edge_ask *a, const char *name);
-const char *edge_ask_body(const struct edge_ask *a);
-uint32_t edge_ask_body_len(const struct edge_ask *a);
-/* Byte n of the pattern of body_len. */
-static inline char edge_world_byte(uint64_t n)
-{
-	return hw_byte(n);
-}
-
+const char *edge_field(const struct hw_conn *a, const char *name);
+const char *edge_body(const struct hw_conn *a);
+uint32_t edge_body_len(const struct hw_conn *a);
 #endif

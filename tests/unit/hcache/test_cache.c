@@ -45,42 +45,42 @@ static const struct hcache_stats *stats(void)
 	return hcache_worker_stats(http_worker_cache(l7_worker_http(h.w.app->l7[0])));
 }
 
-static void says(const struct edge_ask *a, const char *field, const char *want)
+static void says(const struct hw_conn *a, const char *field, const char *want)
 {
-	const char *got = edge_ask_field(a, field);
+	const char *got = edge_field(a, field);
 
 	if (got == NULL || strcmp(got, want) != 0)
 		fail_msg("%s: got \"%s\", want \"%s\"\n%s", field, got != NULL ? got : "(none)",
 			want, a->text != NULL ? a->text : "");
 }
 
-static void body_is(const struct edge_ask *a, uint64_t from, uint32_t len)
+static void body_is(const struct hw_conn *a, uint64_t from, uint32_t len)
 {
-	const char *b = edge_ask_body(a);
+	const char *b = edge_body(a);
 
-	assert_int_equal(edge_ask_body_len(a), len);
+	assert_int_equal(edge_body_len(a), len);
 	for (uint32_t i = 0; i < len; i++)
-		if (b[i] != edge_world_byte(from + i))
+		if (b[i] != hw_byte(from + i))
 			fail_msg("byte %u of %u is wrong", i, len);
 }
 
 static void a_miss_then_a_hit(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	edge_world_answer(&h, OK("Cache-Control: max-age=60\r\nX-A: b\r\n", "5") "hello");
 	a = edge_world_ask(&h, GET("/x"));
-	assert_int_equal(edge_ask_status(a), 200);
+	assert_int_equal(edge_status(a), 200);
 	says(a, "Cache-Status", "weir; fwd=uri-miss; fwd-status=200; stored");
-	assert_string_equal(edge_ask_body(a), "hello");
+	assert_string_equal(edge_body(a), "hello");
 	edge_world_sleep(&h, 10);
 	a = edge_world_ask(&h, GET("/x"));
-	assert_int_equal(edge_ask_status(a), 200);
+	assert_int_equal(edge_status(a), 200);
 	says(a, "Cache-Status", "weir; hit; ttl=50");
 	says(a, "Age", "10");
 	says(a, "X-A", "b");
-	assert_string_equal(edge_ask_body(a), "hello");
+	assert_string_equal(edge_body(a), "hello");
 	assert_int_equal(h.asked, 1);
 	assert_int_equal(stats()->hits, 1);
 	edge_world_sleep(&h, 51);
@@ -91,20 +91,20 @@ static void a_miss_then_a_hit(void **state)
 
 static void a_large_one_goes_by_extents(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	h.body_len = 300000;
 	edge_world_answer(&h, OK("Cache-Control: max-age=60\r\n", "300000"));
 	a = edge_world_ask(&h, GET("/big"));
-	assert_int_equal(edge_ask_status(a), 200);
+	assert_int_equal(edge_status(a), 200);
 	body_is(a, 0, 300000);
 	a = edge_world_ask(&h, GET("/big"));
 	says(a, "Cache-Status", "weir; hit; ttl=60");
 	body_is(a, 0, 300000);
 	assert_int_equal(h.asked, 1);
 	a = edge_world_ask(&h, GET("/big") "Range: bytes=100000-149999\r\n");
-	assert_int_equal(edge_ask_status(a), 206);
+	assert_int_equal(edge_status(a), 206);
 	says(a, "Content-Range", "bytes 100000-149999/300000");
 	body_is(a, 100000, 50000);
 	assert_int_equal(h.asked, 1);
@@ -112,7 +112,7 @@ static void a_large_one_goes_by_extents(void **state)
 
 static void validation_by_304(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	edge_world_answer(&h, OK("Cache-Control: max-age=10\r\nETag: \"v1\"\r\n", "5") "hello");
@@ -123,10 +123,10 @@ static void validation_by_304(void **state)
 	a = edge_world_ask(&h, GET("/x"));
 	assert_int_equal(h.asked, 2);
 	assert_non_null(strstr(h.last, "\"v1\""));
-	assert_int_equal(edge_ask_status(a), 200);
+	assert_int_equal(edge_status(a), 200);
 	says(a, "Cache-Status", "weir; fwd=stale; fwd-status=304");
 	says(a, "X-New", "1");
-	assert_string_equal(edge_ask_body(a), "hello");
+	assert_string_equal(edge_body(a), "hello");
 	edge_world_sleep(&h, 15);
 	a = edge_world_ask(&h, GET("/x"));
 	says(a, "Cache-Status", "weir; hit; ttl=5");
@@ -144,8 +144,8 @@ static void one_fetch_for_many(void **state)
 	/* The origin is slow: now it speaks. */
 	edge_world_release(&h);
 	for (int i = 0; i < 20; i++) {
-		assert_int_equal(edge_ask_status(&h.asks[i]), 200);
-		assert_string_equal(edge_ask_body(&h.asks[i]), "hello");
+		assert_int_equal(edge_status(&h.asks[i]), 200);
+		assert_string_equal(edge_body(&h.asks[i]), "hello");
 	}
 	assert_int_equal(h.asked, 1);
 	assert_int_equal(stats()->collapsed, 19);
@@ -153,7 +153,7 @@ static void one_fetch_for_many(void **state)
 
 static void variants(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	edge_world_answer(
@@ -162,33 +162,33 @@ static void variants(void **state)
 	edge_world_answer(
 		&h, OK("Cache-Control: max-age=60\r\nVary: Accept-Language\r\n", "2") "en");
 	a = edge_world_ask(&h, GET("/x") "Accept-Language: en\r\n");
-	assert_string_equal(edge_ask_body(a), "en");
+	assert_string_equal(edge_body(a), "en");
 	says(a, "Cache-Status", "weir; fwd=vary-miss; fwd-status=200; stored");
 	a = edge_world_ask(&h, GET("/x") "Accept-Language: de\r\n");
-	assert_string_equal(edge_ask_body(a), "de");
+	assert_string_equal(edge_body(a), "de");
 	a = edge_world_ask(&h, GET("/x") "Accept-Language: en\r\n");
-	assert_string_equal(edge_ask_body(a), "en");
+	assert_string_equal(edge_body(a), "en");
 	assert_int_equal(h.asked, 2);
 }
 
 static void not_storable_passes(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	edge_world_answer(&h, OK("Cache-Control: no-store\r\n", "5") "hello");
 	a = edge_world_ask(&h, GET("/x"));
-	assert_string_equal(edge_ask_body(a), "hello");
+	assert_string_equal(edge_body(a), "hello");
 	says(a, "Cache-Status", "weir; fwd=uri-miss; fwd-status=200; detail=no-store");
 	a = edge_world_ask(&h, GET("/x"));
-	assert_string_equal(edge_ask_body(a), "hello");
+	assert_string_equal(edge_body(a), "hello");
 	says(a, "Cache-Status", "weir; fwd=miss; fwd-status=200; detail=not-storable");
 	assert_int_equal(h.asked, 2);
 }
 
 static void errors_are_shared_and_stale_serves(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	edge_world_answer(&h, OK("Cache-Control: max-age=10, stale-if-error=100\r\n", "5") "hello");
@@ -196,21 +196,21 @@ static void errors_are_shared_and_stale_serves(void **state)
 	edge_world_sleep(&h, 11);
 	edge_world_answer(&h, "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
 	a = edge_world_ask(&h, GET("/x"));
-	assert_int_equal(edge_ask_status(a), 200);
+	assert_int_equal(edge_status(a), 200);
 	says(a, "Cache-Status", "weir; fwd=stale; fwd-status=503; detail=stale-if-error");
-	assert_string_equal(edge_ask_body(a), "hello");
+	assert_string_equal(edge_body(a), "hello");
 	h.refuse = true;
 	edge_world_sleep(&h, 30);
 	a = edge_world_ask(&h, GET("/x"));
-	assert_int_equal(edge_ask_status(a), 200);
+	assert_int_equal(edge_status(a), 200);
 	a = edge_world_ask(&h, GET("/other"));
-	assert_true(edge_ask_status(a) >= 502);
+	assert_true(edge_status(a) >= 502);
 }
 
 /* Answers of an origin that fails in its own way: who waited asks as well, all at once. */
 static void waiters_pass_together(const char *first, const char *rest, uint32_t waiters)
 {
-	struct edge_ask *a[5];
+	struct hw_conn *a[5];
 
 	h.asked = 0;
 	edge_world_answer(&h, NULL);
@@ -221,12 +221,12 @@ static void waiters_pass_together(const char *first, const char *rest, uint32_t 
 	h.owed_cnt = 0;
 	hw_answer(h.owed[0], &(struct hw_reply){.text = first, .then = HW_KEEP});
 	tcp_world_run(&h.w, 20);
-	assert_int_equal(edge_ask_status(a[0]), 500);
+	assert_int_equal(edge_status(a[0]), 500);
 	assert_int_equal(h.asked, 1 + waiters);
 	edge_world_answer(&h, rest);
 	edge_world_release(&h);
 	for (uint32_t i = 1; i <= waiters; i++)
-		assert_int_equal(edge_ask_status(a[i]), 200);
+		assert_int_equal(edge_status(a[i]), 200);
 	edge_world_forget(&h);
 }
 
@@ -262,7 +262,7 @@ static void failures_are_not_asked_in_turn(void **state)
 
 static void purges(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	edge_world_answer(
@@ -271,16 +271,16 @@ static void purges(void **state)
 	(void)edge_world_ask(&h, GET("/y"));
 	assert_int_equal(h.asked, 2);
 	a = edge_world_ask(&h, "PURGE /x HTTP/1.1\r\nHost: a.test\r\nPurge-Token: wrong\r\n");
-	assert_int_equal(edge_ask_status(a), 403);
+	assert_int_equal(edge_status(a), 403);
 	a = edge_world_ask(&h, "PURGE /x HTTP/1.1\r\nHost: a.test\r\nPurge-Token: secret\r\n");
-	assert_int_equal(edge_ask_status(a), 200);
+	assert_int_equal(edge_status(a), 200);
 	(void)edge_world_ask(&h, GET("/y"));
 	assert_int_equal(h.asked, 2);
 	(void)edge_world_ask(&h, GET("/x"));
 	assert_int_equal(h.asked, 3);
 	a = edge_world_ask(&h,
 		"PURGE / HTTP/1.1\r\nHost: a.test\r\nPurge-Token: secret\r\nSurrogate-Key: t2\r\n");
-	assert_int_equal(edge_ask_status(a), 200);
+	assert_int_equal(edge_status(a), 200);
 	(void)edge_world_ask(&h, GET("/x"));
 	(void)edge_world_ask(&h, GET("/y"));
 	assert_int_equal(h.asked, 5);
@@ -288,7 +288,7 @@ static void purges(void **state)
 
 static void unsafe_requests_invalidate(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	edge_world_answer(&h, OK("Cache-Control: max-age=60\r\n", "5") "hello");
@@ -299,7 +299,7 @@ static void unsafe_requests_invalidate(void **state)
 	assert_int_equal(h.asked, 2);
 	edge_world_answer(&h, "HTTP/1.1 204 Gone\r\n\r\n");
 	a = edge_world_ask(&h, "DELETE /x HTTP/1.1\r\nHost: a.test\r\n");
-	assert_int_equal(edge_ask_status(a), 204);
+	assert_int_equal(edge_status(a), 204);
 	edge_world_answer(&h, OK("Cache-Control: max-age=60\r\n", "5") "hello");
 	(void)edge_world_ask(&h, GET("/x"));
 	assert_int_equal(h.asked, 4);
@@ -307,14 +307,14 @@ static void unsafe_requests_invalidate(void **state)
 
 static void a_broken_response_is_not_kept(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	h.body_len = 100000;
 	h.cut_after = 50000;
 	edge_world_answer(&h, OK("Cache-Control: max-age=60\r\n", "100000"));
 	a = edge_world_ask(&h, GET("/x"));
-	assert_true(edge_ask_body_len(a) < 100000);
+	assert_true(edge_body_len(a) < 100000);
 	h.cut_after = 0;
 	a = edge_world_ask(&h, GET("/x"));
 	body_is(a, 0, 100000);
@@ -323,7 +323,7 @@ static void a_broken_response_is_not_kept(void **state)
 
 static void refresh_in_the_background(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	edge_world_answer(
@@ -332,16 +332,16 @@ static void refresh_in_the_background(void **state)
 	edge_world_sleep(&h, 20);
 	edge_world_answer(&h, OK("Cache-Control: max-age=10\r\n", "3") "new");
 	a = edge_world_ask(&h, GET("/x"));
-	assert_string_equal(edge_ask_body(a), "old");
+	assert_string_equal(edge_body(a), "old");
 	says(a, "Cache-Status", "weir; hit; ttl=-10");
 	a = edge_world_ask(&h, GET("/x"));
-	assert_string_equal(edge_ask_body(a), "new");
+	assert_string_equal(edge_body(a), "new");
 	assert_int_equal(h.asked, 2);
 }
 
 static void several_ranges(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 	const char *b;
 
 	(void)state;
@@ -349,21 +349,20 @@ static void several_ranges(void **state)
 		&h, OK("Cache-Control: max-age=60\r\nContent-Type: text/x\r\n", "10") "0123456789");
 	(void)edge_world_ask(&h, GET("/x"));
 	a = edge_world_ask(&h, GET("/x") "Range: bytes=0-1,8-\r\n");
-	assert_int_equal(edge_ask_status(a), 206);
-	assert_memory_equal(
-		edge_ask_field(a, "Content-Type"), "multipart/byteranges; boundary=", 31);
-	assert_int_equal(atoi(edge_ask_field(a, "Content-Length")), edge_ask_body_len(a));
-	b = edge_ask_body(a);
+	assert_int_equal(edge_status(a), 206);
+	assert_memory_equal(edge_field(a, "Content-Type"), "multipart/byteranges; boundary=", 31);
+	assert_int_equal(atoi(edge_field(a, "Content-Length")), edge_body_len(a));
+	b = edge_body(a);
 	assert_non_null(
 		strstr(b, "Content-Type: text/x\r\nContent-Range: bytes 0-1/10\r\n\r\n01\r\n--"));
 	assert_non_null(strstr(b, "Content-Range: bytes 8-9/10\r\n\r\n89\r\n--"));
 	a = edge_world_ask(&h, GET("/x") "Range: bytes=20-\r\n");
-	assert_int_equal(edge_ask_status(a), 416);
+	assert_int_equal(edge_status(a), 416);
 	says(a, "Content-Range", "bytes */10");
 	a = edge_world_ask(&h, "HEAD /x HTTP/1.1\r\nHost: a.test\r\n");
-	assert_int_equal(edge_ask_status(a), 200);
+	assert_int_equal(edge_status(a), 200);
 	says(a, "Content-Length", "10");
-	assert_int_equal(edge_ask_body_len(a), 0);
+	assert_int_equal(edge_body_len(a), 0);
 	assert_int_equal(h.asked, 1);
 }
 
@@ -379,17 +378,17 @@ static void longer_than_the_route_keeps(void **state)
 	edge_world_answer(&h, open_ended);
 	for (uint32_t i = 0; i < 2; i++) {
 		h.body_len = 10000;
-		assert_int_equal(edge_ask_status(edge_world_ask(&h, GET("/short"))), 200);
+		assert_int_equal(edge_status(edge_world_ask(&h, GET("/short"))), 200);
 		assert_int_equal(h.asked, 1 + i);
 		h.body_len = 50000;
-		assert_true(edge_ask_body_len(edge_world_ask(&h, GET("/long"))) >= 50000);
+		assert_true(edge_body_len(edge_world_ask(&h, GET("/long"))) >= 50000);
 		assert_int_equal(h.asked, 2 + i);
 	}
 }
 
 static void a_leader_that_leaves(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	edge_world_answer(&h, NULL);
@@ -400,7 +399,7 @@ static void a_leader_that_leaves(void **state)
 	tcp_world_run(&h.w, 2);
 	edge_world_answer(&h, OK("Cache-Control: max-age=60\r\n", "5") "hello");
 	edge_world_release(&h);
-	assert_string_equal(edge_ask_body(&h.asks[1]), "hello");
+	assert_string_equal(edge_body(&h.asks[1]), "hello");
 	assert_int_equal(h.asked, 1);
 }
 
@@ -424,7 +423,7 @@ static void head_brings_up_to_date(void **state)
 	edge_world_open(&h, "[{upstream: app, cache: {bypass_cookies: [b]}}]", "cache: 16MiB\n");
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		char text[512], body[256];
-		struct edge_ask *a;
+		struct hw_conn *a;
 
 		(void)snprintf(body, sizeof(body), "%shello", old);
 		edge_world_answer(&h, body);
@@ -435,12 +434,12 @@ static void head_brings_up_to_date(void **state)
 			"max-age=60\r\n%s\r\n",
 			cases[i].length, cases[i].fields);
 		edge_world_answer(&h, text);
-		assert_int_equal(edge_ask_status(edge_world_ask(&h, head)), 200);
+		assert_int_equal(edge_status(edge_world_ask(&h, head)), 200);
 		edge_world_sleep(&h, 40);
 		h.asked = 0;
 		edge_world_answer(&h, body);
 		a = edge_world_ask(&h, GET("/x"));
-		assert_string_equal(edge_ask_body(a), "hello");
+		assert_string_equal(edge_body(a), "hello");
 		assert_int_equal(h.asked, cases[i].asked);
 		if (cases[i].asked == 0) {
 			says(a, "X-New", "1");
@@ -458,15 +457,14 @@ static void head_brings_up_to_date(void **state)
 	h.asked = 0;
 	(void)edge_world_ask(&h, "HEAD /y HTTP/1.1\r\nHost: a.test\r\n");
 	assert_memory_equal(h.last, "HEAD", 4);
-	assert_string_equal(edge_ask_body(edge_world_ask(&h, GET("/y"))), "hello");
+	assert_string_equal(edge_body(edge_world_ask(&h, GET("/y"))), "hello");
 	assert_int_equal(h.asked, 1);
 }
 
 /* The body of an answer, decoded, is `len` bytes of the pattern. */
-static void gzip_is(const struct edge_ask *a, uint32_t len)
+static void gzip_is(const struct hw_conn *a, uint32_t len)
 {
-	z_stream z = {
-		.next_in = (Bytef *)(uintptr_t)edge_ask_body(a), .avail_in = edge_ask_body_len(a)};
+	z_stream z = {.next_in = (Bytef *)(uintptr_t)edge_body(a), .avail_in = edge_body_len(a)};
 	char *out = malloc(len + 1);
 
 	assert_non_null(out);
@@ -477,7 +475,7 @@ static void gzip_is(const struct edge_ask *a, uint32_t len)
 	assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
 	assert_int_equal(z.total_out, len);
 	for (uint32_t i = 0; i < len; i++)
-		assert_int_equal(out[i], edge_world_byte(i));
+		assert_int_equal(out[i], hw_byte(i));
 	(void)inflateEnd(&z);
 	free(out);
 }
@@ -489,7 +487,7 @@ static void compressed_once(void **state)
 	static const char gz[] = GET("/x") "Accept-Encoding: gzip\r\n";
 	static const char same[] =
 		"HTTP/1.1 304 Same\r\nETag: \"a\"\r\nCache-Control: max-age=60\r\n\r\n";
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	edge_world_close(&h);
@@ -517,10 +515,10 @@ static void compressed_once(void **state)
 	body_is(a, 0, 20000);
 	says(a, "ETag", "\"a\"");
 	a = edge_world_ask(&h, GET("/x") "Accept-Encoding: gzip\r\nRange: bytes=5-9\r\n");
-	assert_int_equal(edge_ask_status(a), 206);
+	assert_int_equal(edge_status(a), 206);
 	body_is(a, 5, 5);
 	a = edge_world_ask(&h, GET("/x") "Accept-Encoding: gzip\r\nIf-None-Match: W/\"a\"\r\n");
-	assert_int_equal(edge_ask_status(a), 304);
+	assert_int_equal(edge_status(a), 304);
 	assert_int_equal(stats()->coded_stored, 1);
 	/* Confirmed: the same body. */
 	edge_world_sleep(&h, 61);
@@ -572,13 +570,13 @@ static const char *noise(uint32_t len)
 }
 
 /* The same bytes as an answer that was compressed for itself. */
-static void same_body(const struct edge_ask *a, const char *want, uint32_t len)
+static void same_body(const struct hw_conn *a, const char *want, uint32_t len)
 {
-	assert_int_equal(edge_ask_status(a), 200);
+	assert_int_equal(edge_status(a), 200);
 	says(a, "Content-Encoding", "gzip");
-	assert_int_equal(edge_ask_body_len(a), len);
-	assert_memory_equal(edge_ask_body(a), want, len);
-	assert_int_equal(atoi(edge_ask_field(a, "Content-Length")), len);
+	assert_int_equal(edge_body_len(a), len);
+	assert_memory_equal(edge_body(a), want, len);
+	assert_int_equal(atoi(edge_field(a, "Content-Length")), len);
 }
 
 /* Longer ones lie in extents; while one is made others are compressed for by themselves; one that
@@ -586,7 +584,7 @@ static void same_body(const struct edge_ask *a, const char *want, uint32_t len)
 static void compressed_and_long(void **state)
 {
 	static const char gz[] = GET("/x") "Accept-Encoding: gzip\r\n";
-	struct edge_ask *a, *b;
+	struct hw_conn *a, *b;
 	char *want, what[200];
 	uint32_t len;
 
@@ -602,11 +600,11 @@ static void compressed_and_long(void **state)
 	assert_int_equal(stats()->coded_stored, 1);
 	assert_int_equal(stats()->coded_hits, 0);
 	a = edge_world_ask(&h, gz);
-	len = edge_ask_body_len(a);
+	len = edge_body_len(a);
 	assert_in_range(len, 200000, 299999);
 	want = malloc(len);
 	assert_non_null(want);
-	memcpy(want, edge_ask_body(a), len);
+	memcpy(want, edge_body(a), len);
 	for (uint32_t i = 0; i < 3; i++) {
 		assert_int_equal(stats()->coded_hits, 1 + i);
 		same_body(edge_world_ask(&h, gz), want, len);
@@ -629,7 +627,7 @@ static void compressed_and_evicted(void **state)
 	static const char gz[] = GET("/x") "Accept-Encoding: gzip\r\n";
 	char *want, ask[120];
 	uint32_t len = 0, hits = 0;
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	edge_world_close(&h);
@@ -639,13 +637,13 @@ static void compressed_and_evicted(void **state)
 	edge_world_answer(&h, noise(600000));
 	(void)edge_world_ask(&h, gz);
 	a = edge_world_ask(&h, gz);
-	len = edge_ask_body_len(a);
+	len = edge_body_len(a);
 	want = malloc(len);
 	assert_non_null(want);
-	memcpy(want, edge_ask_body(a), len);
+	memcpy(want, edge_body(a), len);
 	for (uint32_t i = 0; i < 60; i++) {
 		(void)snprintf(ask, sizeof(ask), GET("/other%u"), i);
-		assert_int_equal(edge_ask_status(edge_world_ask(&h, ask)), 200);
+		assert_int_equal(edge_status(edge_world_ask(&h, ask)), 200);
 		edge_world_forget(&h);
 		if (i % 6 != 5)
 			continue;
@@ -750,7 +748,7 @@ static void a_list_is_fetched(void **state)
 	static const char list[] = "http://a.test/1\n# not this\n\n  http://a.test/2?b "
 				   "\r\nhttp://b.test/1\nhttps://a.test/1\n";
 	struct preload_result r;
-	struct edge_ask *a;
+	struct hw_conn *a;
 	uint32_t line;
 
 	(void)state;
@@ -768,7 +766,7 @@ static void a_list_is_fetched(void **state)
 	a = edge_world_ask(&h, GET("/1"));
 	says(a, "Cache-Status", "weir; hit; ttl=60");
 	body_is(a, 0, 100000);
-	assert_int_equal(edge_ask_status(edge_world_ask(&h, GET("/2?b"))), 200);
+	assert_int_equal(edge_status(edge_world_ask(&h, GET("/2?b"))), 200);
 	assert_int_equal(h.asked, 3);
 	/* Again: it is there. */
 	h.body_len = 0;

@@ -77,14 +77,14 @@ static void begin_to_look(void)
 	h.w.sent = look;
 }
 
-static void whole(const struct edge_ask *a, uint32_t len)
+static void whole(const struct hw_conn *a, uint32_t len)
 {
-	const char *b = edge_ask_body(a);
+	const char *b = edge_body(a);
 
-	assert_int_equal(edge_ask_status(a), 200);
-	assert_int_equal(edge_ask_body_len(a), len);
+	assert_int_equal(edge_status(a), 200);
+	assert_int_equal(edge_body_len(a), len);
 	for (uint32_t i = 0; i < len; i++)
-		if (b[i] != edge_world_byte(i))
+		if (b[i] != hw_byte(i))
 			fail_msg("byte %u of %u is wrong", i, len);
 }
 
@@ -117,16 +117,16 @@ static void large_hits_are_not_copied(void **state)
 
 static void a_range_is_not_copied_either(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	stored_64k();
 	begin_to_look();
 	a = edge_world_ask(&h, GET("/x") "Range: bytes=20000-39999\r\n");
-	assert_int_equal(edge_ask_status(a), 206);
-	assert_int_equal(edge_ask_body_len(a), 20000);
+	assert_int_equal(edge_status(a), 206);
+	assert_int_equal(edge_body_len(a), 20000);
 	for (uint32_t i = 0; i < 20000; i++)
-		assert_int_equal(edge_ask_body(a)[i], edge_world_byte(20000 + i));
+		assert_int_equal(edge_body(a)[i], hw_byte(20000 + i));
 	/* But for ends of less than 1 KiB where the range crosses extents. */
 	assert_in_range(seen.in_arena, 20000 - 2 * 1024, 20000);
 }
@@ -148,7 +148,7 @@ static void ports_that_cannot_get_copies(void **state)
 /* Descriptors or pins run out: copies, and no failure. */
 static void slow_readers_hold_a_bounded_part(void **state)
 {
-	struct edge_ask *slow[64];
+	struct hw_conn *slow[64];
 	struct cache_usage u;
 
 	(void)state;
@@ -158,7 +158,7 @@ static void slow_readers_hold_a_bounded_part(void **state)
 		char req[128];
 
 		snprintf(req, sizeof(req), "GET /o%d HTTP/1.1\r\nHost: a.test\r\n", i);
-		assert_int_equal(edge_ask_status(edge_world_ask(&h, req)), 200);
+		assert_int_equal(edge_status(edge_world_ask(&h, req)), 200);
 		edge_world_forget(&h);
 	}
 	for (int i = 0; i < 48; i++) {
@@ -193,10 +193,10 @@ static void begin_many(const char *request)
 static void all_say(int status, const char *body)
 {
 	for (int i = 0; i < MANY; i++) {
-		if (edge_ask_status(&h.asks[i]) != status)
+		if (edge_status(&h.asks[i]) != status)
 			fail_msg("client %d: %s", i, h.asks[i].text);
 		if (body != NULL)
-			assert_string_equal(edge_ask_body(&h.asks[i]), body);
+			assert_string_equal(edge_body(&h.asks[i]), body);
 	}
 }
 
@@ -262,7 +262,7 @@ static void a_failure_is_shared(void **state)
 	h.answer = NONE_503; /* of a retry, if there is one */
 	http_world_run(&h.hw, 50);
 	for (int i = 0; i < MANY; i++)
-		assert_true(edge_ask_status(&h.asks[i]) >= 502);
+		assert_true(edge_status(&h.asks[i]) >= 502);
 	assert_true(h.asked <= 3);
 	assert_int_equal(stats()->waiting, 0);
 }
@@ -280,13 +280,13 @@ static void what_cannot_be_stored_is_not_queued_for(void **state)
 	edge_world_answer(&h, NULL);
 	http_world_run(&h.hw, 50);
 	/* Nothing more was answered, and all of them stand before the origin. */
-	assert_string_equal(edge_ask_body(&h.asks[0]), "first");
+	assert_string_equal(edge_body(&h.asks[0]), "first");
 	assert_int_equal(h.asked, MANY);
 	edge_world_answer(&h, OK("Cache-Control: private\r\n", "5") "other");
 	edge_world_release(&h);
 	http_world_run(&h.hw, 50);
 	for (int i = 1; i < MANY; i++)
-		assert_string_equal(edge_ask_body(&h.asks[i]), "other");
+		assert_string_equal(edge_body(&h.asks[i]), "other");
 	/* The key is known now: nobody waits for anybody. */
 	edge_world_answer(&h, NULL);
 	(void)edge_world_begin(&h, GET("/x"));
@@ -299,11 +299,11 @@ static void what_cannot_be_stored_is_not_queued_for(void **state)
 static void stale(int n)
 {
 	for (int i = 0; i < n; i++) {
-		struct edge_ask *a = edge_world_ask(&h, GET("/x"));
+		struct hw_conn *a = edge_world_ask(&h, GET("/x"));
 
-		assert_int_equal(edge_ask_status(a), 200);
-		assert_string_equal(edge_ask_body(a), "hello");
-		assert_non_null(strstr(edge_ask_field(a, "Cache-Status"), "stale-if-error"));
+		assert_int_equal(edge_status(a), 200);
+		assert_string_equal(edge_body(a), "hello");
+		assert_non_null(strstr(edge_field(a, "Cache-Status"), "stale-if-error"));
 	}
 }
 
@@ -329,12 +329,12 @@ static void a_dead_origin_is_served_around(void **state)
 	http_world_listen(&h.hw, 80, false);
 	stale(5);
 	edge_world_sleep(&h, 70); /* its time is over */
-	assert_true(edge_ask_status(edge_world_ask(&h, GET("/x"))) >= 502);
+	assert_true(edge_status(edge_world_ask(&h, GET("/x"))) >= 502);
 	/* And the origin is back. */
 	http_world_listen(&h.hw, 80, true);
 	edge_world_answer(&h, OK("Cache-Control: max-age=10\r\n", "5") "again");
 	edge_world_sleep(&h, 20);
-	assert_string_equal(edge_ask_body(edge_world_ask(&h, GET("/x"))), "again");
+	assert_string_equal(edge_body(edge_world_ask(&h, GET("/x"))), "again");
 }
 
 /* A body that breaks off is never taken for whole, and is not there afterwards, whoever read it. */
@@ -350,7 +350,7 @@ static void a_torn_fill_leaves_nothing(void **state)
 	edge_world_release(&h);
 	http_world_run(&h.hw, 500);
 	for (int i = 0; i < 50; i++) {
-		assert_true(edge_ask_body_len(&h.asks[i]) < 400000);
+		assert_true(edge_body_len(&h.asks[i]) < 400000);
 		assert_true(h.asks[i].over);
 	}
 	h.cut_after = 0;

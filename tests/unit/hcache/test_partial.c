@@ -335,26 +335,26 @@ static const struct hcache_stats *stats(void)
 	return hcache_worker_stats(http_worker_cache(l7_worker_http(h.w.app->l7[0])));
 }
 
-static void says(const struct edge_ask *a, const char *field, const char *want)
+static void says(const struct hw_conn *a, const char *field, const char *want)
 {
-	const char *got = edge_ask_field(a, field);
+	const char *got = edge_field(a, field);
 
 	if (got == NULL || strcmp(got, want) != 0)
 		fail_msg("%s: got \"%s\", want \"%s\"", field, got != NULL ? got : "(none)", want);
 }
 
-static void body_is(const struct edge_ask *a, uint32_t version, uint64_t from, uint64_t len)
+static void body_is(const struct hw_conn *a, uint32_t version, uint64_t from, uint64_t len)
 {
-	const char *b = edge_ask_body(a);
+	const char *b = edge_body(a);
 
-	assert_int_equal(edge_ask_body_len(a), len);
+	assert_int_equal(edge_body_len(a), len);
 	for (uint64_t i = 0; i < len; i++)
 		if (b[i] != byte_of(version, from + i))
 			fail_msg("byte %llu of %llu is wrong", (unsigned long long)i,
 				(unsigned long long)len);
 }
 
-static struct edge_ask *part(const char *range)
+static struct hw_conn *part(const char *range)
 {
 	char text[256];
 
@@ -362,11 +362,11 @@ static struct edge_ask *part(const char *range)
 	return edge_world_ask(&h, text);
 }
 
-static void is_part(const struct edge_ask *a, uint32_t version, uint64_t from, uint64_t len)
+static void is_part(const struct hw_conn *a, uint32_t version, uint64_t from, uint64_t len)
 {
 	char want[96];
 
-	assert_int_equal(edge_ask_status(a), 206);
+	assert_int_equal(edge_status(a), 206);
 	(void)snprintf(want, sizeof(want), "bytes %llu-%llu/%llu", (unsigned long long)from,
 		(unsigned long long)(from + len - 1), (unsigned long long)o.total);
 	says(a, "Content-Range", want);
@@ -376,7 +376,7 @@ static void is_part(const struct edge_ask *a, uint32_t version, uint64_t from, u
 /* RFC 9111 3.3: a 206 is stored as an incomplete 200, and answers what lies within it. */
 static void a_part_is_fetched_and_kept(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	a = part("bytes=70000-79999");
@@ -403,16 +403,16 @@ static void a_part_is_fetched_and_kept(void **state)
 static void a_get_fills_the_holes(void **state)
 {
 	uint32_t extent = cache_extent_bytes(hcache_cache(h.w.app->hcache));
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	(void)part("bytes=100000-100001");
 	(void)part("bytes=-1");
 	o.sent = 0;
 	a = edge_world_ask(&h, GET("/x"));
-	assert_int_equal(edge_ask_status(a), 200);
+	assert_int_equal(edge_status(a), 200);
 	says(a, "Content-Length", "300000");
-	assert_null(edge_ask_field(a, "Content-Range"));
+	assert_null(edge_field(a, "Content-Range"));
 	body_is(a, 1, 0, 300000);
 	/* What was there is not fetched again. */
 	assert_int_equal(o.sent, 300000 - 65536 - 300000 % extent);
@@ -440,22 +440,21 @@ static void a_suffix_of_what_nobody_knows(void **state)
 /* RFC 9110 14.2, 15.3.7.2 */
 static void several_parts(void **state)
 {
-	struct edge_ask *a = part("bytes=0-9, 250000-250004");
+	struct hw_conn *a = part("bytes=0-9, 250000-250004");
 	char want[64];
 	const char *at;
 
 	(void)state;
-	assert_int_equal(edge_ask_status(a), 206);
-	assert_memory_equal(
-		edge_ask_field(a, "Content-Type"), "multipart/byteranges; boundary=", 31);
-	assert_int_equal(atoi(edge_ask_field(a, "Content-Length")), edge_ask_body_len(a));
-	at = strstr(edge_ask_body(a), "Content-Range: bytes 0-9/300000\r\n\r\n");
+	assert_int_equal(edge_status(a), 206);
+	assert_memory_equal(edge_field(a, "Content-Type"), "multipart/byteranges; boundary=", 31);
+	assert_int_equal(atoi(edge_field(a, "Content-Length")), edge_body_len(a));
+	at = strstr(edge_body(a), "Content-Range: bytes 0-9/300000\r\n\r\n");
 	assert_non_null(at);
 	for (uint32_t i = 0; i < 10; i++)
 		assert_int_equal(
 			at[strlen("Content-Range: bytes 0-9/300000\r\n\r\n") + i], byte_of(1, i));
 	(void)snprintf(want, sizeof(want), "Content-Range: bytes 250000-250004/300000\r\n\r\n");
-	at = strstr(edge_ask_body(a), want);
+	at = strstr(edge_body(a), want);
 	assert_non_null(at);
 	for (uint32_t i = 0; i < 5; i++)
 		assert_int_equal(at[strlen(want) + i], byte_of(1, 250000 + i));
@@ -466,14 +465,14 @@ static void several_parts(void **state)
  * origin turns out to have another version: the answer is the whole, without heads of parts. */
 static void several_parts_of_what_changed(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	is_part(part("bytes=200000-200009"), 1, 200000, 10);
 	o.version = 2;
 	o.total = 5000;
 	a = edge_world_ask(&h, GET("/x") "Range: bytes=0-9, 4000-4004\r\nIf-Range: \"v1\"\r\n");
-	assert_int_equal(edge_ask_status(a), 200);
+	assert_int_equal(edge_status(a), 200);
 	says(a, "Content-Length", "5000");
 	says(a, "Content-Type", "text/x");
 	body_is(a, 2, 0, 5000);
@@ -490,7 +489,7 @@ static void several_parts_of_what_changed(void **state)
 /* RFC 9110 15.3.7.3: parts of two versions are never joined; the newer one replaces. */
 static void a_new_version_replaces(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	is_part(part("bytes=0-9"), 1, 0, 10);
@@ -514,10 +513,10 @@ static void a_new_version_replaces(void **state)
 	/* The hole is in the middle: the answer is cut, and the next one is whole. */
 	o.version = 5;
 	a = part("bytes=100000-299999");
-	assert_int_equal(edge_ask_status(a), 206);
-	assert_true(edge_ask_body_len(a) < 200000);
-	for (uint32_t i = 0; i < edge_ask_body_len(a); i++)
-		assert_int_equal(edge_ask_body(a)[i], byte_of(4, 100000 + i));
+	assert_int_equal(edge_status(a), 206);
+	assert_true(edge_body_len(a) < 200000);
+	for (uint32_t i = 0; i < edge_body_len(a); i++)
+		assert_int_equal(edge_body(a)[i], byte_of(4, 100000 + i));
 	is_part(part("bytes=100000-299999"), 5, 100000, 200000);
 }
 
@@ -578,15 +577,15 @@ static void an_origin_without_ranges(void **state)
 /* All of it in one part is the whole (RFC 9110 15.3.7.3). */
 static void a_part_that_is_all(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	o.total = 5000;
 	o.tag = NULL;
 	is_part(part("bytes=0-9"), 1, 0, 10);
 	a = edge_world_ask(&h, GET("/x"));
-	assert_int_equal(edge_ask_status(a), 200);
-	assert_null(edge_ask_field(a, "Content-Range"));
+	assert_int_equal(edge_status(a), 200);
+	assert_null(edge_field(a, "Content-Range"));
 	body_is(a, 1, 0, 5000);
 	assert_int_equal(o.asked, 1);
 }
@@ -594,15 +593,15 @@ static void a_part_that_is_all(void **state)
 /* RFC 9110 15.5.17 */
 static void unsatisfiable(void **state)
 {
-	struct edge_ask *a = part("bytes=300000-");
+	struct hw_conn *a = part("bytes=300000-");
 
 	(void)state;
-	assert_int_equal(edge_ask_status(a), 416);
+	assert_int_equal(edge_status(a), 416);
 	says(a, "Content-Range", "bytes */300000");
 	/* It says nothing about other ranges. */
 	is_part(part("bytes=0-9"), 1, 0, 10);
 	o.asked = 0;
-	assert_int_equal(edge_ask_status(part("bytes=300000-")), 416);
+	assert_int_equal(edge_status(part("bytes=300000-")), 416);
 	assert_int_equal(o.asked, 0);
 }
 
@@ -620,20 +619,20 @@ static void not_storable(void **state)
 /* RFC 9110 13.1.5 */
 static void if_range(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	a = edge_world_ask(&h, GET("/x") "Range: bytes=70000-70009\r\nIf-Range: \"v1\"\r\n");
 	is_part(a, 1, 70000, 10);
 	a = edge_world_ask(&h, GET("/x") "Range: bytes=70000-70009\r\nIf-Range: \"v0\"\r\n");
-	assert_int_equal(edge_ask_status(a), 200);
+	assert_int_equal(edge_status(a), 200);
 	body_is(a, 1, 0, 300000);
 }
 
 /* RFC 9111 4.3: a stale part is validated like a whole response. */
 static void stale_parts(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	is_part(part("bytes=0-9"), 1, 0, 10);
@@ -673,7 +672,7 @@ static void one_fetch_for_many(void **state)
 
 static void a_reader_that_leaves(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	is_part(part("bytes=0-9"), 1, 0, 10);
@@ -690,17 +689,17 @@ static void a_reader_that_leaves(void **state)
 /* RFC 9111 4.2.4 and 5.2.1.7: what is not there is not made up. */
 static void an_origin_that_fails(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	is_part(part("bytes=0-9"), 1, 0, 10);
 	o.status = 503;
 	a = part("bytes=200000-200009");
-	assert_int_equal(edge_ask_status(a), 503);
+	assert_int_equal(edge_status(a), 503);
 	is_part(part("bytes=0-9"), 1, 0, 10);
 	a = edge_world_ask(
 		&h, GET("/x") "Range: bytes=200000-200009\r\nCache-Control: only-if-cached\r\n");
-	assert_int_equal(edge_ask_status(a), 504);
+	assert_int_equal(edge_status(a), 504);
 	o.status = 0;
 	edge_world_sleep(&h, 2);
 	is_part(part("bytes=200000-200009"), 1, 200000, 10);
@@ -716,8 +715,8 @@ static void gone_from_the_origin(void **state)
 	(void)state;
 	is_part(part("bytes=0-9"), 1, 0, 10);
 	o.status = 404;
-	assert_int_equal(edge_ask_status(part("bytes=200000-200009")), 404);
-	assert_int_equal(edge_ask_status(part("bytes=0-9")), 404);
+	assert_int_equal(edge_status(part("bytes=200000-200009")), 404);
+	assert_int_equal(edge_status(part("bytes=0-9")), 404);
 }
 
 /* A purge in the middle: no byte from before it. */
@@ -763,7 +762,7 @@ static void pass_mode(void **state)
 /* ---- against a naive reference ---- */
 
 struct client {
-	struct edge_ask *a;
+	struct hw_conn *a;
 	uint64_t first, last;
 	bool whole;
 };
@@ -772,9 +771,9 @@ struct client {
  * connection was cut, and where no version changed and no fault was it must not. */
 static void check(const struct client *c, bool may_fail, uint32_t versions)
 {
-	uint32_t len = edge_ask_body_len(c->a);
-	int status = edge_ask_status(c->a);
-	const char *b = edge_ask_body(c->a), *cr;
+	uint32_t len = edge_body_len(c->a);
+	int status = edge_status(c->a);
+	const char *b = edge_body(c->a), *cr;
 	uint64_t first = 0, last = 0, total = 0;
 	uint32_t v = 0;
 
@@ -782,7 +781,7 @@ static void check(const struct client *c, bool may_fail, uint32_t versions)
 		assert_true(status == 200 || status == 206);
 	if (status != 200 && status != 206)
 		return;
-	cr = edge_ask_field(c->a, "Content-Range");
+	cr = edge_field(c->a, "Content-Range");
 	assert_int_equal(cr != NULL, status == 206);
 	if (cr != NULL) {
 		assert_int_equal(sscanf(cr, "bytes %lu-%lu/%lu", &first, &last, &total), 3);
@@ -790,9 +789,9 @@ static void check(const struct client *c, bool may_fail, uint32_t versions)
 		assert_int_equal(last, c->last < total ? c->last : total - 1);
 	} else {
 		assert_true(c->whole);
-		last = strtoull(edge_ask_field(c->a, "Content-Length"), NULL, 10) - 1;
+		last = strtoull(edge_field(c->a, "Content-Length"), NULL, 10) - 1;
 	}
-	if (sscanf(edge_ask_field(c->a, "ETag"), "\"v%u\"", &v) != 1)
+	if (sscanf(edge_field(c->a, "ETag"), "\"v%u\"", &v) != 1)
 		fail_msg("no tag");
 	assert_in_range(v, 1, versions);
 	/* Of an older one the rest may be gone. */
@@ -844,7 +843,7 @@ static void at_random(void **state)
 		for (uint32_t i = 0; i < n; i++) {
 			if (!c[i].a->over)
 				fail_msg("round %d: %lu-%lu does not end: %u bytes", round,
-					c[i].first, c[i].last, edge_ask_body_len(c[i].a));
+					c[i].first, c[i].last, edge_body_len(c[i].a));
 			check(&c[i], change || fault, o.version);
 		}
 		edge_world_forget(&h);

@@ -113,7 +113,7 @@ static bool step(uint32_t id, const char *cite, const struct rfc_step *t)
 {
 	static char answer[TEXT];
 	char request[TEXT];
-	struct edge_ask *a;
+	struct hw_conn *a;
 	uint32_t before;
 
 	edge_world_sleep(&h, t->after);
@@ -127,12 +127,12 @@ static bool step(uint32_t id, const char *cite, const struct rfc_step *t)
 	ask_of(request, id, t->req);
 	a = edge_world_ask(&h, request);
 	http_world_run(&h.hw, 5);
-	if ((int)(h.asked - before) == t->asked && status_is(edge_ask_status(a), t->status) &&
+	if ((int)(h.asked - before) == t->asked && status_is(edge_status(a), t->status) &&
 		holds(a->text, t->told) && holds(h.last, t->heard))
 		return true;
 	print_error("RFC %s: asked %u, status %d\n--- request\n%s\n--- client got\n%s\n--- origin "
 		    "heard\n%s\n",
-		cite, h.asked - before, edge_ask_status(a), request, a->text, h.last);
+		cite, h.asked - before, edge_status(a), request, a->text, h.last);
 	return false;
 }
 

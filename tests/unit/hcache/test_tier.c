@@ -87,9 +87,9 @@ static void room(void)
 		edge_world_forget(&h);
 }
 
-static struct edge_ask *ask(const char *request)
+static struct hw_conn *ask(const char *request)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	room();
 	a = edge_world_begin(&h, request);
@@ -114,22 +114,22 @@ static void rest(void)
 	assert_int_equal(quiet, 10);
 }
 
-static void says(const struct edge_ask *a, const char *want)
+static void says(const struct hw_conn *a, const char *want)
 {
-	const char *got = edge_ask_field(a, "Cache-Status");
+	const char *got = edge_field(a, "Cache-Status");
 
 	if (got == NULL || strcmp(got, want) != 0)
 		fail_msg("got \"%s\", want \"%s\"\n%.400s", got != NULL ? got : "(none)", want,
 			a->text != NULL ? a->text : "");
 }
 
-static void body_is(const struct edge_ask *a, uint64_t from, uint32_t len)
+static void body_is(const struct hw_conn *a, uint64_t from, uint32_t len)
 {
-	const char *b = edge_ask_body(a);
+	const char *b = edge_body(a);
 
-	assert_int_equal(edge_ask_body_len(a), len);
+	assert_int_equal(edge_body_len(a), len);
 	for (uint32_t i = 0; i < len; i++)
-		if (b[i] != edge_world_byte(from + i))
+		if (b[i] != hw_byte(from + i))
 			fail_msg("byte %u of %u is wrong", i, len);
 }
 
@@ -148,7 +148,7 @@ static void put_on_disk(const char *request)
 
 static void a_hit_after_a_restart(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	edge_world_answer(&h, OK(LONG "X-A: b\r\nETag: \"1\"\r\n", "5") "hello");
@@ -156,10 +156,10 @@ static void a_hit_after_a_restart(void **state)
 	assert_int_equal(h.asked, 1);
 	restart();
 	a = ask(GET("/x"));
-	assert_int_equal(edge_ask_status(a), 200);
+	assert_int_equal(edge_status(a), 200);
 	says(a, "weir; hit; ttl=6000; detail=disk");
-	assert_string_equal(edge_ask_body(a), "hello");
-	assert_string_equal(edge_ask_field(a, "X-A"), "b");
+	assert_string_equal(edge_body(a), "hello");
+	assert_string_equal(edge_field(a, "X-A"), "b");
 	assert_int_equal(h.asked, 0);
 	assert_int_equal(disk_stats()->hits, 1);
 	a = ask(GET("/x"));
@@ -183,10 +183,10 @@ static void is_miss(const char *request)
 static void is_disk_hit(const char *request)
 {
 	uint32_t before = h.asked;
-	const struct edge_ask *a = ask(request);
-	const char *status = edge_ask_field(a, "Cache-Status");
+	const struct hw_conn *a = ask(request);
+	const char *status = edge_field(a, "Cache-Status");
 
-	assert_int_equal(edge_ask_status(a), 200);
+	assert_int_equal(edge_status(a), 200);
 	if (status == NULL || strncmp(status, "weir; hit;", 10) != 0 ||
 		strstr(status, "; detail=disk") == NULL)
 		fail_msg("%s: %s", request, status != NULL ? status : "(none)");
@@ -270,7 +270,7 @@ static void what_is_evicted_is_offered(void **state)
 	rest();
 	edge_world_answer(&h, OK(LONG, "5") "other");
 	is_disk_hit(GET("/y"));
-	assert_string_equal(edge_ask_body(ask(GET("/y"))), "hello");
+	assert_string_equal(edge_body(ask(GET("/y"))), "hello");
 }
 
 static void purges_reach_it(void **state)
@@ -294,12 +294,12 @@ static void purges_reach_it(void **state)
 	assert_int_equal(purge_tag(p, SPAN("red"), false), 0);
 	assert_int_equal(purge_prefix(p, (struct span){NULL, 0}, SPAN("/pre"), false), 0);
 	assert_int_equal(purge_regex(p, SPAN("/re/[0-9]+$"), false, NULL, 0), 0);
-	assert_int_equal(edge_ask_status(ask("PURGE /url HTTP/1.1\r\nHost: a.test\r\n"
-					     "Purge-Token: secret\r\n")),
+	assert_int_equal(edge_status(ask("PURGE /url HTTP/1.1\r\nHost: a.test\r\n"
+					 "Purge-Token: secret\r\n")),
 		200);
 	for (int round = 0; round < 3; round++) {
 		for (size_t i = 0; i < ARRAY_SIZE(pages); i++) {
-			const struct edge_ask *a;
+			const struct hw_conn *a;
 
 			if (i == 1 || i == 5)
 				continue;
@@ -308,7 +308,7 @@ static void purges_reach_it(void **state)
 			if (round == 0 && i != 0)
 				continue;
 			a = ask(pages[i]);
-			assert_string_equal(edge_ask_body(a), "new");
+			assert_string_equal(edge_body(a), "new");
 		}
 		is_disk_hit(pages[1]);
 		rest();
@@ -321,12 +321,12 @@ static void purges_reach_it(void **state)
 	restart();
 	edge_world_answer(&h, OK("Cache-Control: no-store\r\n", "3") "new");
 	for (size_t i = 0; i < ARRAY_SIZE(pages); i++)
-		assert_string_equal(edge_ask_body(ask(pages[i])), "new");
+		assert_string_equal(edge_body(ask(pages[i])), "new");
 }
 
 static void a_soft_purge_asks_first(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	edge_world_answer(&h, OK(LONG "ETag: \"1\"\r\nSurrogate-Key: t\r\n", "5") "hello");
@@ -338,7 +338,7 @@ static void a_soft_purge_asks_first(void **state)
 	edge_world_answer(&h, "HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n" LONG "\r\n");
 	a = ask(GET("/x"));
 	says(a, "weir; fwd=stale; fwd-status=304");
-	assert_string_equal(edge_ask_body(a), "hello");
+	assert_string_equal(edge_body(a), "hello");
 }
 
 static void unsafe_methods_reach_it(void **state)
@@ -354,8 +354,8 @@ static void unsafe_methods_reach_it(void **state)
 	rest();
 	restart();
 	edge_world_answer(&h, OK("Cache-Control: no-store\r\n", "3") "new");
-	assert_string_equal(edge_ask_body(ask(GET("/x"))), "new");
-	assert_string_equal(edge_ask_body(ask(GET("/y"))), "new");
+	assert_string_equal(edge_body(ask(GET("/x"))), "new");
+	assert_string_equal(edge_body(ask(GET("/y"))), "new");
 	is_disk_hit(GET("/z"));
 }
 
@@ -368,8 +368,8 @@ static void variants(void **state)
 	put_on_disk(GET("/v") "X-V: 2\r\n");
 	restart();
 	is_disk_hit(GET("/v") "X-V: 2\r\n");
-	assert_string_equal(edge_ask_body(ask(GET("/v") "X-V: 2\r\n")), "two");
-	assert_string_equal(edge_ask_body(ask(GET("/v") "X-V: 1\r\n")), "one");
+	assert_string_equal(edge_body(ask(GET("/v") "X-V: 2\r\n")), "two");
+	assert_string_equal(edge_body(ask(GET("/v") "X-V: 1\r\n")), "one");
 	assert_int_equal(h.asked, 0);
 	edge_world_answer(&h, OK(LONG "Vary: X-V\r\n", "5") "three");
 	says(ask(GET("/v") "X-V: 3\r\n"), "weir; fwd=vary-miss; fwd-status=200; stored");
@@ -379,13 +379,13 @@ static void variants(void **state)
 	rest();
 	restart();
 	edge_world_answer(&h, OK("Cache-Control: no-store\r\n", "3") "new");
-	assert_string_equal(edge_ask_body(ask(GET("/v") "X-V: 1\r\n")), "new");
-	assert_string_equal(edge_ask_body(ask(GET("/v") "X-V: 2\r\n")), "new");
+	assert_string_equal(edge_body(ask(GET("/v") "X-V: 1\r\n")), "new");
+	assert_string_equal(edge_body(ask(GET("/v") "X-V: 2\r\n")), "new");
 }
 
 static void ranges_read_what_they_need(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	h.body_len = 3000000;
@@ -393,7 +393,7 @@ static void ranges_read_what_they_need(void **state)
 	put_on_disk(GET("/big"));
 	restart();
 	a = ask(GET("/big") "Range: bytes=2000000-2000099\r\n");
-	assert_int_equal(edge_ask_status(a), 206);
+	assert_int_equal(edge_status(a), 206);
 	says(a, "weir; hit; ttl=6000; detail=disk");
 	body_is(a, 2000000, 100);
 	assert_int_equal(disk_stats()->chunks, 1);
@@ -401,7 +401,7 @@ static void ranges_read_what_they_need(void **state)
 	body_is(a, 2000100, 100);
 	assert_int_equal(disk_stats()->chunks, 1); /* from memory */
 	a = ask(GET("/big") "Range: bytes=262140-262147,-3\r\n");
-	assert_int_equal(edge_ask_status(a), 206);
+	assert_int_equal(edge_status(a), 206);
 	assert_int_equal(disk_stats()->chunks, 4);
 	a = ask(GET("/big"));
 	body_is(a, 0, 3000000);
@@ -412,7 +412,7 @@ static void ranges_read_what_they_need(void **state)
 /* Longer than all of memory: written while it comes in, when it is fetched for the second time. */
 static void larger_than_memory(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	edge_world_close(&h);
@@ -452,7 +452,7 @@ static void one_look_for_many(void **state)
 	for (int i = 0; i < 1000; i++)
 		turn();
 	for (int i = 0; i < 30; i++) {
-		assert_int_equal(edge_ask_status(&h.asks[i]), 200);
+		assert_int_equal(edge_status(&h.asks[i]), 200);
 		body_is(&h.asks[i], 0, 100000);
 	}
 	assert_int_equal(h.asked, 0);
@@ -571,7 +571,7 @@ static void a_damaged_head_is_none(void **state)
 static void a_missing_chunk(void **state)
 {
 	struct meddle gone = {.chunks = true, .only = 1}, flip = {.chunks = true, .flip = true};
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	h.body_len = 600000;
@@ -604,7 +604,7 @@ static void a_missing_chunk(void **state)
 static void without_a_tag_it_is_cut_once(void **state)
 {
 	struct meddle m = {.chunks = true, .only = 1};
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	h.body_len = 600000;
@@ -616,7 +616,7 @@ static void without_a_tag_it_is_cut_once(void **state)
 	h.body_len = 600000;
 	edge_world_answer(&h, OK(LONG, "600000"));
 	a = ask(GET("/x"));
-	assert_true(edge_ask_body_len(a) < 600000);
+	assert_true(edge_body_len(a) < 600000);
 	body_is(ask(GET("/x")), 0, 600000);
 	assert_int_equal(h.asked, 1);
 }
@@ -660,7 +660,7 @@ static void reads_after_a_start_are_bounded(void **state)
 	edge_world_answer(&h, OK(LONG, "5") "hello");
 	for (int i = 0; i < 20; i++) {
 		(void)snprintf(request, sizeof(request), GET("/p%d"), i);
-		assert_int_equal(edge_ask_status(ask(request)), 200);
+		assert_int_equal(edge_status(ask(request)), 200);
 	}
 	assert_true(disk_stats()->hits >= 4 && disk_stats()->hits < 12);
 	assert_int_equal(disk_stats()->read_shed, 20 - disk_stats()->hits);
@@ -731,7 +731,7 @@ static void too_large_too_short(void **state)
 
 static void confirmed_by_the_origin(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	h.body_len = 100000;
@@ -754,13 +754,13 @@ static void confirmed_by_the_origin(void **state)
 	edge_world_sleep(&h, 1000);
 	a = ask(GET("/x"));
 	says(a, "weir; hit; ttl=5100; detail=disk");
-	assert_string_equal(edge_ask_field(a, "X-New"), "1");
+	assert_string_equal(edge_field(a, "X-New"), "1");
 	body_is(a, 0, 100000);
 }
 
 static void heads_and_only_if_cached(void **state)
 {
-	struct edge_ask *a;
+	struct hw_conn *a;
 
 	(void)state;
 	edge_world_answer(&h, OK(LONG, "5") "hello");
@@ -768,14 +768,14 @@ static void heads_and_only_if_cached(void **state)
 	put_on_disk(GET("/y"));
 	restart();
 	a = ask("HEAD /x HTTP/1.1\r\nHost: a.test\r\n");
-	assert_int_equal(edge_ask_status(a), 200);
+	assert_int_equal(edge_status(a), 200);
 	says(a, "weir; hit; ttl=6000; detail=disk");
 	a = ask(GET("/y") "Cache-Control: only-if-cached\r\n");
-	assert_int_equal(edge_ask_status(a), 200);
+	assert_int_equal(edge_status(a), 200);
 	a = ask(GET("/z") "Cache-Control: only-if-cached\r\n");
-	assert_int_equal(edge_ask_status(a), 504);
+	assert_int_equal(edge_status(a), 504);
 	a = ask(GET("/y") "If-None-Match: \"1\"\r\n");
-	assert_int_equal(edge_ask_status(a), 200);
+	assert_int_equal(edge_status(a), 200);
 	assert_int_equal(h.asked, 0);
 }
 
@@ -803,7 +803,7 @@ static void the_newer_one_counts(void **state)
 	restart();
 	edge_world_answer(&h, OK(LONG, "5") "third");
 	is_disk_hit(GET("/x"));
-	assert_string_equal(edge_ask_body(ask(GET("/x"))), "new");
+	assert_string_equal(edge_body(ask(GET("/x"))), "new");
 }
 
 /* A burst, or an earlier process, filled it while the ring could not turn. */
