@@ -53,7 +53,7 @@ void edge_world_release(struct edge_world *h);
  * its head does: "GET / HTTP/1.1\r\nHost: a\r\n" (Connection: close and the empty line are added).
  */
 struct hw_conn *edge_world_begin(struct edge_world *h, const char *request);
-/* The same, and run until the connection ends or ms have passed. */
+/* The same, and run until the connection ends or 400 ms have passed. */
 struct hw_conn *edge_world_ask(struct edge_world *h, const char *request);
 /* Forget all asks. */
 void edge_world_forget(struct edge_world *h);
@@ -66,4 +66,5 @@ int edge_status(const struct hw_conn *a); /* 0: none */
 const char *edge_field(const struct hw_conn *a, const char *name);
 const char *edge_body(const struct hw_conn *a);
 uint32_t edge_body_len(const struct hw_conn *a);
+
 #endif

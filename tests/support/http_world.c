@@ -62,7 +62,7 @@ static void take(struct hw_conn *c, struct rte_mbuf *chain)
 	}
 }
 
-static void fill_pattern(void *ctx, uint64_t from, void *out, uint32_t n)
+void hw_fill_pattern(void *ctx, uint64_t from, void *out, uint32_t n)
 {
 	char *p = out;
 
@@ -80,7 +80,7 @@ static void make_body(struct hw_conn *c)
 	while (b->body_len > 0) {
 		uint32_t n = b->body_len < PIECE ? (uint32_t)b->body_len : PIECE;
 
-		(b->fill != NULL ? b->fill : fill_pattern)(b->fill_ctx, b->body_from, piece, n);
+		(b->fill != NULL ? b->fill : hw_fill_pattern)(b->fill_ctx, b->body_from, piece, n);
 		if (tcp_send_bytes(c->e, c->conn, piece, n, 0) != (int64_t)n)
 			return;
 		b->body_from += n;

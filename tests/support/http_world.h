@@ -147,7 +147,9 @@ const struct up_pool_stats *hw_pool_stats(struct http_world *hw);
 /* Status of the response at `text`; 0: there is none. */
 int hw_status(const char *text);
 
-/* Byte n of the pattern. */
+/* Of the pattern; ctx is not used. */
+void hw_fill_pattern(void *ctx, uint64_t from, void *out, uint32_t n);
+/* Its byte n. */
 static inline char hw_byte(uint64_t n)
 {
 	return (char)('a' + n % 23);

@@ -13,55 +13,15 @@
 #include <cmocka.h>
 #include <zlib.h>
 
-#include "lb/app_pvt.h"
-#include "lb/l7/cache/hcache.h"
 #include "lb/l7/cache/preload.h"
-#include "lb/l7/http/http.h"
-#include "lb/l7/worker.h"
-#include "tests/support/edge_world.h"
+#include "tests/unit/hcache/edge_test.h"
 
-#define ROUTES          "[{upstream: app, cache: {purge_token: secret}}]"
-#define GET(path)       "GET " path " HTTP/1.1\r\nHost: a.test\r\n"
-#define OK(fields, len) "HTTP/1.1 200 OK\r\nContent-Length: " len "\r\n" fields "\r\n"
-
-static struct edge_world h;
-
+#define ROUTES "[{upstream: app, cache: {purge_token: secret}}]"
 static int setup(void **state)
 {
 	(void)state;
 	edge_world_open(&h, ROUTES, "cache: 16MiB\n");
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	edge_world_close(&h);
-	return 0;
-}
-
-static const struct hcache_stats *stats(void)
-{
-	return hcache_worker_stats(http_worker_cache(l7_worker_http(h.w.app->l7[0])));
-}
-
-static void says(const struct hw_conn *a, const char *field, const char *want)
-{
-	const char *got = edge_field(a, field);
-
-	if (got == NULL || strcmp(got, want) != 0)
-		fail_msg("%s: got \"%s\", want \"%s\"\n%s", field, got != NULL ? got : "(none)",
-			want, a->text != NULL ? a->text : "");
-}
-
-static void body_is(const struct hw_conn *a, uint64_t from, uint32_t len)
-{
-	const char *b = edge_body(a);
-
-	assert_int_equal(edge_body_len(a), len);
-	for (uint32_t i = 0; i < len; i++)
-		if (b[i] != hw_byte(from + i))
-			fail_msg("byte %u of %u is wrong", i, len);
 }
 
 static void a_miss_then_a_hit(void **state)

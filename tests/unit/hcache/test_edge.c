@@ -13,36 +13,17 @@
 #include <cmocka.h>
 #include <rte_mbuf.h>
 
-#include "lb/app_pvt.h"
-#include "lb/l7/cache/hcache.h"
-#include "lb/l7/worker.h"
-#include "tests/support/edge_world.h"
+#include "tests/unit/hcache/edge_test.h"
 
-#define ROUTES          "[{upstream: app, cache: {}}]"
-#define GET(path)       "GET " path " HTTP/1.1\r\nHost: a.test\r\n"
-#define OK(fields, len) "HTTP/1.1 200 OK\r\nContent-Length: " len "\r\n" fields "\r\n"
-#define NONE_503        "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
-#define MANY            1000
-
-static struct edge_world h;
+#define ROUTES   "[{upstream: app, cache: {}}]"
+#define NONE_503 "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
+#define MANY     1000
 
 static int setup(void **state)
 {
 	(void)state;
 	edge_world_open(&h, ROUTES, "cache: 64MiB\n");
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	edge_world_close(&h);
-	return 0;
-}
-
-static const struct hcache_stats *stats(void)
-{
-	return hcache_worker_stats(http_worker_cache(l7_worker_http(h.w.app->l7[0])));
 }
 
 /* ---- where the bytes lie that are sent ---- */
@@ -79,13 +60,8 @@ static void begin_to_look(void)
 
 static void whole(const struct hw_conn *a, uint32_t len)
 {
-	const char *b = edge_body(a);
-
 	assert_int_equal(edge_status(a), 200);
-	assert_int_equal(edge_body_len(a), len);
-	for (uint32_t i = 0; i < len; i++)
-		if (b[i] != hw_byte(i))
-			fail_msg("byte %u of %u is wrong", i, len);
+	body_is(a, 0, len);
 }
 
 static void stored_64k(void)
@@ -124,9 +100,7 @@ static void a_range_is_not_copied_either(void **state)
 	begin_to_look();
 	a = edge_world_ask(&h, GET("/x") "Range: bytes=20000-39999\r\n");
 	assert_int_equal(edge_status(a), 206);
-	assert_int_equal(edge_body_len(a), 20000);
-	for (uint32_t i = 0; i < 20000; i++)
-		assert_int_equal(edge_body(a)[i], hw_byte(20000 + i));
+	body_is(a, 20000, 20000);
 	/* But for ends of less than 1 KiB where the range crosses extents. */
 	assert_in_range(seen.in_arena, 20000 - 2 * 1024, 20000);
 }

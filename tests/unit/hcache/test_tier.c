@@ -13,22 +13,14 @@
 #include <cmocka.h>
 
 #include "dataplane/base/assert.h"
-#include "lb/app_pvt.h"
-#include "lb/l7/cache/hcache.h"
-#include "lb/l7/cache/tier.h"
 #include "lb/l7/cache/tier_pvt.h"
-#include "lb/l7/http/http.h"
-#include "lb/l7/worker.h"
 #include "storage/store.h"
-#include "tests/support/edge_world.h"
 #include "tests/support/store_util.h"
+#include "tests/unit/hcache/edge_test.h"
 
-#define ROUTES          "[{upstream: app, cache: {purge_token: secret}}]"
-#define GET(path)       "GET " path " HTTP/1.1\r\nHost: a.test\r\n"
-#define OK(fields, len) "HTTP/1.1 200 OK\r\nContent-Length: " len "\r\n" fields "\r\n"
-#define LONG            "Cache-Control: max-age=6000\r\n"
+#define ROUTES "[{upstream: app, cache: {purge_token: secret}}]"
+#define LONG   "Cache-Control: max-age=6000\r\n"
 
-static struct edge_world h;
 static char dir[TMPDIR_MAX];
 static char disk[256];
 static const char *memory;
@@ -62,17 +54,16 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
+static int over(void **state)
 {
-	(void)state;
-	edge_world_close(&h);
+	(void)teardown(state);
 	tmpdir_remove(dir);
 	return 0;
 }
 
 static const struct tier_stats *disk_stats(void)
 {
-	return hcache_worker_tier(http_worker_cache(l7_worker_http(h.w.app->l7[0])));
+	return hcache_worker_tier(cache_worker_0());
 }
 
 static void turn(void)
@@ -114,23 +105,9 @@ static void rest(void)
 	assert_int_equal(quiet, 10);
 }
 
-static void says(const struct hw_conn *a, const char *want)
+static void told(const struct hw_conn *a, const char *status)
 {
-	const char *got = edge_field(a, "Cache-Status");
-
-	if (got == NULL || strcmp(got, want) != 0)
-		fail_msg("got \"%s\", want \"%s\"\n%.400s", got != NULL ? got : "(none)", want,
-			a->text != NULL ? a->text : "");
-}
-
-static void body_is(const struct hw_conn *a, uint64_t from, uint32_t len)
-{
-	const char *b = edge_body(a);
-
-	assert_int_equal(edge_body_len(a), len);
-	for (uint32_t i = 0; i < len; i++)
-		if (b[i] != hw_byte(from + i))
-			fail_msg("byte %u of %u is wrong", i, len);
+	says(a, "Cache-Status", status);
 }
 
 /* Asked for twice, and written. */
@@ -157,13 +134,13 @@ static void a_hit_after_a_restart(void **state)
 	restart();
 	a = ask(GET("/x"));
 	assert_int_equal(edge_status(a), 200);
-	says(a, "weir; hit; ttl=6000; detail=disk");
+	told(a, "weir; hit; ttl=6000; detail=disk");
 	assert_string_equal(edge_body(a), "hello");
 	assert_string_equal(edge_field(a, "X-A"), "b");
 	assert_int_equal(h.asked, 0);
 	assert_int_equal(disk_stats()->hits, 1);
 	a = ask(GET("/x"));
-	says(a, "weir; hit; ttl=6000");
+	told(a, "weir; hit; ttl=6000");
 	assert_int_equal(disk_stats()->hits, 1);
 	rest();
 	assert_int_equal(disk_stats()->written, 0); /* it stands there already */
@@ -176,7 +153,7 @@ static void is_miss(const char *request)
 {
 	uint32_t before = h.asked;
 
-	says(ask(request), MISS);
+	told(ask(request), MISS);
 	assert_int_equal(h.asked, before + 1);
 }
 
@@ -337,7 +314,7 @@ static void a_soft_purge_asks_first(void **state)
 	restart();
 	edge_world_answer(&h, "HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n" LONG "\r\n");
 	a = ask(GET("/x"));
-	says(a, "weir; fwd=stale; fwd-status=304");
+	told(a, "weir; fwd=stale; fwd-status=304");
 	assert_string_equal(edge_body(a), "hello");
 }
 
@@ -372,7 +349,7 @@ static void variants(void **state)
 	assert_string_equal(edge_body(ask(GET("/v") "X-V: 1\r\n")), "one");
 	assert_int_equal(h.asked, 0);
 	edge_world_answer(&h, OK(LONG "Vary: X-V\r\n", "5") "three");
-	says(ask(GET("/v") "X-V: 3\r\n"), "weir; fwd=vary-miss; fwd-status=200; stored");
+	told(ask(GET("/v") "X-V: 3\r\n"), "weir; fwd=vary-miss; fwd-status=200; stored");
 	/* One invalidation is for all of them. */
 	edge_world_answer(&h, OK("", "2") "ok");
 	(void)ask("POST /v HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n");
@@ -394,7 +371,7 @@ static void ranges_read_what_they_need(void **state)
 	restart();
 	a = ask(GET("/big") "Range: bytes=2000000-2000099\r\n");
 	assert_int_equal(edge_status(a), 206);
-	says(a, "weir; hit; ttl=6000; detail=disk");
+	told(a, "weir; hit; ttl=6000; detail=disk");
 	body_is(a, 2000000, 100);
 	assert_int_equal(disk_stats()->chunks, 1);
 	a = ask(GET("/big") "Range: bytes=2000100-2000199\r\n");
@@ -637,7 +614,7 @@ static void a_full_disk_is_no_error(void **state)
 	edge_world_answer(&h, OK(LONG, "5") "hello");
 	is_miss(GET("/x"));
 	for (int i = 0; i < 5; i++)
-		says(ask(GET("/x")), "weir; hit; ttl=6000");
+		told(ask(GET("/x")), "weir; hit; ttl=6000");
 	rest();
 	assert_int_equal(disk_stats()->written, 0);
 	assert_true(disk_stats()->write_failed > 0);
@@ -743,7 +720,7 @@ static void confirmed_by_the_origin(void **state)
 	edge_world_answer(
 		&h, "HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\nX-New: 1\r\n" LONG "\r\n");
 	a = ask(GET("/x"));
-	says(a, "weir; fwd=stale; fwd-status=304");
+	told(a, "weir; fwd=stale; fwd-status=304");
 	body_is(a, 0, 100000);
 	/* Its new head goes to disk, its body stands there. */
 	(void)ask(GET("/x"));
@@ -753,7 +730,7 @@ static void confirmed_by_the_origin(void **state)
 	restart();
 	edge_world_sleep(&h, 1000);
 	a = ask(GET("/x"));
-	says(a, "weir; hit; ttl=5100; detail=disk");
+	told(a, "weir; hit; ttl=5100; detail=disk");
 	assert_string_equal(edge_field(a, "X-New"), "1");
 	body_is(a, 0, 100000);
 }
@@ -769,7 +746,7 @@ static void heads_and_only_if_cached(void **state)
 	restart();
 	a = ask("HEAD /x HTTP/1.1\r\nHost: a.test\r\n");
 	assert_int_equal(edge_status(a), 200);
-	says(a, "weir; hit; ttl=6000; detail=disk");
+	told(a, "weir; hit; ttl=6000; detail=disk");
 	a = ask(GET("/y") "Cache-Control: only-if-cached\r\n");
 	assert_int_equal(edge_status(a), 200);
 	a = ask(GET("/z") "Cache-Control: only-if-cached\r\n");
@@ -837,7 +814,7 @@ static void the_last_marks_are_saved(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, over)
 	const struct CMUnitTest tests[] = {
 		T(a_hit_after_a_restart),
 		T(asked_once_is_not_kept),
