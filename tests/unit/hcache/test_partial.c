@@ -711,6 +711,42 @@ static void a_part_of_the_whole(void **state)
 	assert_int_equal(o.asked, 1);
 }
 
+/* HC4. What comes for a slow leader is evicted by others before it is read. The leader fetches that
+ * part and then reads on from the fill, which has waited: nothing is fetched a third time. A fill
+ * that went on alone would be ahead of the memory's size at once, and all that is left of the
+ * response be fetched twice. */
+static void evicted_before_its_leader_reads(void **state)
+{
+	const uint64_t total = 6 << 20;
+	struct hw_conn *a;
+	char request[128];
+
+	(void)state;
+	edge_world_close(&h);
+	open_world("", "4MiB");
+	o.total = total;
+	a = edge_world_begin(&h, GET("/x"));
+	a->slow = true;
+	http_world_run(&h.hw, 100);
+	o.total = 300000;
+	for (int i = 0; i < 20; i++) {
+		(void)snprintf(request, sizeof(request), GET("/y%d"), i);
+		version_is(edge_world_ask(&h, request), 1, 0, 300000);
+	}
+	assert_false(a->over);
+	assert_int_equal(stats()->holes, 0);
+	o.total = total;
+	o.sent = 0;
+	for (int ms = 0; ms < 20000 && !a->over; ms++) {
+		hw_read(a, 64 << 10);
+		http_world_run(&h.hw, 1);
+	}
+	version_is(a, 1, 0, total);
+	assert_true(stats()->holes > 0);
+	assert_in_range(o.sent, 1, 2 << 20);
+	assert_true(stats()->bytes_fetched <= total + 20 * 300000 + (2 << 20));
+}
+
 static void pass_mode(void **state)
 {
 	(void)state;
@@ -850,6 +886,7 @@ int main(void)
 		TEST(gone_from_the_origin),
 		TEST(purged),
 		TEST(a_part_of_the_whole),
+		TEST(evicted_before_its_leader_reads),
 		TEST(pass_mode),
 		TEST(at_random),
 	};
