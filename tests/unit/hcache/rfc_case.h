@@ -10,14 +10,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define DATE  "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
-#define LM    "Last-Modified: Sun, 06 Nov 1994 07:49:37 GMT\r\n" /* an hour before */
-#define H1    "Expires: Sun, 06 Nov 1994 09:49:37 GMT\r\n"       /* an hour later */
-#define PAST  "Expires: Sun, 06 Nov 1994 07:49:37 GMT\r\n"
-#define CC60  "200 OK\r\nCache-Control: max-age=60"
-#define AGE60 CC60 "\r\n" DATE
-#define TAG   "ETag: \"a\"\r\n"
-#define SAME  "304 Same\r\n" TAG
+#define DATE "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+#define LM   "Last-Modified: Sun, 06 Nov 1994 07:49:37 GMT\r\n" /* an hour before */
+#define H1   "Expires: Sun, 06 Nov 1994 09:49:37 GMT\r\n"       /* an hour later */
+#define PAST "Expires: Sun, 06 Nov 1994 07:49:37 GMT\r\n"
+/* A 200 with Cache-Control; more fields may stand behind it. */
+#define CC(directives) "200 OK\r\nCache-Control: " directives "\r\n"
+#define AGE60          CC("max-age=60") DATE
+#define TAG            "ETag: \"a\"\r\n"
+#define SAME           "304 Same\r\n" TAG
 
 /* A request that the origin answers, time that passes, a second request. */
 struct rfc_case {
@@ -32,6 +33,17 @@ struct rfc_case {
 	const char *heard; /* in the second request to the origin; "!x": not in it */
 	const char *resp2; /* to the second request; NULL: as the first */
 };
+
+/* Plain requests, both of them: the second one is answered from what was stored, or asks the origin
+ * as well. */
+#define HIT(cite, status, resp, wait)                                 \
+	{                                                             \
+		cite, "", resp, wait, "", 0, status, NULL, NULL, NULL \
+	}
+#define MISS(cite, status, resp, wait)                                \
+	{                                                             \
+		cite, "", resp, wait, "", 1, status, NULL, NULL, NULL \
+	}
 
 /* The same in more steps. A response that holds its own empty line is sent as it is. */
 struct rfc_step {

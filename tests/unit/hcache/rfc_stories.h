@@ -134,8 +134,8 @@ static const struct rfc_story stories[] = {
 	{"9111 4 the most recent of several",
 		{{.req = "Foo: 1\r\n", .resp = AGE60 "Vary: Foo\r\nX-V: 1\r\n", .asked = 1},
 			{.req = "Foo: 2\r\n",
-				.resp = "200 OK\r\nCache-Control: max-age=60\r\nX-V: 2\r\nDate: "
-					"Sun, 06 Nov 1994 08:49:47 GMT\r\n",
+				.resp = CC("max-age=60") "X-V: 2\r\nDate: Sun, 06 Nov 1994 "
+							 "08:49:47 GMT\r\n",
 				.after = 10,
 				.asked = 1},
 			{.req = "Foo: 1\r\n", .told = "X-V: 2"}}},
@@ -174,9 +174,8 @@ static const struct rfc_story stories[] = {
 	{"9111 4.3.3 what replaced it is used",
 		{{.req = "", .resp = AGE60 TAG, .asked = 1},
 			{.req = "",
-				.resp = "200 OK\r\nCache-Control: max-age=60\r\nETag: "
-					"\"b\"\r\nX-V: 2\r\nDate: Sun, 06 Nov 1994 08:50:38 "
-					"GMT\r\n",
+				.resp = CC("max-age=60") "ETag: \"b\"\r\nX-V: 2\r\nDate: Sun, 06 "
+							 "Nov 1994 08:50:38 GMT\r\n",
 				.after = 61,
 				.asked = 1,
 				.told = "X-V: 2"},
@@ -216,31 +215,26 @@ static const struct rfc_story stories[] = {
 				.told = "\r\n\r\nbody"}}},
 	{"9111 5.2.2.2 must-revalidate and nobody there",
 		{{.req = "",
-			 .resp = "200 OK\r\nCache-Control: max-age=60, must-revalidate, "
-				 "stale-if-error=600\r\n" DATE,
+			 .resp = CC("max-age=60, must-revalidate, stale-if-error=600") DATE,
 			 .asked = 1},
 			{.req = "", .after = 61, .status = 5, .down = true}}},
 	{"5861 4 nobody there",
-		{{.req = "",
-			 .resp = "200 OK\r\nCache-Control: max-age=60, stale-if-error=600\r\n" DATE,
-			 .asked = 1},
+		{{.req = "", .resp = CC("max-age=60, stale-if-error=600") DATE, .asked = 1},
 			{.req = "", .after = 61, .told = "Age: 61|body", .down = true}}},
 	{"5861 3 the next one is fresh",
 		{{.req = "",
-			 .resp = "200 OK\r\nCache-Control: max-age=60, "
-				 "stale-while-revalidate=60\r\nX-V: 1\r\n" DATE,
+			 .resp = CC("max-age=60, stale-while-revalidate=60") "X-V: 1\r\n" DATE,
 			 .asked = 1},
 			{.req = "",
-				.resp = "200 OK\r\nCache-Control: max-age=60\r\nX-V: 2\r\nDate: "
-					"Sun, 06 Nov 1994 08:50:47 GMT\r\n",
+				.resp = CC("max-age=60") "X-V: 2\r\nDate: Sun, 06 Nov 1994 "
+							 "08:50:47 GMT\r\n",
 				.after = 70,
 				.asked = 1,
 				.told = "X-V: 1"},
 			{.req = "", .told = "X-V: 2|Age: 0"}}},
 	{"5861 3 one question for several",
 		{{.req = "",
-			 .resp = "200 OK\r\nCache-Control: max-age=60, "
-				 "stale-while-revalidate=60\r\n" TAG DATE,
+			 .resp = CC("max-age=60, stale-while-revalidate=60") TAG DATE,
 			 .asked = 1},
 			{.req = "",
 				.resp = SAME "Date: Sun, 06 Nov 1994 08:50:47 GMT\r\n",
@@ -250,10 +244,7 @@ static const struct rfc_story stories[] = {
 				.heard = "If-None-Match: \"a\""},
 			{.req = ""}, {.req = ""}}},
 	{"5861 3 a failure of it is no harm",
-		{{.req = "",
-			 .resp = "200 OK\r\nCache-Control: max-age=60, "
-				 "stale-while-revalidate=60\r\n" DATE,
-			 .asked = 1},
+		{{.req = "", .resp = CC("max-age=60, stale-while-revalidate=60") DATE, .asked = 1},
 			{.req = "",
 				.resp = "503 No\r\n",
 				.after = 70,
@@ -262,7 +253,7 @@ static const struct rfc_story stories[] = {
 			{.req = "", .after = 5, .asked = 1, .told = "Age: 75"}}},
 	{"9111 3.5 credentials of another",
 		{{.req = "Authorization: Basic eA==\r\n",
-			 .resp = "200 OK\r\nCache-Control: public, max-age=60\r\n" DATE,
+			 .resp = CC("public, max-age=60") DATE,
 			 .asked = 1},
 			{.req = "Authorization: Basic eQ==\r\n"}, {.req = ""}}},
 	{"9213 2.2 on a 304",
@@ -278,8 +269,8 @@ static const struct rfc_story stories[] = {
 	{"9111 5.2.1.4 a reload makes it new for all",
 		{{.req = "", .resp = AGE60 "X-V: 1\r\n", .asked = 1},
 			{.req = "Cache-Control: no-cache\r\n",
-				.resp = "200 OK\r\nCache-Control: max-age=60\r\nX-V: 2\r\nDate: "
-					"Sun, 06 Nov 1994 08:49:47 GMT\r\n",
+				.resp = CC("max-age=60") "X-V: 2\r\nDate: Sun, 06 Nov 1994 "
+							 "08:49:47 GMT\r\n",
 				.after = 10,
 				.asked = 1,
 				.told = "X-V: 2"},
@@ -290,16 +281,15 @@ static const struct rfc_story stories[] = {
 	{"9111 4.3.5 HEAD that is forwarded is a question about the whole",
 		{{.req = "", .resp = AGE60 TAG, .asked = 1},
 			{.req = "HEAD Cache-Control: no-cache\r\n",
-				.resp = "200 OK\r\nCache-Control: max-age=60\r\nETag: "
-					"\"b\"\r\nX-V: 2\r\n" DATE,
+				.resp = CC("max-age=60") "ETag: \"b\"\r\nX-V: 2\r\n" DATE,
 				.asked = 1,
 				.heard = "GET /|If-None-Match: \"a\""},
 			{.req = "", .told = "X-V: 2|body"}}},
 	{"9111 4.3.5 HEAD that confirms",
 		{{.req = "", .resp = AGE60 TAG "X-A: old\r\n", .asked = 1},
 			{.req = "HEAD Cache-Control: no-cache\r\n",
-				.resp = "200 OK\r\nCache-Control: max-age=60\r\n" TAG
-					"Content-Length: 4\r\nX-A: new\r\n" DATE,
+				.resp = CC("max-age=60") TAG
+				"Content-Length: 4\r\nX-A: new\r\n" DATE,
 				.asked = 1},
 			{.req = "", .told = "X-A: new|body"}}},
 	{"9110 15.4.5 validation of a variant",
