@@ -190,6 +190,15 @@ static void waiters_pass_together(const char *first, const char *rest, uint32_t 
 	edge_world_forget(&h);
 }
 
+static void is_stored_soon(void)
+{
+	edge_world_sleep(&h, 2);
+	(void)edge_world_ask(&h, GET("/x"));
+	h.asked = 0;
+	(void)edge_world_ask(&h, GET("/x"));
+	assert_int_equal(h.asked, 0);
+}
+
 static void failures_are_not_asked_in_turn(void **state)
 {
 	static const char *const ttls[] = {"", "error_ttl: 0s"};
@@ -203,20 +212,11 @@ static void failures_are_not_asked_in_turn(void **state)
 		(void)snprintf(routes, sizeof(routes), "[{upstream: app, cache: {%s}}]", ttls[i]);
 		edge_world_open(&h, routes, "cache: 16MiB\n");
 		waiters_pass_together(no, yes, 4);
-		/* Soon after it is stored again. */
-		edge_world_sleep(&h, 2);
-		(void)edge_world_ask(&h, GET("/x"));
-		h.asked = 0;
-		(void)edge_world_ask(&h, GET("/x"));
-		assert_int_equal(h.asked, 0);
+		is_stored_soon();
 		/* Stale, and its validation fails. */
 		edge_world_sleep(&h, 61);
 		waiters_pass_together(no, yes, 4);
-		edge_world_sleep(&h, 2);
-		(void)edge_world_ask(&h, GET("/x"));
-		h.asked = 0;
-		(void)edge_world_ask(&h, GET("/x"));
-		assert_int_equal(h.asked, 0);
+		is_stored_soon();
 	}
 }
 
