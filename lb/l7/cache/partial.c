@@ -123,27 +123,38 @@ static void part_whole(struct hc_fetch *f)
 		hc_look_up(q);
 }
 
+/* A purge or an invalidation caught what is stored under the fetch's key: no part that comes now is
+ * joined to it, and its head does not become younger than that. */
+static bool purged(const struct hc_fetch *f, const struct cache_view *v, const struct stored *s)
+{
+	const struct hc_prefix *pre = (const void *)v->val;
+	struct purge_subject sub = {.born = pre->born,
+		.tags = s->tags,
+		.host = f->sub->s.req.host,
+		.path = f->sub->s.req.path,
+		.query = f->sub->s.req.query};
+
+	return purge_key_gone(f->hw->hc->purge, pre->primary, pre->born) ||
+	       purge_check(f->hw->purge, &sub) == PURGE_GONE;
+}
+
 /* The object that the parts belong to: the stored one if it shares tag and length, and no purge
  * caught it, with the new head (RFC 9111 3.4); else a new one. */
 static bool part_object(
 	struct hc_fetch *f, const struct fresh *fr, uint64_t total, struct cache_view *v)
 {
 	struct cache_object o = {.desc = f->hw->scratch, .user = MARK_OBJECT, .total_len = total};
-	struct purge_subject sub = {.host = f->sub->s.req.host,
-		.path = f->sub->s.req.path,
-		.query = f->sub->s.req.query};
 	struct span tag;
 	struct cache_key k;
 	struct stored old;
+	uint64_t born;
 
 	hc_key(f->hw, &k, f->key, f->key_len);
 	if (cache_get(f->hw->cw, &k, hc_now(f), v) == CACHE_OBJECT && v->user == MARK_OBJECT &&
-		v->stream == 0 && v->total_len == total && hc_decode(v, &old, &sub.born) &&
-		strong_tag(&f->sub->s.resp, &tag) && http_etag_match_strong(old.etag, tag)) {
-		sub.tags = old.tags;
-		if (purge_check(f->hw->purge, &sub) != PURGE_GONE && hc_freshen(f, v, &old) == 0)
-			return cache_get(f->hw->cw, &k, hc_now(f), v) == CACHE_OBJECT;
-	}
+		v->stream == 0 && v->total_len == total && hc_decode(v, &old, &born) &&
+		strong_tag(&f->sub->s.resp, &tag) && http_etag_match_strong(old.etag, tag) &&
+		!purged(f, v, &old) && hc_freshen(f, v, &old) == 0)
+		return cache_get(f->hw->cw, &k, hc_now(f), v) == CACHE_OBJECT;
 	tier_replaced(f->hw, f->key, f->key_len);
 	o.desc_len = hc_encode(f, fr);
 	o.expire_ns = hc_expire_of(f, fr);
@@ -400,19 +411,16 @@ void hc_slice_error(struct hc_fetch *f, enum http_end end, uint16_t status)
 /* The object's head follows what the new part says (RFC 9111 3.4). False: it may not be kept. */
 static bool slice_freshen(struct hc_fetch *f)
 {
-	struct purge_subject sub = {.host = f->sub->s.req.host,
-		.path = f->sub->s.req.path,
-		.query = f->sub->s.req.query};
 	struct cache_view v;
 	struct cache_key k;
 	struct stored old;
+	uint64_t born;
 
 	hc_key(f->hw, &k, f->key, f->key_len);
 	if (cache_get(f->hw->cw, &k, hc_now(f), &v) != CACHE_OBJECT || v.seq != f->view.seq ||
-		!hc_decode(&v, &old, &sub.born))
+		!hc_decode(&v, &old, &born))
 		return true; /* replaced meanwhile: its readers may finish */
-	sub.tags = old.tags;
-	return purge_check(f->hw->purge, &sub) == PURGE_GONE ||
+	return purged(f, &v, &old) ||
 	       hc_freshen(f, &v, &old) !=
 		       -EPERM; /* else for want of memory: the old head is good */
 }

@@ -697,6 +697,19 @@ static void purged(void **state)
 	is_part(part("bytes=0-9"), 2, 0, 10);
 }
 
+/* Likewise an invalidation (RFC 9111 4.4), which finds variants by a mark alone. */
+static void invalidated(void **state)
+{
+	(void)state;
+	o.tag = "\"same\"";
+	o.fields = "Cache-Control: max-age=60\r\nContent-Type: text/x\r\nVary: X-V\r\n";
+	is_part(part("bytes=0-9"), 1, 0, 10);
+	(void)edge_world_ask(&h, "POST /x HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n");
+	o.version = 2;
+	is_part(part("bytes=200000-200009"), 2, 200000, 10);
+	is_part(part("bytes=0-9"), 2, 0, 10);
+}
+
 /* The whole comes for a part that is far behind what a fetch may be ahead of its reader. */
 static void a_part_of_the_whole(void **state)
 {
@@ -885,6 +898,7 @@ int main(void)
 		TEST(an_origin_that_fails),
 		TEST(gone_from_the_origin),
 		TEST(purged),
+		TEST(invalidated),
 		TEST(a_part_of_the_whole),
 		TEST(evicted_before_its_leader_reads),
 		TEST(pass_mode),
