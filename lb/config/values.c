@@ -396,7 +396,9 @@ uint32_t value_host(const char *text, const char **ports)
 		p - text >= LIMIT_HOST)
 		return 0;
 	*ports = p + (*p == '.');
-	if (**ports != '\0' && (**ports != ':' || (*ports)[1] == '\0'))
+	/* With two colons it is an IPv6 address, such as fd00::1. */
+	if (**ports != '\0' &&
+		(**ports != ':' || (*ports)[1] == '\0' || strchr(*ports + 1, ':') != NULL))
 		return 0;
 	*ports = **ports == ':' ? *ports + 1 : NULL;
 	return (uint32_t)(p - text);

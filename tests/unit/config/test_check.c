@@ -607,6 +607,12 @@ static void host_names(void **state)
 			"t:4:21: error: resolver: 'min_ttl' is more than 'max_ttl'\n"},
 		{PORT "services: [{vip: 192.0.2.10:80, backends: [a.b]}]\n",
 			"t:2:44: error: address: 'a.b' is not an IPv4 or IPv6 address\n"},
+		/* Addresses whose first part might be a label. */
+		{"ports: [{device: a, addresses: [192.0.2.2/24, 'fd00::2/64']}]\n" GOOD
+		 "upstreams: {a: {backends: ['fd00::11', '[fd00::12]:8080', {address: "
+		 "'fd00:0::13', port: 81}]}}\n",
+			""},
+		{POOL("{host: 'fd00::1'}"), "t:3:35: error: host: 'fd00::1' is not a host name\n"},
 	};
 
 	(void)state;
