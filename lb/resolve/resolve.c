@@ -37,7 +37,7 @@ struct name {
 struct resolve {
 	struct config_resolver conf;
 	struct resolve_io io;
-	struct name **names;
+	struct name **names; /* by host */
 	uint32_t name_cnt, asked_cnt, next_token, scan;
 	uint64_t now_ns;
 	bool changed;
@@ -65,17 +65,33 @@ static void name_free(struct name *n)
 	free(n);
 }
 
-static struct name *name_find(const struct resolve *r, const char *host)
+/* Where it stands, or would. */
+static uint32_t name_place(const struct resolve *r, const char *host)
 {
-	for (uint32_t i = 0; i < r->name_cnt; i++)
-		if (strcmp(r->names[i]->host, host) == 0)
-			return r->names[i];
-	return NULL;
+	uint32_t lo = 0, hi = r->name_cnt;
+
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+
+		if (strcmp(r->names[mid]->host, host) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static struct name *name_at(const struct resolve *r, uint32_t place, const char *host)
+{
+	struct name *n = place < r->name_cnt ? r->names[place] : NULL;
+
+	return n != NULL && strcmp(n->host, host) == 0 ? n : NULL;
 }
 
 static int name_want(struct resolve *r, const char *host)
 {
-	struct name *n = name_find(r, host);
+	uint32_t at = name_place(r, host);
+	struct name *n = name_at(r, at, host);
 
 	if (n == NULL && r->name_cnt == RESOLVE_NAMES) {
 		LOG_ERR("too many host names of backends: it is never asked for", "name=%s", host);
@@ -86,7 +102,10 @@ static int name_want(struct resolve *r, const char *host)
 		if (n == NULL)
 			return -ENOMEM;
 		strcpy(n->host, host);
-		r->names[r->name_cnt++] = n;
+		memmove(&r->names[at + 1], &r->names[at],
+			(r->name_cnt - at) * sizeof(struct name *));
+		r->names[at] = n;
+		r->name_cnt++;
 	}
 	n->wanted = true;
 	return 0;
@@ -107,18 +126,21 @@ static bool family_wanted(const struct resolve *r, int ip4)
 	return r->conf.family == RESOLVER_ANY || (r->conf.family == RESOLVER_IPV4) == (ip4 == 1);
 }
 
+static void forget_question(struct resolve *r, struct half *h)
+{
+	if (h->token == 0)
+		return;
+	h->token = 0;
+	h->due_ns = 0;
+	r->asked_cnt--;
+}
+
 /* Questions under way are lost with who asked them. */
 static void forget_questions(struct resolve *r)
 {
 	for (uint32_t i = 0; i < r->name_cnt; i++)
-		for (int f = 0; f < 2; f++) {
-			struct half *h = &r->names[i]->halves[f];
-
-			if (h->token != 0)
-				h->due_ns = 0;
-			h->token = 0;
-		}
-	r->asked_cnt = 0;
+		for (int f = 0; f < 2; f++)
+			forget_question(r, &r->names[i]->halves[f]);
 }
 
 static void drop_unwanted(struct resolve *r)
@@ -133,7 +155,7 @@ static void drop_unwanted(struct resolve *r)
 			continue;
 		}
 		for (int f = 0; f < 2; f++)
-			r->asked_cnt -= n->halves[f].token != 0;
+			forget_question(r, &n->halves[f]);
 		name_free(n);
 	}
 	r->name_cnt = kept;
@@ -141,31 +163,31 @@ static void drop_unwanted(struct resolve *r)
 
 /* ---- what an answer changes ---- */
 
+static const char *family_of(const struct name *n, const struct half *h)
+{
+	return h == &n->halves[1] ? "ipv4" : "ipv6";
+}
+
 static int by_addr(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(struct ip_addr));
 }
 
-static int join_halves(struct name *n)
+static void join_halves(struct name *n, struct ip_addr *all)
 {
-	uint32_t cnt = n->halves[0].cnt + n->halves[1].cnt;
-	struct ip_addr *all = calloc(cnt + 1, sizeof(*all));
-
-	if (all == NULL)
-		return -ENOMEM;
-	for (int f = 1, at = 0; f >= 0; at += (int)n->halves[f].cnt, f--)
+	n->all_cnt = 0;
+	for (int f = 1; f >= 0; n->all_cnt += n->halves[f].cnt, f--)
 		if (n->halves[f].cnt > 0)
-			memcpy(all + at, n->halves[f].addrs, n->halves[f].cnt * sizeof(*all));
+			memcpy(all + n->all_cnt, n->halves[f].addrs,
+				n->halves[f].cnt * sizeof(*all));
 	free(n->all);
 	n->all = all;
-	n->all_cnt = cnt;
-	return 0;
 }
 
 static int set_addrs(struct resolve *r, struct name *n, struct half *h, const struct ip_addr *addrs,
 	uint32_t cnt)
 {
-	struct ip_addr *copy = calloc(cnt + 1, sizeof(*copy));
+	struct ip_addr *copy = calloc(cnt + 1, sizeof(*copy)), *all;
 	uint32_t kept = 0, found;
 
 	if (copy == NULL)
@@ -183,17 +205,23 @@ static int set_addrs(struct resolve *r, struct name *n, struct half *h, const st
 		free(copy);
 		return 0;
 	}
+	all = calloc(n->all_cnt - h->cnt + kept + 1, sizeof(*all));
+	if (all == NULL) {
+		free(copy);
+		return -ENOMEM;
+	}
 	if (found > kept)
 		LOG_WRN("a name has more addresses than resolver.max_addresses",
 			"name=%s addresses=%u taken=%u", n->host, found, kept);
 	LOG_INF("name resolved", "name=%s family=%s addresses=%u before=%u", n->host,
-		h == &n->halves[1] ? "ipv4" : "ipv6", kept, h->cnt);
+		family_of(n, h), kept, h->cnt);
 	free(h->addrs);
 	h->addrs = copy;
 	h->cnt = kept;
 	r->stats.changes++;
 	r->changed = true;
-	return join_halves(n);
+	join_halves(n, all);
+	return 0;
 }
 
 static uint64_t pause_ns(const struct resolve *r, uint32_t times)
@@ -247,8 +275,7 @@ static void failed(struct resolve *r, struct name *n, struct half *h, enum resol
 {
 	if (h->failures++ == 0)
 		LOG_WRN("a name cannot be resolved", "name=%s family=%s why=%s addresses_kept=%u",
-			n->host, h == &n->halves[1] ? "ipv4" : "ipv6", resolve_result_word(why),
-			h->cnt);
+			n->host, family_of(n, h), resolve_result_word(why), h->cnt);
 	if (h->cnt > 0)
 		r->stats.stale++;
 	h->due_ns = r->now_ns + pause_ns(r, h->failures);
@@ -344,7 +371,7 @@ uint32_t resolve_fds(const struct resolve *r, struct pollfd *fds, uint32_t max)
 struct resolved_name resolve_find(void *ctx, const char *host)
 {
 	const struct resolve *r = ctx;
-	const struct name *n = name_find(r, host);
+	const struct name *n = name_at(r, name_place(r, host), host);
 	struct resolved_name out = {.asked = true};
 
 	if (n == NULL)
@@ -422,6 +449,17 @@ void resolve_set_io(struct resolve *r, const struct resolve_io *io)
 	r->io = *io;
 }
 
+/* Of a family that is not asked for nothing is known; should it be wanted again, it is asked for at
+ * once. */
+static void begin_anew(struct resolve *r, struct name *n, struct half *h)
+{
+	forget_question(r, h);
+	if (h->cnt > 0 && set_addrs(r, n, h, NULL, 0) != 0)
+		return;
+	free(h->addrs);
+	*h = (struct half){.asked = h->asked};
+}
+
 int resolve_add(struct resolve *r, const struct config *cfg)
 {
 	int rc = 0;
@@ -448,6 +486,6 @@ int resolve_watch(struct resolve *r, const struct config *cfg, uint64_t now_ns)
 	for (uint32_t i = 0; i < r->name_cnt; i++)
 		for (int f = 0; f < 2; f++)
 			if (!family_wanted(r, f))
-				(void)!set_addrs(r, r->names[i], &r->names[i]->halves[f], NULL, 0);
+				begin_anew(r, r->names[i], &r->names[i]->halves[f]);
 	return 0;
 }

@@ -8,10 +8,12 @@
  * Owner:      control.
  * Lifetime:   resolve_create() ... resolve_destroy().
  * Invariants: RV1 at most one question of a name and family is under way. RV2 an answer to a
- * question whose name has gone meanwhile is dropped. RV3 nothing here waits. Units:      ns of the
- * caller's clock; TTLs in seconds. Errors:     -ENOMEM, -EINVAL; a question that cannot be asked is
- * a failure, counted and repeated. Limits:     RESOLVE_NAMES names; RESOLVE_ASKED questions under
- * way; LIMIT_NAME_ADDRS addresses of each family. */
+ *             question that nobody has any more (its name has gone, its family is not asked for,
+ *             who asked was replaced) is dropped. RV3 nothing here waits.
+ * Units:      ns of the caller's clock; TTLs in seconds.
+ * Errors:     -ENOMEM; a question that cannot be asked is a failure, counted and repeated.
+ * Limits:     RESOLVE_NAMES names; about RESOLVE_ASKED questions under way; LIMIT_NAME_ADDRS
+ *             addresses of each family. */
 #ifndef LB_RESOLVE_RESOLVE_H
 #define LB_RESOLVE_RESOLVE_H
 

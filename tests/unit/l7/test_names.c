@@ -13,6 +13,7 @@
 
 #include "dataplane/base/time.h"
 #include "lb/app_pvt.h"
+#include "lb/resolve/dns.h"
 #include "lb/resolve/resolve.h"
 #include "tests/support/config_text.h"
 #include "tests/support/http_world.h"
@@ -285,6 +286,70 @@ static void an_answer_to_nobody_is_dropped(void **state)
 	resolve_set_io(asker, &script_io);
 	run(0);
 	assert_int_equal(b->asked, 3);
+}
+
+static void a_family_may_be_left_out(void **state)
+{
+	struct row *v6 = say("a.example", false, 100, "2001:db8:2::11");
+
+	(void)state;
+	say("a.example", true, 100, "198.51.100.11");
+	watch("family: any", "a.example");
+	run(0);
+	assert_int_equal(resolve_find(asker, "a.example").cnt, 2);
+	watch("family: ipv4", "a.example");
+	assert_true(run(0));
+	assert_int_equal(resolve_find(asker, "a.example").cnt, 1);
+	/* Wanted again it does not wait for the end of a TTL. */
+	v6->silent = true;
+	watch("family: any", "a.example");
+	run(1);
+	assert_int_equal(v6->asked, 2);
+	assert_false(resolve_find(asker, "a.example").asked);
+	/* What was asked before it was left out is of no use. */
+	watch("family: ipv4", "a.example");
+	resolve_take(asker, v6->token, &v6->a);
+	assert_false(run(0));
+	assert_int_equal(resolve_find(asker, "a.example").cnt, 1);
+}
+
+static void names_come_in_any_order(void **state)
+{
+	(void)state;
+	say("a.example", true, 100, "198.51.100.11");
+	say("b.example", true, 100, "198.51.100.12");
+	say("c.example", true, 100, "198.51.100.13");
+	say("d.example", true, 100, "198.51.100.14");
+	watch("family: ipv4", "c.example, a.example, d.example");
+	run(0);
+	assert_int_equal(resolve_find(asker, "a.example").addrs[0].b[15], 11);
+	assert_int_equal(resolve_find(asker, "b.example").cnt, 0);
+	assert_int_equal(resolve_find(asker, "c.example").addrs[0].b[15], 13);
+	watch("family: ipv4", "d.example, b.example, a.example");
+	run(0);
+	assert_int_equal(resolve_find(asker, "a.example").addrs[0].b[15], 11);
+	assert_int_equal(resolve_find(asker, "b.example").addrs[0].b[15], 12);
+	assert_int_equal(resolve_find(asker, "c.example").cnt, 0);
+	assert_int_equal(resolve_find(asker, "d.example").addrs[0].b[15], 14);
+	assert_int_equal(row_of("d.example", true)->asked, 1);
+}
+
+/* Asked in earnest; nobody is at that port, and "localhost" stands in every hosts file. */
+static void the_hosts_file_counts(void **state)
+{
+	struct resolve_io io;
+
+	(void)state;
+	for (uint32_t counts = 0; counts < 2; counts++) {
+		watch(counts ? "nameservers: ['127.0.0.1:1'], family: ipv4, hosts_file: true"
+			     : "nameservers: ['127.0.0.1:1'], family: ipv4, hosts_file: false",
+			"localhost");
+		assert_int_equal(dns_open(asker, &cfg->resolver, &io), 0);
+		resolve_set_io(asker, &io);
+		run(0);
+		assert_int_equal(resolve_find(asker, "localhost").cnt, counts);
+	}
+	assert_int_equal(resolve_find(asker, "localhost").addrs[0].b[12], 127);
 }
 
 /* ---- pools ---- */
@@ -569,6 +634,9 @@ int main(void)
 		T(no_such_name_takes_effect_later),
 		T(addresses_are_bounded),
 		T(an_answer_to_nobody_is_dropped),
+		T(a_family_may_be_left_out),
+		T(names_come_in_any_order),
+		T(the_hosts_file_counts),
 		W(each_address_is_a_backend),
 		W(an_address_that_leaves_finishes),
 		W(what_stays_keeps_its_state),
