@@ -106,7 +106,7 @@ static uint32_t fill_pool(const struct pool_ref *p, resolved_find_fn *find, void
 int config_resolved_make(
 	const struct config *cfg, resolved_find_fn *find, void *ctx, struct config_resolved **out)
 {
-	uint32_t pools = pool_count(cfg);
+	uint32_t pools = pool_count(cfg), cnt;
 	size_t head = sizeof(struct config_resolved) + pools * sizeof(struct resolved_pool),
 	       rows = 1;
 	struct config_resolved *set;
@@ -114,7 +114,8 @@ int config_resolved_make(
 	for (uint32_t i = 0; i < pools; i++) {
 		struct pool_ref p = pool_at(cfg, i);
 
-		rows += fill_pool(&p, find, ctx, NULL, NULL, NULL);
+		cnt = fill_pool(&p, find, ctx, NULL, NULL, NULL);
+		rows += cnt < LIMIT_SERVICE_BACKENDS ? cnt : LIMIT_SERVICE_BACKENDS;
 	}
 	head = (head + 15) & ~(size_t)15;
 	set = calloc(1, head + rows * sizeof(struct config_backend));
