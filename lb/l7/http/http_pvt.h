@@ -78,8 +78,9 @@ struct span http_date_now(struct http_worker *w);
 /* The engine's buffer with room for a head; NULL when there is none. */
 struct rte_mbuf *http_mbuf(struct http_worker *w);
 
-/* Status and fields of an answer of weir itself with len bytes of body. */
-void http_own_head(struct http_stream *s, uint16_t status, struct span type, uint32_t len);
+/* Status and fields of an answer of weir itself with len bytes of body; how many of them the status
+ * allows: all or none. */
+uint32_t http_own_head(struct http_stream *s, uint16_t status, struct span type, uint32_t len);
 void http_own_worker_init(struct http_worker *w);
 
 /* All of an idle worker's connections close (drain). */

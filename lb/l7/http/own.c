@@ -33,12 +33,7 @@ static void on_retry(struct http_timer *t)
 	struct list_node now;
 
 	list_init(&now);
-	while (!list_empty(&w->own_waiting)) {
-		struct list_node *n = w->own_waiting.next;
-
-		list_remove(n);
-		list_append(&now, n);
-	}
+	list_splice(&now, &w->own_waiting);
 	while (!list_empty(&now)) {
 		struct http_own_wait *o = container_of(now.next, struct http_own_wait, node);
 
@@ -69,7 +64,7 @@ void http_own_short(struct http_own_wait *o)
 		return;
 	l7_count(&w->listeners[o->s->listener].buffers_short, 1);
 	list_append(&w->own_waiting, &o->node);
-	if (w->own_timer.due_ns == 0 || w->own_timer.due_ns <= w->loop.now_ns)
+	if (w->own_timer.due_ns == 0)
 		http_timer_set(&w->loop, &w->own_timer, w->loop.now_ns + OWN_RETRY_NS);
 }
 
@@ -161,10 +156,10 @@ void http_respond_from(
 	}
 	http_own_init(&o->wait, s);
 	o->from = *from;
-	o->sent = s->req.method == HTTP_HEAD ? from->len : 0;
+	o->from.len = http_own_head(s, status, type, from->len);
+	o->sent = s->req.method == HTTP_HEAD ? o->from.len : 0;
 	s->action = &own_action;
 	s->action_state = o;
-	http_own_head(s, status, type, from->len);
 	http_send_head(s);
 	pump(o);
 }

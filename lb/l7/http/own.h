@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * own - bodies of weir itself that are more than a buffer or two: they go out of their memory as
  * the client takes them, and together never take the last of the worker's buffers, which heads and
- * the framing of everybody else's bodies need. Owner:      one worker. Lifetime:   the memory of a
- * body stays until release(), which is called once, when the last byte was copied or the stream is
- * given up. Invariants: OW1 while less than 1/OWN_RESERVE of the buffers are free no such body gets
- * any; it goes on within OWN_RETRY_NS of there being more. Units:      bytes. Cost:       the free
- * buffers are counted once a turn, if anybody asks. */
+ * the framing of everybody else's bodies need.
+ * Owner:      one worker.
+ * Lifetime:   the memory of a body stays until release(), which is called once, when the last byte
+ *             was copied or the stream is given up.
+ * Invariants: OW1 while less than 1/OWN_RESERVE of the buffers are free no such body gets any; it
+ *             goes on within OWN_RETRY_NS of there being more.
+ * Units:      bytes; ns.
+ * Cost:       the free buffers are counted once a turn, if anybody asks. */
 #ifndef LB_L7_HTTP_OWN_H
 #define LB_L7_HTTP_OWN_H
 

@@ -34,7 +34,7 @@ uint64_t http_now_ns(const struct http_stream *s)
 
 /* ---- the response ---- */
 
-static void head_passes(struct http_stream *s)
+void http_begin_whole(struct http_stream *s)
 {
 	uint16_t status = s->resp.status;
 	bool final = status >= 200 || status == 101;
@@ -54,7 +54,7 @@ static void head_passes(struct http_stream *s)
 
 void http_send_head(struct http_stream *s)
 {
-	head_passes(s);
+	http_begin_whole(s);
 	s->front->send_head(s);
 }
 
@@ -92,11 +92,6 @@ int http_send_bytes(struct http_stream *s, const void *data, uint32_t len)
 	return rc;
 }
 
-void http_begin_whole(struct http_stream *s)
-{
-	head_passes(s);
-}
-
 int http_end_whole(struct http_stream *s, const void *body, uint32_t len)
 {
 	int rc = 0;
@@ -112,12 +107,6 @@ int http_end_whole(struct http_stream *s, const void *body, uint32_t len)
 	if (rc == 0)
 		http_finish(s, NULL);
 	return rc;
-}
-
-int http_send_whole(struct http_stream *s, const void *body, uint32_t len)
-{
-	http_begin_whole(s);
-	return http_end_whole(s, body, len);
 }
 
 static void coded_over(struct http_stream *s, bool whole)
@@ -161,9 +150,9 @@ static void begin_own(struct http_stream *s, uint16_t status)
 	s->resp.version = 11;
 	s->resp.keep_alive = true;
 	s->resp.upgrade = false;
+	/* What a backend began to say is not part of our own answer. */
 	if (s->resp_foreign)
 		s->resp.field_cnt = 0;
-	s->resp.length = 0;
 }
 
 /* RFC 9110 15.3.5, 15.4.5: no body and no length. */
@@ -172,10 +161,15 @@ static bool bodiless(uint16_t status)
 	return status == 204 || status == 304;
 }
 
-static void own_fields(struct http_stream *s, struct span type, uint32_t len)
+/* How much of the body the status allows. */
+static uint32_t own_fields(struct http_stream *s, struct span type, uint32_t len)
 {
+	s->resp.framing = HTTP_BODY_LENGTH;
+	if (bodiless(s->resp.status)) {
+		s->resp.framing = HTTP_BODY_NONE;
+		len = 0;
+	}
 	s->resp.length = len;
-	s->resp.framing = bodiless(s->resp.status) ? HTTP_BODY_NONE : HTTP_BODY_LENGTH;
 	if (http_head_set(&s->resp, HTTP_FIELD_DATE, http_date_now(s->w)) != 0 ||
 		(len > 0 && type.len > 0 &&
 			http_head_set(&s->resp, HTTP_FIELD_CONTENT_TYPE, type) != 0)) {
@@ -184,21 +178,21 @@ static void own_fields(struct http_stream *s, struct span type, uint32_t len)
 	}
 	if (!s->req_finished)
 		http_body_ignore(s);
+	return len;
 }
 
-void http_own_head(struct http_stream *s, uint16_t status, struct span type, uint32_t len)
+uint32_t http_own_head(struct http_stream *s, uint16_t status, struct span type, uint32_t len)
 {
 	begin_own(s, status);
-	own_fields(s, type, len);
+	return own_fields(s, type, len);
 }
 
 /* Head, body and end of an answer of weir itself; fields of its own are there already. */
 static void send_own(struct http_stream *s, struct span type, struct span body)
 {
-	if (bodiless(s->resp.status))
-		body.len = 0;
-	own_fields(s, type, body.len);
-	if (http_send_whole(s, body.at, body.len) != 0) {
+	body.len = own_fields(s, type, body.len);
+	http_begin_whole(s);
+	if (http_end_whole(s, body.at, body.len) != 0) {
 		s->action = NULL;
 		s->front->cut(s);
 	}
@@ -234,11 +228,7 @@ static void send_error(struct http_stream *s, uint16_t status)
 {
 	struct span type, body = {NULL, 0};
 
-	s->resp.status = status;
-	s->resp.version = 11;
-	s->resp.keep_alive = true;
-	s->resp.upgrade = false;
-	s->resp.length = 0;
+	begin_own(s, status);
 	add_proxy_status(s);
 	type = SPAN("text/html; charset=utf-8");
 	if (!bodiless(status))
@@ -258,9 +248,6 @@ void http_fail_as(struct http_stream *s, enum http_end end, uint16_t status, con
 		s->front->cut(s);
 		return;
 	}
-	/* What a backend began to say is not part of our own answer. */
-	if (s->resp_foreign)
-		s->resp.field_cnt = 0;
 	send_error(s, status);
 }
 

@@ -195,11 +195,9 @@ uint32_t http_send_filtered(struct http_stream *s, struct rte_mbuf *chain, uint3
 /* Bytes copied into buffers of the worker; for small bodies. 0 or -ENOMEM. */
 int http_send_bytes(struct http_stream *s, const void *data, uint32_t len) WARN_UNUSED;
 uint32_t http_send_room(const struct http_stream *s);
-/* Head, a short body that is copied, and the end, in one piece if the front can. 0, and the stream
- * may be gone; or -ENOMEM: then it is as after http_send_head(). */
-int http_send_whole(struct http_stream *s, const void *body, uint32_t len) WARN_UNUSED;
-/* The same in two steps: after the first one policies have decided, and which body it is may depend
- * on that. */
+/* Head, a short body that is copied, and the end, in one piece if the front can. In two steps:
+ * after the first one policies have decided, and which body it is may depend on that. 0, and the
+ * stream may be gone; or -ENOMEM: then it is as after http_send_head(). */
 void http_begin_whole(struct http_stream *s);
 int http_end_whole(struct http_stream *s, const void *body, uint32_t len) WARN_UNUSED;
 /* The response is complete. trailers may be NULL. The stream may be gone afterwards. */
@@ -228,7 +226,7 @@ uint64_t http_now_ns(const struct http_stream *s);
 struct http_front_ops {
 	void (*send_head)(struct http_stream *s);
 	/* Final head and the whole body in one piece, but for finish(). False: not so, and nothing
-	 * was done. NULL: never. */
+	 * was sent. NULL: never. */
 	bool (*send_whole)(struct http_stream *s, const void *body, uint32_t len);
 	uint32_t (*send_body)(struct http_stream *s, struct rte_mbuf *chain, uint32_t len);
 	uint32_t (*room)(const struct http_stream *s);

@@ -849,22 +849,22 @@ static void a_client_that_does_not_read(void **state)
 
 static int open_large(void **state)
 {
-	static char text[OWN_LEN + 1024];
-	int n = snprintf(text, sizeof(text),
+	static char text[2 * OWN_LEN + 1024], body[OWN_LEN + 1];
+
+	(void)state;
+	memset(body, 'w', OWN_LEN);
+	snprintf(text, sizeof(text),
 		"upstreams: {app: {backends: ['198.51.100.11:80']}}\n"
 		"sites:\n"
 		"  s:\n"
 		"    routes:\n"
 		"      - {upstream: app, match: {prefix: /app}}\n"
-		"      - {respond: {status: 200, body: '");
-
-	(void)state;
-	memset(text + n, 'w', OWN_LEN);
-	snprintf(text + n + OWN_LEN, sizeof(text) - (size_t)n - OWN_LEN,
-		"'}}\n"
+		"      - {match: {path: /none}, respond: {status: 204, body: '%s'}}\n"
+		"      - {respond: {status: 200, body: '%s'}}\n"
 		"    timeouts: {send: 20s}\n"
 		"    limits: {min_rate: 0}\n"
-		"listeners: [{name: web, bind: ['192.0.2.80:80'], action: http, site: s}]\n");
+		"listeners: [{name: web, bind: ['192.0.2.80:80'], action: http, site: s}]\n",
+		body, body);
 	http_world_open(&hw, text);
 	return 0;
 }
@@ -925,6 +925,21 @@ static void head_of_a_long_body_has_its_length(void **state)
 	assert_int_equal(ended(HTTP_END_CLIENT_GONE), 1);
 }
 
+/* RFC 9110 15.3.5 */
+static void a_long_body_of_a_204_is_none(void **state)
+{
+	struct hw_conn *c = hw_connect(&hw);
+
+	(void)state;
+	hw_ask(c, "GET /none HTTP/1.1\r\nHost: a\r\n\r\n", 5);
+	assert_int_equal(hw_status(c->text), 204);
+	assert_null(strstr(c->text, "ontent-"));
+	assert_string_equal(strstr(c->text, "\r\n\r\n"), "\r\n\r\n");
+	assert_int_equal(hw_stats(&hw)->body_out, 0);
+	hw_ask(c, get, 50);
+	assert_int_equal(hw_status(c->text), 200);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
 #define L(f) cmocka_unit_test_setup_teardown(f, open_large, close_world)
 #define E(f) cmocka_unit_test_setup_teardown(f, open_asking, close_world)
@@ -967,6 +982,7 @@ int main(void)
 		T(a_client_that_does_not_read),
 		L(slow_readers_leave_buffers_to_others),
 		L(head_of_a_long_body_has_its_length),
+		L(a_long_body_of_a_204_is_none),
 	};
 	static struct CMUnitTest more[64];
 	uint32_t n = 0;
