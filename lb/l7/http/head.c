@@ -322,10 +322,8 @@ void http_head_remove(struct http_head *h, enum http_field_id id)
 	}
 }
 
-void http_head_remove_name(struct http_head *h, struct span name)
+void http_head_remove_as(struct http_head *h, enum http_field_id id, struct span name)
 {
-	enum http_field_id id = http_field_find(name);
-
 	if (id != HTTP_FIELD_OTHER) {
 		http_head_remove(h, id);
 		return;

@@ -211,11 +211,12 @@ bool http_head_list_next(const struct http_head *h, enum http_field_id id,
 /* Editing. Spans must outlive the head. -ENOSPC: no room for another field. */
 int http_head_add(struct http_head *h, enum http_field_id id, struct span value) WARN_UNUSED;
 int http_head_add_name(struct http_head *h, struct span name, struct span value) WARN_UNUSED;
+/* By a name whose id is known, as above. */
 int http_head_add_as(struct http_head *h, enum http_field_id id, struct span name,
 	struct span value) WARN_UNUSED;
 /* Replaces all of that id by one. */
 int http_head_set(struct http_head *h, enum http_field_id id, struct span value) WARN_UNUSED;
 void http_head_remove(struct http_head *h, enum http_field_id id);
-void http_head_remove_name(struct http_head *h, struct span name);
+void http_head_remove_as(struct http_head *h, enum http_field_id id, struct span name);
 
 #endif

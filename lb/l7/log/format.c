@@ -312,7 +312,7 @@ static struct value first_of(const struct http_head *h, enum http_field_id id)
 
 static struct value header_of(const struct http_head *h, const struct piece *p)
 {
-	const struct http_field *f = http_head_find(h, p->header, NULL);
+	const struct http_field *f = http_head_find_as(h, p->header_id, p->header, NULL);
 
 	return f == NULL ? (struct value){.kind = NOTHING} : text_of(f->value);
 }

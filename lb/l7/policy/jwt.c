@@ -44,8 +44,7 @@ struct jwt {
 static const struct http_field *token_field(
 	const struct jwt *j, const struct http_stream *s, const struct http_field *after)
 {
-	return j->from_id != HTTP_FIELD_OTHER ? http_head_get(&s->req, j->from_id, after)
-					      : http_head_find(&s->req, j->from, after);
+	return http_head_find_as(&s->req, j->from_id, j->from, after);
 }
 
 /* at NULL: there is none. *twice: which of two fields a backend would read, nobody knows. */
@@ -86,12 +85,8 @@ static COLD enum http_verdict refuse(struct http_stream *s, bool given)
 /* What the client says in our name is not for the backend. */
 static void remove_spoofed(const struct jwt *j, struct http_stream *s)
 {
-	for (uint32_t i = 0; i < j->conf.header_cnt; i++) {
-		if (j->header_ids[i] != HTTP_FIELD_OTHER)
-			http_head_remove(&s->req, j->header_ids[i]);
-		else
-			http_head_remove_name(&s->req, j->headers[i]);
-	}
+	for (uint32_t i = 0; i < j->conf.header_cnt; i++)
+		http_head_remove_as(&s->req, j->header_ids[i], j->headers[i]);
 }
 
 static struct span next_said(const char **p)
@@ -125,10 +120,8 @@ static enum http_verdict accept(
 			return policy_refuse(s, HTTP_END_HEAD_TOO_LARGE);
 	}
 	route_exchange(s)->user = next_said(&p);
-	if (!j->conf.forward && j->from_id != HTTP_FIELD_OTHER)
-		http_head_remove(&s->req, j->from_id);
-	else if (!j->conf.forward)
-		http_head_remove_name(&s->req, j->from);
+	if (!j->conf.forward)
+		http_head_remove_as(&s->req, j->from_id, j->from);
 	return HTTP_GO;
 }
 

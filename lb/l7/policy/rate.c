@@ -31,8 +31,7 @@ static uint64_t key_of(const struct rate *r, const struct http_stream *s)
 			a.d[1] = 0; /* whoever has one address has its /64 */
 		return siphash24(&r->seed, a.b, sizeof(a.b));
 	case HTTP_RATE_HEADER:
-		f = r->field != HTTP_FIELD_OTHER ? http_head_get(&s->req, r->field, NULL)
-						 : http_head_find(&s->req, r->header, NULL);
+		f = http_head_find_as(&s->req, r->field, r->header, NULL);
 		return f ? siphash24(&r->seed, f->value.at, f->value.len) : 1;
 	case HTTP_RATE_ROUTE:
 		break;

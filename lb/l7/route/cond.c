@@ -30,8 +30,7 @@ bool route_cond_header(
 	const struct http_field *f = NULL;
 
 	for (;;) {
-		f = c->field != HTTP_FIELD_OTHER ? http_head_get(h, c->field, f)
-						 : http_head_find(h, c->name, f);
+		f = http_head_find_as(h, c->field, c->name, f);
 		if (!f)
 			return c->kind == HTTP_COND_ABSENT;
 		if (c->kind == HTTP_COND_ABSENT)

@@ -25,7 +25,7 @@ bool route_sticky_value(const struct http_route *r, const struct http_site *site
 		v = template_cookie(&s->req, r->sticky_name);
 		break;
 	case HTTP_BY_HEADER:
-		f = http_head_find(&s->req, r->sticky_name, NULL);
+		f = http_head_find_as(&s->req, r->sticky_id, r->sticky_name, NULL);
 		v = f ? f->value : v;
 		break;
 	case HTTP_BY_NOTHING:
@@ -226,10 +226,8 @@ static bool edit_one(struct http_stream *s, struct http_head *h, const struct ro
 	template_expand(e->value, s, x, &v);
 	if (!v.at)
 		return false;
-	if (set && e->field != HTTP_FIELD_OTHER)
-		http_head_remove(h, e->field);
-	else if (set)
-		http_head_remove_name(h, e->name);
+	if (set)
+		http_head_remove_as(h, e->field, e->name);
 	while (v.len > 0 && (v.at[0] == ' ' || v.at[0] == '\t')) {
 		v.at++;
 		v.len--;
@@ -239,7 +237,7 @@ static bool edit_one(struct http_stream *s, struct http_head *h, const struct ro
 	if (v.len == 0)
 		return true;
 	rc = e->field != HTTP_FIELD_OTHER ? http_head_add(h, e->field, v)
-					  : http_head_add_name(h, e->name, v);
+					  : http_head_add_as(h, e->field, e->name, v);
 	return rc == 0;
 }
 
@@ -249,12 +247,8 @@ static bool edit(struct http_stream *s, struct http_head *h, const struct http_e
 {
 	if (!e)
 		return true;
-	for (uint32_t i = 0; i < e->remove_cnt; i++) {
-		if (e->remove[i].field != HTTP_FIELD_OTHER)
-			http_head_remove(h, e->remove[i].field);
-		else
-			http_head_remove_name(h, e->remove[i].name);
-	}
+	for (uint32_t i = 0; i < e->remove_cnt; i++)
+		http_head_remove_as(h, e->remove[i].field, e->remove[i].name);
 	for (uint32_t i = 0; i < e->set_cnt; i++)
 		if (!edit_one(s, h, &e->set[i], x, true))
 			return false;

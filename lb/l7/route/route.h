@@ -74,6 +74,7 @@ struct http_route {
 	uint32_t target_cnt, weight_sum;
 	enum http_hash_by sticky_by;
 	struct span sticky_name;
+	enum http_field_id sticky_id; /* of the name, if it is a header's */
 	struct config_http_timeouts timeouts;
 	struct http_retries retries;
 	uint32_t mirror; /* upstream, or HTTP_NO_UPSTREAM */

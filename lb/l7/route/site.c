@@ -295,7 +295,10 @@ static int make_targets(struct builder *b, const struct config_http_route *c, st
 	}
 	r->sticky_by = c->sticky.by;
 	r->sticky_name = route_span(&b->site->arena, c->sticky.name);
-	return r->sticky_name.at ? 0 : -ENOMEM;
+	if (!r->sticky_name.at)
+		return -ENOMEM;
+	r->sticky_id = http_field_find(r->sticky_name);
+	return 0;
 }
 
 static int make_action(

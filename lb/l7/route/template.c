@@ -251,9 +251,7 @@ static struct span address(struct scratch *sc, const struct ip_addr *a)
 
 static struct span field_value(const struct http_head *h, const struct piece *p)
 {
-	const struct http_field *f = p->field != HTTP_FIELD_OTHER
-					     ? http_head_get(h, p->field, NULL)
-					     : http_head_find(h, p->text, NULL);
+	const struct http_field *f = http_head_find_as(h, p->field, p->text, NULL);
 
 	return f ? f->value : SPAN("");
 }
