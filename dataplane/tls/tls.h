@@ -141,7 +141,7 @@ void tls_info(const struct tls_conn *t, struct tls_info *out);
 
 /* Fields of the peer's certificate, written out; false: there is none. RFC 2253 for names; the
  * serial number and the fingerprint in lower-case hex; names of subjectAltName as "DNS:a, DNS:b",
- * cut at whole entries. Costs a walk of the certificate: ask once a connection, not per request. */
+ * cut at whole entries. Costs a walk of the certificate: ask once a request at most. */
 struct tls_cert_text {
 	char subject[512], issuer[512];
 	char serial[64];

@@ -281,6 +281,7 @@ void http_stream_init(struct http_stream *s, struct http_worker *w)
 	s->body_max = UINT64_MAX;
 	s->on_head = NULL;
 	s->tls = NULL;
+	s->cert = NULL;
 	s->resp_started = s->resp_finished = s->req_finished = false;
 	s->body_ignored = s->held = s->inner = s->resp_foreign = s->asks_backend = false;
 	s->req.field_cnt = s->resp.field_cnt = 0;

@@ -29,6 +29,7 @@
 #include "lb/l7/http/head.h"
 
 struct http_stream;
+struct tls_cert_text;
 struct tls_conn;
 struct http_worker; /* what HTTP keeps per worker: pools, upstreams, limits, log */
 struct http_route;  /* lb/l7/route: the compiled route that matched */
@@ -146,6 +147,7 @@ struct http_stream {
 	uint16_t client_port, local_port; /* network order */
 	bool secure;                      /* TLS to us */
 	const struct tls_conn *tls;       /* NULL: plain, or not known */
+	const struct tls_cert_text *cert; /* http_client_cert() */
 	uint32_t listener;                /* id */
 
 	const struct http_site *site; /* pinned by site_ref until the end */
@@ -218,6 +220,9 @@ void http_body_ignore(struct http_stream *s);
 void http_fail_as(struct http_stream *s, enum http_end end, uint16_t status, const char *detail);
 
 uint64_t http_now_ns(const struct http_stream *s);
+/* The client's certificate in words, written once a request and kept in its arena. NULL: there is
+ * none, or no memory. */
+const struct tls_cert_text *http_client_cert(struct http_stream *s);
 
 /* ---- for fronts ---- */
 

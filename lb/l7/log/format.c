@@ -467,26 +467,19 @@ static struct value trace_of(const struct http_stream *s)
 	return x == NULL ? (struct value){.kind = NOTHING} : text_of(x->trace_id);
 }
 
-/* Of certificates the texts are made for each line: only who asks for them pays. */
-static struct value cert_of(enum access_log_field f, const struct http_stream *s, char *buf)
+static struct value cert_of(enum access_log_field f, struct http_stream *s)
 {
-	struct tls_cert_text t;
-	const char *text = t.subject;
+	const struct tls_cert_text *t = http_client_cert(s);
 
-	if (!tls_peer_cert(s->tls, &t))
+	if (t == NULL)
 		return (struct value){.kind = NOTHING};
 	if (f == ACCESS_LOG_CERT_SERIAL)
-		text = t.serial;
-	else if (f == ACCESS_LOG_CERT_SHA256)
-		text = t.sha256;
-	strcpy(buf, text);
-	return word_of(buf);
+		return word_of(t->serial);
+	return word_of(f == ACCESS_LOG_CERT_SHA256 ? t->sha256 : t->subject);
 }
 
-_Static_assert(sizeof(((struct tls_cert_text *)0)->subject) <= LOG_VALUE_MAX, "fits a value");
-
 /* Of the client's connection, which is there until the stream's end. */
-static struct value tls_of(enum access_log_field f, const struct http_stream *s, char *buf)
+static struct value tls_of(enum access_log_field f, struct http_stream *s)
 {
 	struct tls_info i;
 
@@ -507,7 +500,7 @@ static struct value tls_of(enum access_log_field f, const struct http_stream *s,
 	case ACCESS_LOG_CERT_VERIFIED:
 		return i.peer_cert ? number_of(i.peer_verified) : (struct value){.kind = NOTHING};
 	default:
-		return i.peer_cert ? cert_of(f, s, buf) : (struct value){.kind = NOTHING};
+		return cert_of(f, s);
 	}
 }
 
@@ -518,7 +511,7 @@ static uint64_t answer_begun(const struct http_stream *s)
 }
 
 static struct value field_value(
-	enum access_log_field f, const struct http_stream *s, const struct log_moment *m, char *buf)
+	enum access_log_field f, struct http_stream *s, const struct log_moment *m, char *buf)
 {
 	switch (f) {
 	case ACCESS_LOG_TIME:
@@ -548,7 +541,7 @@ static struct value field_value(
 	case ACCESS_LOG_CERT_SERIAL:
 	case ACCESS_LOG_CERT_SHA256:
 	case ACCESS_LOG_CERT_VERIFIED:
-		return tls_of(f, s, buf);
+		return tls_of(f, s);
 	case ACCESS_LOG_USER:
 		return user_of(s);
 	case ACCESS_LOG_REQUEST_ID:
@@ -616,7 +609,7 @@ static struct value field_value(
 }
 
 static struct value value_of(
-	const struct piece *p, const struct http_stream *s, const struct log_moment *m, char *buf)
+	const struct piece *p, struct http_stream *s, const struct log_moment *m, char *buf)
 {
 	if (p->kind == PIECE_REQUEST_HEADER)
 		return header_of(&s->req, p);
@@ -720,8 +713,8 @@ static void put_value(struct writer *w, const struct value *v)
 	}
 }
 
-static void put_piece(struct writer *w, const struct piece *p, const struct http_stream *s,
-	const struct log_moment *m)
+static void put_piece(
+	struct writer *w, const struct piece *p, struct http_stream *s, const struct log_moment *m)
 {
 	char buf[LOG_VALUE_MAX];
 	struct value v;
@@ -745,8 +738,8 @@ static void put_piece(struct writer *w, const struct piece *p, const struct http
 	put_value(w, &v);
 }
 
-uint32_t log_format_line(const struct log_format *f, const struct http_stream *s,
-	const struct log_moment *m, char *out)
+uint32_t log_format_line(
+	const struct log_format *f, struct http_stream *s, const struct log_moment *m, char *out)
 {
 	struct writer w = {.at = out, .end = out + LOG_LINE_CAP - RESERVE, .json = f->json};
 

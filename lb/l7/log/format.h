@@ -32,7 +32,7 @@ struct log_moment {
 };
 
 /* Writes a line with its end into `out` (LOG_LINE_CAP bytes); returns its length. */
-uint32_t log_format_line(const struct log_format *f, const struct http_stream *s,
-	const struct log_moment *m, char *out);
+uint32_t log_format_line(
+	const struct log_format *f, struct http_stream *s, const struct log_moment *m, char *out);
 
 #endif

@@ -304,8 +304,8 @@ static bool room_for_line(struct http_log_worker *w)
 	return true;
 }
 
-void http_log_line(struct http_log_worker *w, const struct http_stream *s, struct span listener,
-	struct span site)
+void http_log_line(
+	struct http_log_worker *w, struct http_stream *s, struct span listener, struct span site)
 {
 	struct log_moment m;
 

@@ -42,8 +42,8 @@ void http_log_stats(const struct http_log *l, struct http_log_stats *out);
 /* ---- for workers; w may be NULL: no log ---- */
 
 /* The stream is over; s->t.end is now. */
-void http_log_line(struct http_log_worker *w, const struct http_stream *s, struct span listener,
-	struct span site);
+void http_log_line(
+	struct http_log_worker *w, struct http_stream *s, struct span listener, struct span site);
 /* Hand over what waits for longer than the configuration wants. */
 void http_log_tick(struct http_log_worker *w, uint64_t now_ns);
 /* When http_log_tick() has something to do; UINT64_MAX: not before the next line. */

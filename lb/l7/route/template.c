@@ -235,7 +235,6 @@ struct span template_query(struct span query, struct span name)
 
 struct scratch {
 	char text[IP_ADDR_TEXT_MAX];
-	struct tls_cert_text cert;
 };
 
 static struct span number(struct scratch *sc, uint32_t v)
@@ -262,8 +261,9 @@ static struct span text_of(const char *text)
 }
 
 /* Of the client's connection; empty without TLS, or without a certificate. */
-static struct span tls_value(enum variable v, const struct http_stream *s, struct scratch *sc)
+static struct span tls_value(enum variable v, struct http_stream *s)
 {
+	const struct tls_cert_text *cert;
 	struct tls_info i;
 
 	if (s->tls == NULL)
@@ -281,19 +281,20 @@ static struct span tls_value(enum variable v, const struct http_stream *s, struc
 	default:
 		break;
 	}
-	if (!i.peer_cert || !tls_peer_cert(s->tls, &sc->cert))
+	cert = http_client_cert(s);
+	if (cert == NULL)
 		return SPAN("");
 	switch (v) {
 	case VAR_CERT_SUBJECT:
-		return text_of(sc->cert.subject);
+		return text_of(cert->subject);
 	case VAR_CERT_ISSUER:
-		return text_of(sc->cert.issuer);
+		return text_of(cert->issuer);
 	case VAR_CERT_SERIAL:
-		return text_of(sc->cert.serial);
+		return text_of(cert->serial);
 	case VAR_CERT_SHA256:
-		return text_of(sc->cert.sha256);
+		return text_of(cert->sha256);
 	default:
-		return text_of(sc->cert.san);
+		return text_of(cert->san);
 	}
 }
 
@@ -302,7 +303,7 @@ static unsigned effective_port(const struct http_stream *s)
 	return s->req.port ? s->req.port : span_eq(s->req.scheme, SPAN("https")) ? 443 : 80;
 }
 
-static struct span value_of(const struct piece *p, const struct http_stream *s,
+static struct span value_of(const struct piece *p, struct http_stream *s,
 	const struct http_exchange *x, struct scratch *sc)
 {
 	switch (p->var) {
@@ -352,7 +353,7 @@ static struct span value_of(const struct piece *p, const struct http_stream *s,
 	case VAR_URI:
 		break;
 	default:
-		return tls_value(p->var, s, sc);
+		return tls_value(p->var, s);
 	}
 	return SPAN("");
 }
@@ -402,7 +403,7 @@ static void put_value(struct writer *w, struct span v, bool encode)
 }
 
 static void put_piece(struct writer *w, const struct template *t, const struct piece *p,
-	const struct http_stream *s, const struct http_exchange *x)
+	struct http_stream *s, const struct http_exchange *x)
 {
 	bool encode = t->mode == TEMPLATE_URI && is_free_text(p->var);
 	struct scratch sc;

@@ -77,7 +77,7 @@ static struct log_format *compile(const struct config_access_log *conf)
 	return f;
 }
 
-static const char *write_line(const struct config_access_log *conf, const struct http_stream *s)
+static const char *write_line(const struct config_access_log *conf, struct http_stream *s)
 {
 	struct log_format *f = compile(conf);
 	uint32_t n = log_format_line(f, s, &moment, line);
@@ -89,7 +89,7 @@ static const char *write_line(const struct config_access_log *conf, const struct
 	return line;
 }
 
-static json_t *json_line(const struct config_access_log *conf, const struct http_stream *s)
+static json_t *json_line(const struct config_access_log *conf, struct http_stream *s)
 {
 	json_error_t e;
 	json_t *j = json_loads(write_line(conf, s), JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &e);
