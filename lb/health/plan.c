@@ -101,8 +101,9 @@ static struct ip_addr probed_vip(const struct config_service *s, const struct ip
 	return s->vips[0];
 }
 
-static void describe(
-	const struct config_service *s, const struct config_backend *be, struct health_target *t)
+/* tls: as t->tls, if the traffic to it is TLS. */
+static void describe(const struct config_service *s, const struct config_backend *be, uint32_t tls,
+	struct health_target *t)
 {
 	bool direct = s->mode == L4_NAT || s->mode == L4_FULLNAT;
 
@@ -119,9 +120,14 @@ static void describe(
 		/* Behind DSR and tunnels a backend serves the VIP's own port. */
 		t->check.port = direct && be->port != 0 ? be->port : s->port_lo;
 	}
+	if (t->check.type == HEALTH_HTTP && t->check.tls && tls > 0) {
+		t->tls = tls;
+		t->tls_name = be->host;
+	}
 	if (t->check.type == HEALTH_HTTP && t->check.host[0] == '\0' && be->host != NULL)
-		snprintf(t->check.host, sizeof(t->check.host), t->check.port == 80 ? "%s" : "%s:%u",
-			be->host, t->check.port);
+		snprintf(t->check.host, sizeof(t->check.host),
+			t->check.port == (t->tls > 0 ? 443 : 80) ? "%s" : "%s:%u", be->host,
+			t->check.port);
 	if (t->check.type != HEALTH_UDP) {
 		t->check.send = NULL;
 		t->check.send_len = 0;
@@ -201,13 +207,17 @@ static const struct config_service *group(
 	return tmp;
 }
 
-static bool speaks_tls(const struct config *cfg, uint32_t i)
+/* Of group i, as in struct health_target. */
+static uint32_t tls_of(const struct config *cfg, uint32_t i)
 {
+	const struct config_tls_client *c;
+
 	if (i < cfg->service_cnt)
-		return false;
+		return 0;
 	i -= cfg->service_cnt;
-	return i < cfg->listener_cnt ? cfg->listeners[i].backend_tls != NULL
-				     : cfg->upstreams[i - cfg->listener_cnt].tls != NULL;
+	c = i < cfg->listener_cnt ? cfg->listeners[i].backend_tls
+				  : cfg->upstreams[i - cfg->listener_cnt].tls;
+	return c != NULL ? i + 1 : 0;
 }
 
 static int collect(struct builder *b, const struct config *cfg, struct health_plan *plan)
@@ -229,11 +239,7 @@ static int collect(struct builder *b, const struct config *cfg, struct health_pl
 			b->cand_of[entry] = HEALTH_UNCHECKED;
 			if (sv->health.type == HEALTH_NONE)
 				continue;
-			describe(sv, &sv->backends[i], t);
-			if (t->check.type == HEALTH_HTTP && t->check.tls && speaks_tls(cfg, s)) {
-				t->tls = s - cfg->service_cnt + 1;
-				t->tls_name = sv->backends[i].host;
-			}
+			describe(sv, &sv->backends[i], tls_of(cfg, s), t);
 			slot = table_find(b, t);
 			if (*slot == 0)
 				*slot = ++b->cand_cnt;

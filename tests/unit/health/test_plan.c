@@ -13,6 +13,7 @@
 
 #include "dataplane/base/log.h"
 #include "dataplane/base/time.h"
+#include "lb/config/config_upstream.h"
 #include "lb/health/plan.h"
 
 #define SERVICES 4
@@ -306,6 +307,47 @@ static void a_plan_given_up_leaves_no_trace(void **state)
 	assert_int_equal(health_plan_target(reg.current, 0, 0)->version, 0);
 }
 
+/* RFC 9110 4.2.1, 4.2.2: the default port is another one under TLS. */
+static void a_name_is_asked_for_as_its_scheme_writes_it(void **state)
+{
+	static struct config_tls_client tls;
+	static struct config_upstream pools[2];
+	const struct health_plan *p;
+
+	(void)state;
+	for (uint32_t i = 0; i < 2; i++) {
+		struct config_backend *b = backends[i];
+
+		b[0] = (struct config_backend){
+			.addr = addr4(10), .host = "app.example", .port = 80};
+		b[1] = (struct config_backend){
+			.addr = addr4(10), .host = "app.example", .port = 443};
+		pools[i] = (struct config_upstream){.backends = b,
+			.backend_cnt = 2,
+			.tls = i == 0 ? NULL : &tls,
+			.health = {.type = HEALTH_HTTP,
+				.tls = true,
+				.interval_ns = NS_PER_SEC,
+				.timeout_ns = NS_PER_SEC / 2,
+				.rise = 2,
+				.fall = 3}};
+	}
+	cfg.upstreams = pools;
+	cfg.upstream_cnt = 2;
+	p = reload();
+	assert_string_equal(health_plan_target(p, 0, 0)->check.host, "app.example");
+	assert_string_equal(health_plan_target(p, 0, 1)->check.host, "app.example:443");
+	assert_string_equal(health_plan_target(p, 1, 0)->check.host, "app.example:80");
+	assert_string_equal(health_plan_target(p, 1, 1)->check.host, "app.example");
+	assert_int_equal(health_plan_target(p, 0, 1)->tls, 0);
+	assert_int_equal(health_plan_target(p, 1, 1)->tls, 2);
+	/* Told not to, it speaks none. */
+	pools[1].health.tls = false;
+	p = reload();
+	assert_int_equal(health_plan_target(p, 1, 1)->tls, 0);
+	assert_string_equal(health_plan_target(p, 1, 1)->check.host, "app.example:443");
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -320,6 +362,7 @@ int main(void)
 		T(a_second_check_of_a_place_is_new),
 		T(payloads_are_copied_and_compared),
 		T(a_plan_given_up_leaves_no_trace),
+		T(a_name_is_asked_for_as_its_scheme_writes_it),
 		T(impossible_checks_are_refused),
 	};
 
