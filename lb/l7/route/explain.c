@@ -214,9 +214,11 @@ static int named_listener(struct explain *e)
 	return 0;
 }
 
-/* By the URL's port; if there is none such, the only listener that there is. */
+/* By the URL's port; if there is none such, the only listener that there is. The port of CONNECT is
+ * that of the tunnel's other end. */
 static int find_listener(struct explain *e)
 {
+	bool connect = e->s.req.method == HTTP_CONNECT;
 	const struct config *cfg = e->ask->cfg;
 	uint16_t port = e->s.req.port ? e->s.req.port : e->s.secure ? 443 : 80;
 	uint32_t http = 0, fit = 0;
@@ -231,7 +233,7 @@ static int find_listener(struct explain *e)
 			continue;
 		http++;
 		any = l;
-		if (binds(l, port)) {
+		if (!connect && binds(l, port)) {
 			fit++;
 			e->listener = l;
 		}
@@ -239,8 +241,11 @@ static int find_listener(struct explain *e)
 	if (fit == 0 && http == 1)
 		e->listener = any;
 	else if (fit != 1) {
-		fail(e, "%s listener is on port %u; say which with --listener:",
-			fit ? "more than one" : "no", port);
+		if (connect)
+			fail(e, "CONNECT names no listener; say which with --listener:");
+		else
+			fail(e, "%s listener is on port %u; say which with --listener:",
+				fit ? "more than one" : "no", port);
 		for (uint32_t i = 0; i < cfg->listener_cnt; i++)
 			if (cfg->listeners[i].action == LISTENER_HTTP)
 				fprintf(e->err, "  --listener %s\n", cfg->listeners[i].name);
@@ -331,21 +336,23 @@ static void add_fields(json_t *list, const struct http_head *h)
 static void explain_sees(struct explain *e)
 {
 	const struct http_head *h = &e->s.req;
-	json_t *fields = json_array(), *line;
+	json_t *fields, *line;
 	char host[300];
 
-	snprintf(host, sizeof(host), h->port ? "%.*s:%u" : "%.*s", (int)h->host.len, h->host.at,
-		h->port);
 	if (h->method == HTTP_CONNECT && !e->s.route->connect->forward) {
 		set(e, "sees",
-			json_pack("{s:s,s:o}", "line", "the tunnel's bytes alone", "headers",
-				fields));
+			json_pack("{s:s,s:[]}", "line", "the tunnel's bytes alone", "headers"));
 		return;
 	}
-	line = json_sprintf("%.*s %.*s%s%.*s HTTP/1.1", (int)h->method_text.len, h->method_text.at,
-		h->method == HTTP_CONNECT ? (int)strlen(host) : (int)h->path.len,
-		h->method == HTTP_CONNECT ? host : h->path.at, h->has_query ? "?" : "",
-		(int)h->query.len, h->query.len ? h->query.at : "");
+	fields = json_array();
+	snprintf(host, sizeof(host), h->port ? "%.*s:%u" : "%.*s", (int)h->host.len, h->host.at,
+		h->port);
+	if (h->method == HTTP_CONNECT)
+		line = json_sprintf("CONNECT %s HTTP/1.1", host);
+	else
+		line = json_sprintf("%.*s %.*s%s%.*s HTTP/1.1", (int)h->method_text.len,
+			h->method_text.at, (int)h->path.len, h->path.at, h->has_query ? "?" : "",
+			(int)h->query.len, h->query.len ? h->query.at : "");
 	json_array_append_new(fields, json_pack("[s,s]", "host", host));
 	add_fields(fields, h);
 	set(e, "sees",

@@ -40,14 +40,22 @@ static const char text[] =
 	"        match: {prefix: /half}\n"
 	"        split: [{upstream: app, weight: 1}, {upstream: hashed, weight: 3}]\n"
 	"        split_by: {by: cookie, name: id}\n"
-	"      - {name: own, match: {source: 198.51.100.0/24}, upstream: app}\n";
+	"      - {name: own, match: {source: 198.51.100.0/24}, upstream: app}\n"
+	"      - {name: tunnel, match: {host: db.example}, upstream: app, connect: "
+	"'db.example:5432'}\n"
+	"      - name: next\n"
+	"        match: {host: next.example}\n"
+	"        upstream: app\n"
+	"        connect: {allow: '*:8080', forward: true}\n";
 
+static const char *listener; /* NULL: by the URL */
 static struct config *cfg;
 static char *said;
 
 static json_t *explain(const char *method, const char *url, const char *field)
 {
 	struct explain_ask ask = {.cfg = cfg,
+		.listener = listener,
 		.method = method,
 		.url = url,
 		.fields = (char *const *)&field,
@@ -189,6 +197,37 @@ static void answers_of_weir(void **state)
 	json_decref(o);
 }
 
+/* The port of the target is none of a listener. */
+static void tunnels(void **state)
+{
+	json_t *o;
+
+	(void)state;
+	assert_null(explain("CONNECT", "next.example:8080", NULL));
+	assert_non_null(strstr(said, "--listener web"));
+	listener = "web";
+	o = explain("CONNECT", "db.example:5432", NULL);
+	IS(o, "route", "tunnel");
+	IS(o, "sees.line", "the tunnel's bytes alone");
+	IS(o, "backends.0.address", "192.0.2.11:8080");
+	json_decref(o);
+	o = explain("CONNECT", "next.example:8080", NULL);
+	IS(o, "route", "next");
+	IS(o, "sees.line", "CONNECT next.example:8080 HTTP/1.1");
+	assert_string_equal(seen(o, "host"), "next.example:8080");
+	assert_string_equal(seen(o, "via"), "1.1 weir");
+	json_decref(o);
+	o = explain("CONNECT", "db.example:5433", NULL);
+	IS(o, "refused", "denied");
+	json_decref(o);
+	o = explain("CONNECT", "other.example:5432", NULL);
+	IS(o, "refused", "method_not_allowed");
+	json_decref(o);
+	assert_null(explain("CONNECT", "db.example", NULL));
+	assert_non_null(strstr(said, "HOST:PORT"));
+	listener = NULL;
+}
+
 static void wrong_questions(void **state)
 {
 	(void)state;
@@ -245,6 +284,7 @@ int main(void)
 		cmocka_unit_test(what_the_backend_sees),
 		cmocka_unit_test(the_backend_is_the_hash_s),
 		cmocka_unit_test(answers_of_weir),
+		cmocka_unit_test(tunnels),
 		cmocka_unit_test(wrong_questions),
 		cmocka_unit_test(for_people),
 	};
