@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * config - the configuration as the program uses it: every value set, checked and in base units.
- * Owner:      whoever called config_load(); immutable afterwards; freed by config_free().
+ * Owner:      whoever called config_load(); immutable afterwards (but CF4); freed by config_free().
  * Invariants: CF1 every cross reference is resolved. CF2 every value is inside its schema's range.
  *             CF3 no two services overlap in (address, protocol, ports).
- *             CF4 of all that is read while running, `backends` of listeners and upstreams alone
- *             change: control puts what names resolve to in their place (resolved.h), and only
- *             control reads them.
+ *             CF4 `backends` of listeners and upstreams alone change while running: control puts
+ *             what names resolve to in their place (resolved.h), and only control reads them.
  * Units:      times in ns, sizes in bytes, rates per second, ports in host order.
  * Errors:     config_load() reports all errors it can find, each with file, line and column. */
 #ifndef LB_CONFIG_CONFIG_H

@@ -3,7 +3,7 @@
  * Owner:      struct config. What the files hold is looked at when the configuration is put to use
  *             (lb/admin/admin_tls.h), not when it is read.
  * Invariants: CA1 http is empty or an address with a port; beyond the loopback it comes with a
- * token file or with authorities of clients. CA2 tls comes with http. */
+ *             token file or with authorities of clients. CA2 tls comes with http. */
 #ifndef LB_CONFIG_CONFIG_ADMIN_H
 #define LB_CONFIG_CONFIG_ADMIN_H
 

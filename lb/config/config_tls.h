@@ -46,9 +46,9 @@ struct config_tls_server {
 	bool strict_sni, tickets;
 };
 
-/* `backend_tls` of whatever has backends. */
 #define CONFIG_SNI_HOST "host"
 
+/* `backend_tls` of whatever has backends. */
 struct config_tls_client {
 	bool verify, resume;
 	char ca[CONFIG_PATH], crl[CONFIG_PATH];

@@ -74,8 +74,7 @@ static const struct schema_field port_fields[] = {
 	{"rx_queue_len", SCHEMA_UINT, 0, SCHEMA_AT(config_port, rx_queue_len), .min = 64,
 		.max = 16384, .dflt = "1024",
 		.help = "Receive descriptors of each queue. The driver of af_xdp holds 2,048 "
-			"packets; what "
-			"is beyond that waits in weir."},
+			"packets; what is beyond that waits in weir."},
 	{"tx_queue_len", SCHEMA_UINT, 0, SCHEMA_AT(config_port, tx_queue_len), .min = 64,
 		.max = 16384, .dflt = "1024", .help = "Send descriptors of each queue."},
 	{"steering", SCHEMA_ENUM, 0, SCHEMA_AT(config_port, steering), .dflt = "auto",
@@ -475,8 +474,7 @@ static const struct schema_field tcp_fields[] = {
 	{"data_buffers", SCHEMA_COUNT, 0, SCHEMA_AT(config_tcp, data_buffers), .min = 1024,
 		.max = 1 << 22, .dflt = "4096",
 		.help = "Buffers of each worker for bytes that weir itself sends. Long bodies "
-			"(files, "
-			"fixed answers, values) together take three quarters at most."},
+			"(files, fixed answers, values) together take three quarters at most."},
 	{"receive_buffer", SCHEMA_SIZE, 0, SCHEMA_AT(config_tcp, rcvbuf), .min = 4096,
 		.max = 1 << 30, .dflt = "256KiB", .help = "Largest receive window."},
 	{"send_buffer", SCHEMA_SIZE, 0, SCHEMA_AT(config_tcp, sndbuf), .min = 4096, .max = 1 << 30,
