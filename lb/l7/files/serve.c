@@ -509,16 +509,15 @@ static void pump(struct files_send *f)
 	while (f->piece < f->piece_cnt) {
 		const char *bytes = NULL;
 		uint32_t n = at_hand(f, &bytes);
+		bool here = n > 0;
 
-		if (http_send_room(s) == 0)
+		n = http_own_room(&f->own, here ? n : FILES_READ_BYTES);
+		if (n == 0)
 			return; /* resume() comes */
-		if (n == 0) {
+		if (!here) {
 			ask(f);
 			return;
 		}
-		n = http_own_room(&f->own, n);
-		if (n == 0)
-			return;
 		if (http_send_bytes(s, bytes, n) != 0) {
 			http_own_short(&f->own);
 			return;
@@ -557,9 +556,12 @@ static void was_read(struct files_send *f, const struct files_job *j)
 		fail_errno(f, j->err);
 		return;
 	}
-	/* All at once, whatever room there is: the job is for the next one. */
+	/* All at once, whatever room the client has: the job is for the next one. What there are no
+	 * buffers for is read again. */
+	if (!http_own_take(&f->own, j->len))
+		return;
 	if (http_send_bytes(f->s, j->buf, j->len) != 0) {
-		fail(f, HTTP_END_NO_MEMORY);
+		http_own_short(&f->own);
 		return;
 	}
 	advance(f, j->len);

@@ -89,6 +89,18 @@ uint32_t http_own_room(struct http_own_wait *o, uint32_t want)
 	return n;
 }
 
+bool http_own_take(struct http_own_wait *o, uint32_t n)
+{
+	uint64_t most = allowance(o->s->w);
+
+	if (most == 0) {
+		http_own_short(o);
+		return false;
+	}
+	o->s->w->own_left -= n < most ? n : most;
+	return true;
+}
+
 void http_own_stop(struct http_own_wait *o)
 {
 	list_remove(&o->node);

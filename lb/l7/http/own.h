@@ -5,8 +5,9 @@
  * Owner:      one worker.
  * Lifetime:   the memory of a body stays until release(), which is called once, when the last byte
  *             was copied or the stream is given up.
- * Invariants: OW1 while less than 1/OWN_RESERVE of the buffers are free no such body gets any; it
- *             goes on within OWN_RETRY_NS of there being more.
+ * Invariants: OW1 while less than 1/OWN_RESERVE of the buffers are free no such body gets any (but
+ *             one that was asked for may go OWN_PIECE below, once a turn); it goes on within
+ *             OWN_RETRY_NS of there being more.
  * Units:      bytes; ns.
  * Cost:       the free buffers are counted once a turn, if anybody asks. */
 #ifndef LB_L7_HTTP_OWN_H
@@ -39,6 +40,9 @@ struct http_own_wait {
 };
 void http_own_init(struct http_own_wait *o, struct http_stream *s);
 uint32_t http_own_room(struct http_own_wait *o, uint32_t want);
+/* n bytes have come for which there was room when they were asked for, OWN_PIECE at most: may they
+ * be sent now, whatever room the client has? False: resume() follows as above. */
+bool http_own_take(struct http_own_wait *o, uint32_t n);
 /* There were none after all. */
 void http_own_short(struct http_own_wait *o);
 /* The stream is over, or has no use for it any more. */

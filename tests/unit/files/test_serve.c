@@ -13,14 +13,17 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <rte_mempool.h>
 #include <zlib.h>
 
+#include "lb/app_pvt.h"
 #include "lb/l7/files/files.h"
 #include "tests/support/http_world.h"
 #include "tests/support/tmpdir.h"
 
 #define SMALL 100000
 #define LARGE 900000
+#define SLOW  60
 
 static struct http_world hw;
 static char dir[TMPDIR_MAX], conf[2048], *large, *small;
@@ -57,7 +60,8 @@ static const char *text_of(const char *more)
 		"sites:\n"
 		"  s:\n"
 		"    policies: {compress: {codings: [gzip], min: 1KiB}}\n"
-		"    routes: [{files: {root: '%s', %s}}]\n"
+		"    routes: [{match: {path: /fixed}, respond: {body: fine}}, {files: {root: "
+		"'%s', %s}}]\n"
 		"listeners:\n"
 		"  - {name: web, bind: ['192.0.2.80:80'], action: http, site: s}\n",
 		dir, more);
@@ -174,6 +178,34 @@ static void many_ask_at_once(void **state)
 	}
 }
 
+/* They ask for more than there are buffers, and read nothing: what the disk has waits, too. */
+static void slow_readers_leave_buffers_to_others(void **state)
+{
+	struct hw_conn *slow[SLOW], *c = hw_connect(&hw);
+	struct rte_mempool *pool = hw.w.app->tcp_pools.data;
+
+	(void)state;
+	for (uint32_t i = 0; i < SLOW; i++) {
+		slow[i] = hw_connect(&hw);
+		slow[i]->slow = true;
+		request(slow[i], "/large.bin", "");
+	}
+	for (uint32_t i = 0; i < 4000 && hw_stats(&hw)->buffers_short < SLOW / 2; i++) {
+		http_world_run(&hw, 1);
+		usleep(500);
+	}
+	assert_true(hw_stats(&hw)->buffers_short >= SLOW / 2);
+	assert_true(rte_mempool_avail_count(pool) >= pool->size / 5);
+	request(c, "/fixed", "");
+	assert_memory_equal(wait_body(c, 4), "fine", 4);
+	for (uint32_t i = 0; i < SLOW; i++) {
+		slow[i]->slow = false;
+		(void)tcp_consumed(slow[i]->e, slow[i]->conn, slow[i]->unread);
+	}
+	for (uint32_t i = 0; i < SLOW; i++)
+		assert_memory_equal(wait_body(slow[i], LARGE), large, LARGE);
+}
+
 static void a_reload_breaks_no_download(void **state)
 {
 	struct hw_conn *c = hw_connect(&hw), *d;
@@ -268,6 +300,7 @@ int main(void)
 		IN_WORLD(a_large_file),
 		IN_WORLD(clients_leave_at_any_time),
 		IN_WORLD(many_ask_at_once),
+		IN_WORLD(slow_readers_leave_buffers_to_others),
 		IN_WORLD(a_reload_breaks_no_download),
 		IN_WORLD(a_file_that_shrinks_cuts_the_response),
 		IN_WORLD(compressed_as_it_goes_out),
