@@ -17,10 +17,8 @@
 #include "dataplane/net/hdr.h"
 #include "lb/l7/cache/hcache.h"
 #include "lb/l7/http/http.h"
-#include "lb/l7/worker.h"
 #include "tests/support/bench.h"
-#include "tests/support/bench_wire.h"
-#include "tests/support/config_text.h"
+#include "tests/support/bench_l7.h"
 #include "tests/support/eal.h"
 
 #define BATCH   BENCH_WIRE_BURST
@@ -31,9 +29,9 @@
 #define BACKEND 2
 
 static struct bench_host nodes[3];
-static struct l7_worker *weir;
+static struct bench_l7 weir;
 static uint64_t now_ns = UINT64_C(1000000000);
-static uint64_t cycles, responses, response_bytes;
+static uint64_t cycles, responses;
 
 /* What the backend answers, and what the client waits for. */
 static char *answer;
@@ -50,9 +48,9 @@ static __attribute__((noinline)) void bench_measured(
 {
 	if (n != 0)
 		tcp_input(nodes[WEIR].e, mbufs, metas, n, now_ns);
-	l7_worker_run(weir, now_ns);
-	if (hcache_worker_poll(http_worker_cache(l7_worker_http(weir)), now_ns) > 0)
-		l7_worker_run(weir, now_ns);
+	l7_worker_run(weir.w, now_ns);
+	if (hcache_worker_poll(http_worker_cache(l7_worker_http(weir.w)), now_ns) > 0)
+		l7_worker_run(weir.w, now_ns);
 }
 
 static void run(uint32_t at, struct rte_mbuf **mbufs, const struct pkt_meta *metas, uint16_t n)
@@ -86,27 +84,6 @@ static void deliver(uint32_t at)
 
 /* ---- client and backend ---- */
 
-static void send_all(
-	struct tcp_engine *e, struct bench_host *nd, uint64_t conn, const char *p, uint32_t n)
-{
-	struct rte_mbuf *first = NULL, **link = &first;
-
-	while (n > 0) {
-		struct rte_mbuf *m = rte_pktmbuf_alloc(nd->data);
-		uint16_t take = (uint16_t)(n < 1448 ? n : 1448);
-
-		ASSERT(m != NULL);
-		memcpy(rte_pktmbuf_mtod(m, char *), p, take);
-		m->data_len = take;
-		m->pkt_len = take;
-		*link = m;
-		link = &m->next;
-		p += take;
-		n -= take;
-	}
-	ASSERT(tcp_send(e, conn, &first, 0) > 0 && first == NULL);
-}
-
 static void client_data(
 	struct tcp_engine *e, uint64_t conn, void *user, struct rte_mbuf *chain, uint32_t len)
 {
@@ -114,7 +91,6 @@ static void client_data(
 
 	bench_chain_free(chain);
 	(void)tcp_consumed(e, conn, len);
-	response_bytes += len;
 	*have += len;
 	if (*have < expect_len)
 		return;
@@ -130,26 +106,13 @@ static void backend_data(
 	(void)user;
 	bench_chain_free(chain);
 	(void)tcp_consumed(e, conn, len);
-	send_all(e, &nodes[BACKEND], conn, answer, answer_len);
-}
-
-static void nothing(struct tcp_engine *e, uint64_t conn, void *user)
-{
-	(void)e;
-	(void)conn;
-	(void)user;
-}
-
-static void on_eof(struct tcp_engine *e, uint64_t conn, void *user)
-{
-	(void)user;
-	(void)tcp_close(e, conn);
+	bench_send(&nodes[BACKEND], conn, answer, answer_len);
 }
 
 static const struct tcp_ops client_ops = {
-	.on_connect = nothing, .on_data = client_data, .on_eof = on_eof};
+	.on_connect = bench_on_nothing, .on_data = client_data, .on_eof = bench_on_eof};
 static const struct tcp_ops backend_ops = {
-	.on_accept = nothing, .on_data = backend_data, .on_eof = on_eof};
+	.on_accept = bench_on_nothing, .on_data = backend_data, .on_eof = bench_on_eof};
 
 /* ---- setup ---- */
 
@@ -171,26 +134,7 @@ static void node_init(uint32_t id)
 		bench_host_engine(&nodes[id], &c, now_ns);
 }
 
-static struct config *cfg;
-static struct l7_table *table;
-static struct l7_registry *registry;
 static struct hcache *hcache;
-
-static bool up(void *ctx, uint32_t group, uint32_t backend)
-{
-	(void)ctx;
-	(void)group;
-	(void)backend;
-	return true;
-}
-
-static bool unused(void *ctx, bool member, uint32_t id)
-{
-	(void)ctx;
-	(void)member;
-	(void)id;
-	return false;
-}
 
 static const char config[] =
 	"ports: [{device: \"net_ring0\", addresses: [10.0.0.2/24]}]\n"
@@ -228,38 +172,19 @@ static int64_t still(void *ctx)
 
 static void setup(void)
 {
-	struct l7_worker_conf conf = {.worker_cnt = 1, .port_lo = 1024, .port_hi = 65535};
-	struct l7_build in = {
-		.health_up = up, .up_health = up, .in_use = unused, .up_in_use = unused};
-	static struct l7_worker *all[1];
-	char *messages;
+	struct l7_worker_conf conf = {0};
 
 	for (uint32_t i = 0; i < 3; i++)
 		node_init(i);
-	cfg = config_text_parse(config, &messages);
-	if (cfg == NULL)
-		fprintf(stderr, "%s", messages);
-	ASSERT(cfg != NULL);
-	registry = calloc(1, sizeof(*registry));
-	in.cfg = cfg;
-	in.registry = registry;
-	ASSERT(registry != NULL && l7_table_build(&in, &table) == 0);
-	ASSERT(hcache_create(&(struct hcache_conf){.bytes = cfg->cache.memory_bytes, .workers = 1},
+	bench_l7_parse(&weir, config);
+	ASSERT(hcache_create(
+		       &(struct hcache_conf){.bytes = weir.cfg->cache.memory_bytes, .workers = 1},
 		       &hcache) == 0);
 	hcache_set_zero_copy(hcache, true);
 	hcache_set_wall(hcache, still, NULL);
 	conf.hcache = hcache;
-	conf.cfg = cfg;
-	conf.all = all;
-	conf.header_pool = nodes[WEIR].hdr;
-	conf.ref_pool = conf.slice_pool = nodes[WEIR].ref;
-	conf.data_pool = nodes[WEIR].data;
-	conf.rx_pool = nodes[WEIR].rx;
-	conf.cb = bench_host_callbacks(&nodes[WEIR]);
-	ASSERT(l7_worker_create(&conf, now_ns, &weir) == 0);
-	all[0] = weir;
-	l7_worker_adopt(weir, table, false, now_ns);
-	nodes[WEIR].e = l7_worker_engine(weir);
+	conf.slice_pool = nodes[WEIR].ref;
+	bench_l7_start(&weir, &nodes[WEIR], &conf, now_ns);
 	ASSERT(tcp_listen(nodes[BACKEND].e, &nodes[BACKEND].addr, BE16(80), &backend_ops, NULL) >=
 		0);
 }
@@ -332,8 +257,7 @@ static void set_answer(uint32_t body)
 static void learn_answer(void)
 {
 	expect_len = UINT32_MAX;
-	response_bytes = 0;
-	send_all(nodes[CLIENT].e, &nodes[CLIENT], conns[0], request, (uint32_t)strlen(request));
+	bench_send(&nodes[CLIENT], conns[0], request, (uint32_t)strlen(request));
 	kick_client();
 	for (int i = 0; i < 200; i++)
 		turn();
@@ -358,8 +282,7 @@ static void requests(uint32_t want)
 		cycles = 0;
 		for (uint32_t k = 0; k < per; k++) {
 			at = (uint32_t)(((uint64_t)at + 1) % conn_cnt);
-			send_all(nodes[CLIENT].e, &nodes[CLIENT], conns[at], request,
-				(uint32_t)strlen(request));
+			bench_send(&nodes[CLIENT], conns[at], request, (uint32_t)strlen(request));
 		}
 		kick_client();
 		for (int i = 0; responses < due; i++) {
@@ -468,10 +391,7 @@ int main(int argc, char **argv)
 		run_case(&cases[i], quick);
 	if (json != NULL)
 		bench_json_close();
-	l7_worker_destroy(weir);
+	bench_l7_stop(&weir);
 	hcache_destroy(hcache);
-	l7_table_free(table);
-	free(registry);
-	config_free(cfg);
 	return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The Redis protocol in process, one core: a client's TCP engine, weir's layer 7 worker over a real
  * store, a wire that hands mbufs over. Cycles are those of weir's worker alone: TCP, codec,
- *command, cache, requests to the store and their answers. What the store's threads take for a write
- *is given beside it, as CPU time.
+ * command, cache, requests to the store and their answers. What the store's threads take for a
+ * write is given beside it, as CPU time.
  *
  *	bench_resp [--quick] [--json PATH]
  *	bench_resp --count CASE N      for callgrind: N commands in bench_measured() */
@@ -26,10 +26,8 @@
 #include "dataplane/base/time.h"
 #include "dataplane/net/hdr.h"
 #include "lb/kvs/kvs.h"
-#include "lb/l7/worker.h"
 #include "tests/support/bench.h"
-#include "tests/support/bench_wire.h"
-#include "tests/support/config_text.h"
+#include "tests/support/bench_l7.h"
 #include "tests/support/eal.h"
 #include "tests/support/store_util.h"
 
@@ -42,7 +40,7 @@
 #define WEIR     1
 
 static struct bench_host nodes[2];
-static struct l7_worker *weir;
+static struct bench_l7 weir;
 static struct kvs *kvs;
 static struct test_store store;
 static uint64_t now_ns;
@@ -65,11 +63,11 @@ static void work(struct rte_mbuf **mbufs, const struct pkt_meta *metas, uint16_t
 	kvs_clock(k, now_ns);
 	if (n != 0)
 		tcp_input(nodes[WEIR].e, mbufs, metas, n, now_ns);
-	l7_worker_run(weir, now_ns);
+	l7_worker_run(weir.w, now_ns);
 	more = kvs_turn(k, now_ns) > 0;
-	more |= l7_worker_resume(weir);
+	more |= l7_worker_resume(weir.w);
 	if (more)
-		l7_worker_run(weir, now_ns);
+		l7_worker_run(weir.w, now_ns);
 }
 
 static bool counting;
@@ -169,21 +167,8 @@ static void client_data(
 	replies++;
 }
 
-static void nothing(struct tcp_engine *e, uint64_t conn, void *user)
-{
-	(void)e;
-	(void)conn;
-	(void)user;
-}
-
-static void on_eof(struct tcp_engine *e, uint64_t conn, void *user)
-{
-	(void)user;
-	(void)tcp_close(e, conn);
-}
-
 static const struct tcp_ops client_ops = {
-	.on_connect = nothing, .on_data = client_data, .on_eof = on_eof};
+	.on_connect = bench_on_nothing, .on_data = client_data, .on_eof = bench_on_eof};
 
 static void client_turn(void)
 {
@@ -204,26 +189,6 @@ static void turn(void)
 	client_turn();
 }
 
-static void send_bytes(uint64_t conn, const char *p, uint32_t n)
-{
-	struct rte_mbuf *first = NULL, **link = &first;
-
-	while (n > 0) {
-		struct rte_mbuf *m = rte_pktmbuf_alloc(nodes[CLIENT].data);
-		uint16_t take = (uint16_t)(n < 1448 ? n : 1448);
-
-		ASSERT(m != NULL);
-		memcpy(rte_pktmbuf_mtod(m, char *), p, take);
-		m->data_len = take;
-		m->pkt_len = take;
-		*link = m;
-		link = &m->next;
-		p += take;
-		n -= take;
-	}
-	ASSERT(tcp_send(nodes[CLIENT].e, conn, &first, 0) > 0 && first == NULL);
-}
-
 /* As redis-benchmark sends them: keys of 16 bytes, values of 3. */
 static void send_commands(uint64_t conn, bool set, uint32_t pipeline)
 {
@@ -238,30 +203,10 @@ static void send_commands(uint64_t conn, bool set, uint32_t pipeline)
 			    : "*2\r\n$3\r\nGET\r\n$16\r\nkey:%012u\r\n",
 			key);
 	}
-	send_bytes(conn, text, n);
+	bench_send(&nodes[CLIENT], conn, text, n);
 }
 
 /* ---- setup ---- */
-
-static struct config *cfg;
-static struct l7_table *table;
-static struct l7_registry *registry;
-
-static bool up(void *ctx, uint32_t group, uint32_t backend)
-{
-	(void)ctx;
-	(void)group;
-	(void)backend;
-	return true;
-}
-
-static bool unused(void *ctx, bool member, uint32_t id)
-{
-	(void)ctx;
-	(void)member;
-	(void)id;
-	return false;
-}
 
 /* Namespaces as the test store has them. */
 static const char config[] =
@@ -302,11 +247,7 @@ static void setup(void)
 	static const struct bench_pools pools = {
 		.hdr = 4095, .ref = 4095, .data = 4095, .rx = 4095};
 	static const struct tcp_config client = {.max_conns = 1024, .max_segs = 16384};
-	struct l7_worker_conf conf = {.worker_cnt = 1, .port_lo = 1024, .port_hi = 65535};
-	struct l7_build in = {
-		.health_up = up, .up_health = up, .in_use = unused, .up_in_use = unused};
-	static struct l7_worker *all[1];
-	char *messages;
+	struct l7_worker_conf conf = {0};
 
 	test_clock_init();
 	now_ns = clock_now_ns();
@@ -314,27 +255,10 @@ static void setup(void)
 	for (uint32_t i = 0; i < 2; i++)
 		bench_host_init(&nodes[i], i, &pools);
 	bench_host_engine(&nodes[CLIENT], &client, now_ns);
-	cfg = config_text_parse(config, &messages);
-	if (cfg == NULL)
-		fprintf(stderr, "%s", messages);
-	ASSERT(cfg != NULL);
-	registry = calloc(1, sizeof(*registry));
-	in.cfg = cfg;
-	in.registry = registry;
-	ASSERT(registry != NULL && l7_table_build(&in, &table) == 0);
-	conf.cfg = cfg;
-	conf.all = all;
+	bench_l7_parse(&weir, config);
 	conf.kvs = kvs_worker(kvs, 0);
-	conf.header_pool = nodes[WEIR].hdr;
-	conf.ref_pool = nodes[WEIR].ref;
-	conf.data_pool = nodes[WEIR].data;
-	conf.rx_pool = nodes[WEIR].rx;
-	conf.cb = bench_host_callbacks(&nodes[WEIR]);
 	kvs_clock(conf.kvs, now_ns);
-	ASSERT(l7_worker_create(&conf, now_ns, &weir) == 0);
-	all[0] = weir;
-	l7_worker_adopt(weir, table, false, now_ns);
-	nodes[WEIR].e = l7_worker_engine(weir);
+	bench_l7_start(&weir, &nodes[WEIR], &conf, now_ns);
 }
 
 static void connect_all(uint16_t port)
@@ -578,12 +502,9 @@ static int count(const char *name, uint32_t n)
 static void teardown(void)
 {
 	test_store_close(&store);
-	l7_worker_destroy(weir);
+	bench_l7_stop(&weir);
 	kvs_destroy(kvs);
 	test_store_fini(&store);
-	l7_table_free(table);
-	free(registry);
-	config_free(cfg);
 }
 
 int main(int argc, char **argv)

@@ -7,6 +7,8 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/net/hdr.h"
 
+#define SEGMENT 1448 /* payload of a frame with time stamps */
+
 static void emit(void *ctx, struct rte_mbuf **m, uint16_t n)
 {
 	struct bench_host *h = ctx;
@@ -146,6 +148,39 @@ void bench_host_flush(struct bench_host *h, uint64_t now_ns)
 {
 	tcp_run_timers(h->e, now_ns);
 	tcp_flush(h->e, now_ns);
+}
+
+void bench_send(struct bench_host *h, uint64_t conn, const char *p, uint32_t n)
+{
+	struct rte_mbuf *first = NULL, **link = &first;
+
+	while (n > 0) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(h->data);
+		uint16_t take = (uint16_t)(n < SEGMENT ? n : SEGMENT);
+
+		ASSERT(m != NULL);
+		memcpy(rte_pktmbuf_mtod(m, char *), p, take);
+		m->data_len = take;
+		m->pkt_len = take;
+		*link = m;
+		link = &m->next;
+		p += take;
+		n -= take;
+	}
+	ASSERT(tcp_send(h->e, conn, &first, 0) > 0 && first == NULL);
+}
+
+void bench_on_nothing(struct tcp_engine *e, uint64_t conn, void *user)
+{
+	(void)e;
+	(void)conn;
+	(void)user;
+}
+
+void bench_on_eof(struct tcp_engine *e, uint64_t conn, void *user)
+{
+	(void)user;
+	(void)tcp_close(e, conn);
 }
 
 void bench_chain_free(struct rte_mbuf *m)

@@ -50,6 +50,14 @@ uint32_t bench_wire_take(struct bench_host *from, struct bench_host *to, bool as
 /* Timers, callbacks and output of the host's engine. */
 void bench_host_flush(struct bench_host *h, uint64_t now_ns);
 
+/* Bytes out of the host's data pool, in full segments; the connection must have room for all. */
+void bench_send(struct bench_host *h, uint64_t conn, const char *p, uint32_t n);
+
+/* Callbacks of applications that have nothing to say to an event, and that close when the peer
+ * does. */
+void bench_on_nothing(struct tcp_engine *e, uint64_t conn, void *user);
+void bench_on_eof(struct tcp_engine *e, uint64_t conn, void *user);
+
 /* Segments of a chain that lists them by `next` alone, as the engine hands them out. */
 void bench_chain_free(struct rte_mbuf *m);
 
