@@ -11,16 +11,11 @@
 # path of client and backend, which run inside its transmit calls; for the others their own sockets and the same. User
 # time is the process's own code alone. The machine's is all that was busy meanwhile, the client included: only on a
 # machine that does nothing else does it say something. Client and backend share core 0, the kind has core 1.
-. "$(dirname "${BASH_SOURCE[0]}")/../netns/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/veth.sh"
 ROUNDS=${ROUNDS:-5} SECONDS_EACH=${SECONDS_EACH:-2}
 DRIVER=${DRIVER:-net_af_xdp}
-VARIANT=${VARIANT:-release}
 RING=${RING:-4096}
 FIRST=${FIRST:-weir} # the kind that ratios are of
-
-bare() { # NS IF: no offload of any kind
-	ns "$1" ethtool -K "$2" tx off rx off tso off gso off gro off sg off >/dev/null 2>&1
-}
 
 tune() { # NS
 	ns "$1" sysctl -qw net.ipv4.tcp_max_tw_buckets=4096 net.ipv4.ip_local_port_range="1024 65535" \
@@ -41,10 +36,8 @@ chain() { # X
 }
 
 veth_need() { # PROGRAM...
-	local t
-	for t in wrk nginx "$@"; do command -v "$t" >/dev/null || die "$t is not installed"; done
-	[ -n "${NO_BUILD:-}" ] || make -s VARIANT="$VARIANT" "build/$VARIANT/weir" || exit 1
-	cp "build/$VARIANT/weir" "$TMP/" # a build beside this does not change it
+	veth_programs wrk nginx "$@"
+	veth_build
 }
 
 mkdir -p "$TMP/www"
@@ -92,9 +85,6 @@ backend() { # X
 	wait_for 10 port_open "b-$1" 80 || die "backend of $1" "$(cat "$TMP/back-$1.log" "$TMP/back-$1.err")"
 }
 
-ticks() { # PID: user and system time in ticks of 10 ms, all threads
-	awk '{sub(/.*\) /, ""); print $12, $13}' "/proc/$1/stat"
-}
 busy() { awk '/^cpu /{print $2 + $3 + $4 + $7 + $8; exit}' /proc/stat; } # of the machine, in ticks
 
 cat >"$TMP/report.lua" <<-'LUA'
@@ -127,10 +117,8 @@ measure() { # X CASE PATH CONNS CLOSE
 	}' || die "$1: $2: nothing happened" "$(cat "$TMP/wrk")"
 }
 
-median() { sort -n | awk '{v[NR] = $1} END{print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
 value() { median <"$TMP/$1.$2.$3"; } # CASE KIND WHAT
 
-rows=()
 json() { # CASE METRIC WHAT UNIT HIGHER-IS-BETTER
 	local w p k
 	w=$(value "$1" "$FIRST" "$3")
@@ -214,12 +202,5 @@ veth_table() { # TITLE
 veth_json() { # FILE
 	local i
 	for i in "${started[@]}"; do stop_pid "$i"; done
-	mkdir -p "$(dirname "$1")"
-	{
-		echo '['
-		for ((i = 0; i < ${#rows[@]}; i++)); do
-			printf '%s%s\n' "${rows[i]}" "$([ $((i + 1)) -lt ${#rows[@]} ] && echo ,)"
-		done
-		echo ']'
-	} >"$1"
+	veth_write "$1"
 }
