@@ -107,13 +107,6 @@ as() { # WHO COMMAND...
 	shift
 	ctl --cert "$P/$who.crt" --key "$P/$who.key" "$@"
 }
-exits() { # WANT COMMAND...
-	local want=$1
-	shift
-	"$@" >"$TMP/out" 2>"$TMP/err"
-	equal "exit status $want: ${*##*/}" "$want" $?
-}
-says() { check "  it says: $1" grep -qE -- "$1" "$TMP/${2:-out}"; }
 
 # --- who comes in
 exits 0 as operator status

@@ -20,13 +20,6 @@ for b in b1 b2; do backend_nginx $b 80; done
 } >"$TMP/weir.yaml"
 weir_start
 ctl() { "$WEIRCTL" -s "$SOCK" "$@"; }
-exits() { # WANT COMMAND...
-	local want=$1
-	shift
-	"$@" >"$TMP/out" 2>"$TMP/err"
-	equal "exit status $want: ${*##*/}" "$want" $?
-}
-says() { check "  it says: $1" grep -qE -- "$1" "$TMP/${2:-out}"; }
 # capturing FILE ARGS...: in the background; returns when it runs
 capturing() {
 	local file=$1

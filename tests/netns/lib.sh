@@ -73,6 +73,17 @@ at_most() {
 	if [ "${3:-x}" -le "$2" ] 2>/dev/null; then pass "$1"; else fail "$1" "want at most $2, got $3"; fi
 }
 
+# exits WANT COMMAND...: its exit status; what it printed is in $TMP/out and $TMP/err, for
+# says PATTERN [err] and says_not PATTERN [err].
+exits() { # WANT COMMAND...
+	local want=$1
+	shift
+	"$@" >"$TMP/out" 2>"$TMP/err"
+	equal "exit status $want: ${*##*/}" "$want" $?
+}
+says() { check "  it says: $1" grep -qE -- "$1" "$TMP/${2:-out}"; }
+says_not() { check_not "  it does not say: $1" grep -qE -- "$1" "$TMP/${2:-out}"; }
+
 # A test that cannot go on: what is wrong counts as one failure and the rest is not run.
 die() {
 	fail "$1" "${2:-}"

@@ -18,13 +18,6 @@ services() { # BACKENDS of web
 B1='"198.51.100.11:80"' B2='"198.51.100.12:80"' B3='"198.51.100.13:80"'
 services "$B1, $B2" >"$TMP/weir.yaml"
 weir_start
-exits() { # WANT COMMAND...
-	local want=$1
-	shift
-	"$@" >"$TMP/out" 2>"$TMP/err"
-	equal "exit status $want: ${*##*/}" "$want" $?
-}
-says() { check "  it says: $1" grep -qE -- "$1" "$TMP/${2:-out}"; }
 field() { "$WEIR" plan -s "$SOCK" -o json "$TMP/next.yaml" | $PYTHON -c "
 import json, sys
 p = json.load(sys.stdin)

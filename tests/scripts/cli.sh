@@ -10,7 +10,6 @@ status() { # WANT COMMAND...: output to $TMP/out and $TMP/err
 	"$@" >"$TMP/out" 2>"$TMP/err" </dev/null
 	equal "exit status $want: ${*#"$ROOT"/}" "$want" $?
 }
-says() { check "  it says: $1" grep -qE -- "$1" "$TMP/${2:-out}"; }
 
 status 0 "$WEIR" --version
 says '^weir [0-9]+\.[0-9]+\.[0-9]+$'

@@ -5,15 +5,6 @@
 NEED_ROOT=0
 . "$(dirname "$0")/../netns/lib.sh"
 
-exits() { # WANT COMMAND...
-	local want=$1
-	shift
-	"$@" >"$TMP/out" 2>"$TMP/err"
-	equal "exit status $want: ${*##*/}" "$want" $?
-}
-says() { check "  it says: $1" grep -qE -- "$1" "$TMP/${2:-out}"; }
-says_not() { check_not "  it does not say: $1" grep -qE -- "$1" "$TMP/${2:-out}"; }
-
 # --- a machine: two NUMA nodes, eight cores, two NICs
 H=$TMP/host
 export WEIR_HOST_ROOT=$H
