@@ -165,10 +165,11 @@ int eal_start(const struct eal_params *p)
 	if (!shared(p))
 		return 0;
 	snprintf(shared_as, sizeof(shared_as), "%s", p->secondaries);
-	rc = rte_pdump_init();
-	if (rc != 0)
-		LOG_ERR("DPDK's packet capture did not start", "error=%d", rte_errno);
-	return rc != 0 ? -EIO : 0;
+	if (rte_pdump_init() == 0)
+		return 0;
+	LOG_ERR("DPDK's packet capture did not start", "error=%d", rte_errno);
+	eal_stop(); /* or its files would keep their pages */
+	return -EIO;
 }
 
 /* Files of a folder whose names begin so. */
