@@ -38,6 +38,7 @@ static int post_log_level(void *ctx, struct admin_call *c)
 	if (!admin_dry_run(c))
 		log_set_level(level);
 	json_object_set_new(c->out, "level", json_string(admin_text(c, "level")));
+	json_object_set_new(c->out, "changed", json_boolean(!admin_dry_run(c)));
 	return 0;
 }
 
@@ -82,7 +83,7 @@ const struct admin_route api_routes[] = {
 	{"GET", "/v1/cache/preload", "how the last list goes, or went, and what it could not get",
 		api_get_preload, .params = api_preload_get_params},
 	{"POST", "/v1/cache/purge", "take responses out of the HTTP cache, or make them stale",
-		api_post_purge, .params = api_purge_params},
+		api_post_purge, .params = api_purge_params, .flags = ADMIN_DRY_RUN},
 	{"GET", "/v1/backends",
 		"backends of all services, listeners and upstreams: state and what they carry",
 		api_get_backends, .params = NULL},

@@ -112,22 +112,17 @@ static int no_cache(const struct admin_call *c)
 	return admin_fail(c, -EINVAL, "there is no HTTP cache: `cache: {memory: ...}` makes one");
 }
 
-int api_post_purge(void *ctx, struct admin_call *c)
+static int purge_by(struct purge *p, struct admin_call *c)
 {
-	struct app *app = ((struct api *)ctx)->app;
 	struct span tag = text_of(c, "tag"), prefix = text_of(c, "prefix"),
 		    re = text_of(c, "regex");
 	bool all = json_is_true(json_object_get(c->in, "all"));
 	bool soft = json_is_true(json_object_get(c->in, "soft"));
 	char err[256] = "";
-	struct purge *p;
 	int rc;
 
-	if (app->hcache == NULL)
-		return no_cache(c);
 	if ((tag.len > 0) + (prefix.len > 0) + (re.len > 0) + all != 1)
 		return admin_fail(c, -EINVAL, "say one of tag, prefix, regex and all");
-	p = hcache_purge(app->hcache);
 	if (tag.len > 0)
 		rc = purge_tag(p, tag, soft);
 	else if (prefix.len > 0)
@@ -136,9 +131,42 @@ int api_post_purge(void *ctx, struct admin_call *c)
 		rc = purge_regex(p, re, soft, err, sizeof(err));
 	else
 		rc = purge_all(p, soft);
+	return rc == 0 ? 0 : admin_fail(c, rc, "%s", err[0] != '\0' ? err : "the text is too long");
+}
+
+/* What would be refused is, by purging nothing. What a purge means is found out as responses are
+ * used, so how many it would catch is not known; no more than there are. */
+static int purge_dry(struct hcache *h, struct admin_call *c)
+{
+	struct cache_usage u;
+	struct purge *p;
+	int rc = purge_create(&p);
+
+	if (rc == 0)
+		rc = purge_by(p, c);
+	purge_destroy(p);
 	if (rc != 0)
-		return admin_fail(c, rc, "%s", err[0] != '\0' ? err : "the text is too long");
-	json_object_set_new(c->out, "purges", json_integer((json_int_t)purge_count(p)));
+		return rc;
+	cache_usage(hcache_cache(h), &u);
+	json_object_set_new(c->out, "items", json_integer((json_int_t)u.items));
+	json_object_set_new(c->out, "item_bytes", json_integer((json_int_t)u.item_bytes));
+	return 0;
+}
+
+int api_post_purge(void *ctx, struct admin_call *c)
+{
+	const struct app *app = ((struct api *)ctx)->app;
+	bool dry = admin_dry_run(c);
+	int rc;
+
+	if (app->hcache == NULL)
+		return no_cache(c);
+	rc = dry ? purge_dry(app->hcache, c) : purge_by(hcache_purge(app->hcache), c);
+	if (rc != 0)
+		return rc;
+	json_object_set_new(c->out, "changed", json_boolean(!dry));
+	json_object_set_new(
+		c->out, "purges", json_integer((json_int_t)purge_count(hcache_purge(app->hcache))));
 	return 0;
 }
 

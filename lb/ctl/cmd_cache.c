@@ -179,8 +179,15 @@ int cmd_cache(struct ctl *c, char **argv, int argc)
 
 static void print_purge(struct ctl *c, const json_t *b)
 {
-	(void)b;
-	fputs("Done, for all workers.\n", c->out);
+	char items[16], bytes[16];
+
+	if (json_is_true(json_object_get(b, "changed"))) {
+		fputs("Done, for all workers.\n", c->out);
+		return;
+	}
+	fprintf(c->out, "Nothing was purged; the memory holds %s items, %s bytes.\n",
+		ctl_si((double)json_integer_value(json_object_get(b, "items")), items),
+		ctl_si((double)json_integer_value(json_object_get(b, "item_bytes")), bytes));
 }
 
 int cmd_purge(struct ctl *c, char **argv, int argc)
@@ -199,5 +206,6 @@ int cmd_purge(struct ctl *c, char **argv, int argc)
 	in = json_object();
 	json_object_set_new(in, argv[0], all ? json_true() : json_string(argv[1]));
 	json_object_set_new(in, "soft", json_boolean(soft));
-	return ctl_show(c, "POST", "/v1/cache/purge", in, print_purge);
+	return ctl_show(c, "POST", c->dry_run ? "/v1/cache/purge?dry_run=true" : "/v1/cache/purge",
+		in, print_purge);
 }

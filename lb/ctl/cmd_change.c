@@ -107,11 +107,13 @@ static void print_log_level(struct ctl *c, const json_t *b)
 
 	fprintf(c->out, "logs from %s on\n",
 		ctl_clean(json_string_value(json_object_get(b, "level")), clean, sizeof(clean)));
+	if (!json_is_true(json_object_get(b, "changed")))
+		fputs("Nothing was changed.\n", c->out);
 }
 
 int cmd_log_level(struct ctl *c, char **argv, int argc)
 {
 	(void)argc;
-	return ctl_show(
-		c, "POST", "/v1/log-level", json_pack("{s:s}", "level", argv[0]), print_log_level);
+	return ctl_show(c, "POST", c->dry_run ? "/v1/log-level?dry_run=true" : "/v1/log-level",
+		json_pack("{s:s}", "level", argv[0]), print_log_level);
 }

@@ -106,7 +106,7 @@ const struct ctl_command ctl_commands[] = {
 		"for most, lately; with `preload` and URLs these are fetched into it, without URLs "
 		"how that goes.",
 		0, 64, cmd_cache, cache_words},
-	{"purge", "tag|prefix|regex|all [TEXT] [soft]", "", "take responses out of the HTTP cache",
+	{"purge", "tag|prefix|regex|all [TEXT] [soft]", "d", "take responses out of the HTTP cache",
 		"By a word of Surrogate-Key, by how the path begins, by an expression on "
 		"host/path?query, or all. With `soft` they become stale, and serve if the upstream "
 		"fails.",
@@ -129,7 +129,7 @@ const struct ctl_command ctl_commands[] = {
 		"it.",
 		0, 1, cmd_rollback, NULL},
 	{"reload", "", "", "read the configuration file again", NULL, 0, 0, cmd_reload, NULL},
-	{"log-level", "error|warn|info|debug", "", "what is logged from now on", NULL, 1, 1,
+	{"log-level", "error|warn|info|debug", "d", "what is logged from now on", NULL, 1, 1,
 		cmd_log_level, level_words},
 	{"stop", "", "", "drain and stop", NULL, 0, 0, cmd_stop, NULL},
 	{"completion", "bash", "", "print the completion of a shell", NULL, 1, 1, cmd_completion,

@@ -55,6 +55,9 @@ equal "PURGE without the token" 403 "$(fetch -o /dev/null -w '%{http_code}' -X P
 equal "PURGE by tag" 200 "$(fetch -o /dev/null -w '%{http_code}' -X PURGE -H 'Purge-Token: s3cret' -H 'Surrogate-Key: red' $url/)"
 equal "what has the tag is gone" "weir; fwd=uri-miss; fwd-status=200; stored" "$(said $url/t/60/red/blue)"
 check "the rest is there" grep -q '^weir; hit' <(said $url/u/60/blue)
+check "weirctl purge --dry-run" grep -q '^Nothing was purged; the memory holds [1-9]' <(ctl purge prefix /u/ --dry-run)
+check "purges nothing" grep -q '^weir; hit' <(said $url/u/60/blue)
+check_not "and refuses what the purge would" ctl purge regex '(' --dry-run
 check "weirctl purge prefix" ctl purge prefix /u/
 equal "gone by its prefix" "weir; fwd=uri-miss; fwd-status=200; stored" "$(said $url/u/60/blue)"
 check "the rest is there" grep -q '^weir; hit' <(said $url/t/60/red/blue)

@@ -28,13 +28,6 @@ weir_start
 
 ctl() { "$WEIRCTL" -s "$SOCK" "$@"; }
 value() { $PYTHON "$HELPERS/json_path.py" "$1"; }
-exits() { # WANT COMMAND...
-	local want=$1
-	shift
-	"$@" >"$TMP/out" 2>"$TMP/err"
-	equal "exit status $want: ${*##*/}" "$want" $?
-}
-says() { check "  it says: $1" grep -qE -- "$1" "$TMP/${2:-out}"; }
 
 up() { [ "$(ctl -o json backends | value backends.0.state)$(ctl -o json backends | value backends.1.state)" = upup ]; }
 check "backends come up" wait_for 10 up
@@ -163,6 +156,12 @@ equal "all of them" "(none)" "$(ctl overrides)"
 exits 0 ctl cache
 exits 0 ctl log-level debug
 exits 0 ctl log-level info
+exits 0 ctl log-level error --dry-run
+says 'Nothing was changed'
+reloads() { grep -c 'msg="reloaded"' "$TMP/weir.log"; }
+before=$(reloads)
+exits 0 ctl reload
+equal "a dry run changes no level" $((before + 1)) "$(reloads)"
 exits 1 ctl log-level loud
 exits 0 ctl store
 says 'no store'
@@ -199,7 +198,6 @@ says '^198.51.100.11:80 +up +1 '
 exits 0 ctl drain -u pool 198.51.100.11
 exits 0 ctl explain GET http://203.0.113.84/
 says '^198.51.100.11:80 +drain '
-says_not() { check_not "  it does not say: $1" grep -qE -- "$1" "$TMP/out"; }
 says_not '^  198.51.100.11:80 '
 says '^  198.51.100.12:80 +1 of 1'
 exits 0 ctl enable -u pool 198.51.100.11
