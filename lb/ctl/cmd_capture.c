@@ -89,7 +89,7 @@ static int fetch_file(struct ctl *c, long long id, FILE *to)
 	snprintf(path, sizeof(path), "/v1/capture-file/%lld", id);
 	err = admin_exchange(&c->to, &ask, &got);
 	if (err < 0)
-		return CTL_UNREACHABLE;
+		return ctl_unreachable(c, err, &got);
 	err = got.status < 300 && fwrite(got.text, 1, got.len, to) == got.len && fflush(to) == 0
 		      ? CTL_OK
 		      : CTL_REFUSED;
