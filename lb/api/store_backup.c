@@ -62,18 +62,16 @@ void api_backup_fini(void)
 int api_post_backup(void *ctx, struct admin_call *c)
 {
 	struct app *app = ((struct api *)ctx)->app;
-	const char *to = json_string_value(json_object_get(c->in, "to"));
+	const char *to = admin_text(c, "to");
 
-	if (app->store == NULL || to == NULL || to[0] != '/' || strlen(to) >= sizeof(job.to)) {
-		json_object_set_new(c->out, "error",
-			json_string(app->store == NULL ? "there is no store"
-						       : "'to' is no absolute path"));
-		return -EINVAL;
-	}
-	if (atomic_load_explicit(&job.running, memory_order_acquire)) {
-		json_object_set_new(c->out, "error", json_string("a backup is under way"));
-		return -EBUSY;
-	}
+	if (app->store == NULL)
+		return admin_fail(c, -EINVAL, "there is no store");
+	if (to[0] != '/')
+		return admin_fail(c, -EINVAL, "to: no absolute path");
+	if (strlen(to) >= sizeof(job.to))
+		return admin_fail(c, -EINVAL, "to: too long");
+	if (atomic_load_explicit(&job.running, memory_order_acquire)) /* B1 */
+		return admin_fail(c, -EBUSY, "a backup is under way");
 	api_backup_fini();
 	job.store = app->store;
 	strcpy(job.to, to);
