@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # kill -9 under load through the Redis protocol: what was acknowledged is there, what is there was
 # sent, transactions are whole, histories are linearizable across crashes (tests/tools/resp_crash.c).
-# ROUNDS (5) and CRASH_SEED choose the run; `make crash-resp ROUNDS=200` is a long one.
+# ROUNDS (5) and WEIR_SEED choose the run; `make crash-resp ROUNDS=200` is a long one.
 #
 #   c eth0 ------ p0 [ lb ] p1 ------ sw (unused)
 source "$(dirname "$0")/lib.sh"
@@ -29,7 +29,7 @@ listener() { echo "  - {name: $1, bind: [\"192.0.2.80:$2\"], action: resp, resp:
 	listener volatile 6381
 } >"$TMP/weir.yaml"
 "$TOOLS/resp_crash" "$TAG-c" "$TAG-lb" 192.0.2.80 "$TMP/store" "$TMP/weir.log" "${ROUNDS:-5}" \
-	"${CRASH_SEED:-$RANDOM$RANDOM}" -- "$WEIR" -c "$TMP/weir.yaml" >"$TMP/crash"
+	"${WEIR_SEED:-$RANDOM$RANDOM}" -- "$WEIR" -c "$TMP/weir.yaml" >"$TMP/crash"
 rc=$?
 cat "$TMP/crash"
 if [ $rc -eq 0 ]; then pass "crashes"; else fail "crashes" "$(tail -n 40 "$TMP/crash")"; fi
