@@ -82,6 +82,15 @@ static struct admin_request request(const char *method, const char *path)
 			.host = "127.0.0.1:9180"}};
 }
 
+static struct admin_request post_request(void)
+{
+	struct admin_request post = request("POST", "/v1/things");
+
+	post.body = "{\"name\": \"x\"}";
+	post.body_len = strlen(post.body);
+	return post;
+}
+
 static unsigned ask(
 	const struct admin_site *site, const struct admin_request *req, const char *needle)
 {
@@ -101,11 +110,9 @@ static unsigned ask(
 static void loopback_reads_need_no_token_and_changes_do(void **state)
 {
 	struct admin_request get = request("GET", "/v1/things/7");
-	struct admin_request post = request("POST", "/v1/things");
+	struct admin_request post = post_request();
 
 	(void)state;
-	post.body = "{\"name\": \"x\"}";
-	post.body_len = strlen(post.body);
 	changes = 0;
 	assert_int_equal(ask(&with_token, &get, "\"arg\": \"7\""), 200);
 	assert_int_equal(ask(&with_token, &post, "Bearer"), 401);
@@ -129,11 +136,9 @@ static void loopback_reads_need_no_token_and_changes_do(void **state)
 static void a_certificate_reads_and_without_a_token_changes(void **state)
 {
 	struct admin_request get = request("GET", "/v1/things/7");
-	struct admin_request post = request("POST", "/v1/things");
+	struct admin_request post = post_request();
 
 	(void)state;
-	post.body = "{\"name\": \"x\"}";
-	post.body_len = strlen(post.body);
 	get.peer.loopback = post.peer.loopback = false;
 	get.peer.tls = post.peer.tls = true;
 	get.peer.host = post.peer.host = "weir.example";
@@ -183,12 +188,10 @@ static void from_elsewhere_everything_needs_the_token(void **state)
 static void other_sites_are_refused(void **state)
 {
 	struct admin_request get = request("GET", "/v1/things/7");
-	struct admin_request post = request("POST", "/v1/things");
+	struct admin_request post = post_request();
 
 	(void)state;
 	changes = 0;
-	post.body = "{\"name\": \"x\"}";
-	post.body_len = strlen(post.body);
 	post.peer.authorization = "Bearer " TOKEN;
 	post.peer.origin = "http://evil.example";
 	assert_int_equal(ask(&with_token, &post, "other sites"), 403);
