@@ -7,7 +7,8 @@
  * Invariants: WK1 ledger RL1 holds between two iterations.  WK2 every ring has one producer and one
  *             consumer.  WK3 a worker sleeps only after it has said so and then found all its rings
  *             empty (edge D1 in docs/concurrency.md).
- * Limits:     LIMIT_WORKERS, LIMIT_HANDOFF_RING, LIMIT_MSG_RING, WORKER_TX_BACKLOG.
+ * Limits:     LIMIT_WORKERS, LIMIT_HANDOFF_RING, LIMIT_MSG_RING, WORKER_TX_BACKLOG; a port's
+ *             rx_waiting for each of its queues.
  * Cost:       no lock and no system call while there is work. */
 #ifndef DATAPLANE_CORE_WORKER_H
 #define DATAPLANE_CORE_WORKER_H
@@ -60,7 +61,8 @@ struct worker_tx {
 };
 
 /* Packets that a port does not hold while others are worked on, oldest at `head`: a ring of `size`
- * that is empty unless a burst was full. Not counted as received before their turn comes. */
+ * that is empty unless a burst was full. As in a port's own ring, they are not counted as received
+ * before their turn comes, and those that a worker never came to are not counted at all. */
 struct worker_waiting {
 	struct rte_mbuf **pkts; /* NULL: the port holds enough itself */
 	uint32_t size, head, n;

@@ -6,9 +6,9 @@
  * is kept: the SYN-ACK's sequence number is a keyed hash of the connection, and the peer's options
  * come back in the timestamp (RFC 4987 3.6):
  *
- *	ISS    bit 31 the parity of the minute, bits 30-28 an index into cookie_mss, 12 bits of hash
- * over the tuple, 16 bits of hash over the tuple and the peer's ISN TSval  low six bits: window
- *scale 0-14 (15: none), SACK, ECN */
+ *	ISS    bit 31 the parity of the minute, bits 30-28 an index into cookie_mss, 12 bits of
+ *	       hash over the tuple, 16 bits of hash over the tuple and the peer's ISN
+ *	TSval  low six bits: window scale 0-14 (15: none), SACK, ECN */
 #include <errno.h>
 
 #include "dataplane/tcp/tcp_pvt.h"

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * admin_client - asks a running weir: a small HTTP client on its Unix socket, or over HTTP and
- * HTTPS at an address, and the commands of the command line made with it. Owner:      the caller;
- * one exchange per connection. Errors:     -ECONNREFUSED, -ENOENT and the like from connect(2);
- * -ETIMEDOUT no answer within ADMIN_CLIENT_TIMEOUT_S; -EPROTO not an HTTP answer; -EMSGSIZE more
- * than ADMIN_REPLY_MAX; -EPERM TLS refused by either side; -EINVAL the address or a file is wrong.
- */
+ * HTTPS at an address, and the commands of the command line made with it.
+ * Owner:      the caller; one exchange per connection.
+ * Errors:     -ECONNREFUSED, -ENOENT and the like from connect(2); -ETIMEDOUT no answer within
+ *             ADMIN_CLIENT_TIMEOUT_S; -EPROTO not an HTTP answer; -EMSGSIZE more than
+ *             ADMIN_REPLY_MAX; -EPERM TLS refused by either side; -EINVAL the address or a file
+ *             is wrong. */
 #ifndef LB_ADMIN_ADMIN_CLIENT_H
 #define LB_ADMIN_ADMIN_CLIENT_H
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * admin_wire - the connection of a client to a control interface: the Unix socket, or HTTP and
- * HTTPS at an address. Owner:      the caller; one exchange each. Blocking, each step within
- * ADMIN_CLIENT_TIMEOUT_S. Errors:     -errno of connecting; -ETIMEDOUT; -EPERM TLS refused, by
- * either side; -EINVAL the address or a file is wrong. `why` then has a text where strerror() would
- * not do, else "". */
+ * HTTPS at an address.
+ * Owner:      the caller; one exchange each.
+ * Errors:     -errno of connecting; -ETIMEDOUT; -EPERM TLS refused, by either side; -EINVAL the
+ *             address or a file is wrong. `why` then has a text where strerror() would not do,
+ *             else "".
+ * Cost:       blocks; each step for at most ADMIN_CLIENT_TIMEOUT_S. */
 #ifndef LB_ADMIN_ADMIN_WIRE_H
 #define LB_ADMIN_ADMIN_WIRE_H
 

@@ -4,8 +4,8 @@
  * Owner:      the new frame is the caller's, to be counted as born and emitted; m stays the
  *             caller's.
  * Errors:     NULL: no buffer, or a packet that must not be answered so.
- * Source:     RFC 9293
- *             3.10.7.1: a reset acknowledges what it answers, so that the client takes it. */
+ * Source:     RFC 9293 3.10.7.1: a reset acknowledges what it answers, so that the client takes
+ *             it. */
 #ifndef LB_L4_REPLY_H
 #define LB_L4_REPLY_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The HTTP/1.1 codec: cycles to read a head as clients and servers send it, and to write it as it
- *is forwarded. The bytes are in the cache, as they are right behind TCP.
+ * is forwarded. The bytes are in the cache, as they are right behind TCP.
  *
  *	bench_h1 [--quick] [--json PATH]
  *	bench_h1 --count CASE N        N runs of one case, for callgrind; prints N */

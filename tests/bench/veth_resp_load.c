@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The client of tests/bench/veth_resp: the same load for the Redis protocol and for memcached's
- *text protocol, so that what differs is the server. Every connection sends a pipeline of commands,
- *waits for all replies, and sends the next. One thread, epoll, nothing of weir's.
+ * text protocol, so that what differs is the server. Every connection sends a pipeline of commands,
+ * waits for all replies, and sends the next. One thread, epoll, nothing of weir's.
  *
  *	veth_resp_load resp|memcached ADDRESS PORT get|set PIPELINE CONNS KEYS COMMANDS
  *
  * Keys are drawn uniformly (set with COMMANDS 0: each key once), keys of 16 bytes, values of 3, as
  * redis-benchmark has them; a pipeline of memcached's get is one get of several keys. Every reply
- *is compared. Prints one line: commands a second, and median, 99th percentile and maximum of a
- *pipeline's round trip in us. */
+ * is compared. Prints one line: commands a second, and median, 99th percentile and maximum of a
+ * pipeline's round trip in us. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>

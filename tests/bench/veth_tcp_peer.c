@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The kernel's side of tests/bench/veth_tcp: a server that stands beside weir, and the client of
- *both. One thread, epoll, no dependency on anything of weir's.
+ * both. One thread, epoll, no dependency on anything of weir's.
  *
  *	veth_tcp_peer serve ADDRESS              echo on 7, discard on 9, source on 19
  *	veth_tcp_peer echo  ADDRESS CONNS SECS PID
@@ -9,7 +9,7 @@
  *	veth_tcp_peer give  ADDRESS 1 SECS PID   to the discard
  *
  * A client prints one line: operations or bytes, and for that time, after a warm-up, the CPU time
- *of PID (all threads; user apart) and of itself, in ns. */
+ * of PID (all threads; user apart) and of itself, in ns. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

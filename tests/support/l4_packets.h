@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * l4_packets - what the tests of l4_decide() say: packets of numbered clients to one virtual
- * address, and verdicts on them. Owner: the test's rig (l4_rig.h).  Units: ports in host order in
- * arguments. */
+ * address, and verdicts on them.
+ * Owner:      the test's rig (l4_rig.h).
+ * Units:      ports in host order in arguments. */
 #ifndef TESTS_SUPPORT_L4_PACKETS_H
 #define TESTS_SUPPORT_L4_PACKETS_H
 

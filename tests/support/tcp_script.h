@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tcp_script - what a segment script (tests/tcp/README.md) says and expects: one engine on a
- * virtual wire, packets that are written by words, packets and events that must have come. Owner:
- * one script at a time; struct script is the runner's. Errors: whatever is wrong is printed with
- * file and line and leaves through script.fail. */
+ * virtual wire, packets that are written by words, packets and events that must have come.
+ * Owner:      one script at a time; struct script is the runner's.
+ * Errors:     whatever is wrong is printed with file and line and leaves through script.fail. */
 #ifndef TESTS_SUPPORT_TCP_SCRIPT_H
 #define TESTS_SUPPORT_TCP_SCRIPT_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Bare forwarder: what comes in on one port goes out on the other with new MACs, nothing else. It
- *uses the same ports, loop and idle waiting as weir, so the difference to it is what weir does to
- *packets.
+ * uses the same ports, loop and idle waiting as weir, so the difference to it is what weir does to
+ * packets.
  *
  *	forwarder DEVICE0 MAC0 DEVICE1 MAC1	MACn: whom port n's frames are sent to
  *
