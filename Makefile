@@ -149,7 +149,10 @@ crash-resp: ## the same through the Redis protocol, against the program itself (
 	@$(MAKE) --no-print-directory VARIANT=debug $(BUILD)/debug/tests/tools/resp_crash
 	@ROUNDS=$${ROUNDS:-200} tests/netns/resp_crash.sh
 
-bench: bench-l4 ## every benchmark
+bench: ## every benchmark, one after the other (QUICK=1 for short ones)
+	@for b in $(patsubst tests/bench/bench_%.c,%,$(filter tests/bench/bench_%,$(BENCH_SRC))) admin; do \
+		scripts/bench $$b || exit 1; \
+	done
 
 bench-%: ## one benchmark: bench-l4 (QUICK=1 for a short one)
 	@scripts/bench $*

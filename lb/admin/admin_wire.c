@@ -130,6 +130,14 @@ static int say_tls(const struct admin_wire *w, const char *what, char why[ADMIN_
 	return -EPERM;
 }
 
+/* Is the call that returned rc one whose time was up? */
+static bool timed_out(const struct admin_wire *w, int rc)
+{
+	int e = SSL_get_error(w->ssl, rc);
+
+	return e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE;
+}
+
 static int load_files(struct admin_wire *w, const struct admin_target *to, char why[ADMIN_WHY])
 {
 	int ok = to->cacert != NULL ? SSL_CTX_load_verify_locations(w->ctx, to->cacert, NULL)
@@ -157,7 +165,7 @@ static int load_files(struct admin_wire *w, const struct admin_target *to, char 
 static int start_tls(struct admin_wire *w, const struct admin_target *to, char why[ADMIN_WHY])
 {
 	X509_VERIFY_PARAM *param;
-	int err;
+	int err, rc;
 
 	w->ctx = SSL_CTX_new(TLS_client_method());
 	/* The library writes without MSG_NOSIGNAL. */
@@ -181,7 +189,10 @@ static int start_tls(struct admin_wire *w, const struct admin_target *to, char w
 			SSL_set_tlsext_host_name(w->ssl, w->host) != 1)
 			return -ENOMEM;
 	}
-	return SSL_connect(w->ssl) == 1 ? 0 : say_tls(w, "TLS", why);
+	rc = SSL_connect(w->ssl);
+	if (rc == 1)
+		return 0;
+	return timed_out(w, rc) ? -ETIMEDOUT : say_tls(w, "TLS", why);
 }
 
 /* --- the interface ------------------------------------------------------------------------- */
@@ -247,9 +258,11 @@ static ssize_t send_some(struct admin_wire *w, const char *text, size_t len, cha
 
 		if (done > 0)
 			return done;
+		if (timed_out(w, done))
+			return -ETIMEDOUT;
 		if (SSL_get_error(w->ssl, done) == SSL_ERROR_SYSCALL && err != 0)
-			return err == EAGAIN ? -ETIMEDOUT : -err;
-		return err == EAGAIN ? -ETIMEDOUT : say_tls(w, "TLS", why);
+			return -err;
+		return say_tls(w, "TLS", why);
 	}
 	n = send(w->fd, text, len, MSG_NOSIGNAL);
 	return n >= 0 ? n : errno == EAGAIN ? -ETIMEDOUT : -errno;
@@ -275,14 +288,13 @@ ssize_t admin_wire_recv(struct admin_wire *w, char *buf, size_t len, char why[AD
 	ssize_t n;
 
 	if (w->ssl != NULL) {
-		int got = SSL_read(w->ssl, buf, len > 1 << 20 ? 1 << 20 : (int)len), e;
+		int got = SSL_read(w->ssl, buf, len > 1 << 20 ? 1 << 20 : (int)len);
 
 		if (got > 0)
 			return got;
-		e = SSL_get_error(w->ssl, got);
-		if (e == SSL_ERROR_ZERO_RETURN)
+		if (SSL_get_error(w->ssl, got) == SSL_ERROR_ZERO_RETURN)
 			return 0;
-		return e == SSL_ERROR_WANT_READ ? -ETIMEDOUT : say_tls(w, "TLS", why);
+		return timed_out(w, got) ? -ETIMEDOUT : say_tls(w, "TLS", why);
 	}
 	do
 		n = recv(w->fd, buf, len, 0);

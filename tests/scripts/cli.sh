@@ -37,6 +37,8 @@ offers() { # WORDS...
 }
 equal "completion: the commands are those of the usage" "$("$WEIR" --help | grep -oE '^( {7}|usage: )weir [a-z|]+' | sed 's/.*weir //' |
 	tr '|' '\n' | sort -u | xargs)" "$(offers "")"
+page() { groff -man -rLL=250n -Tascii -P-cbou scripts/package/man/weir.8 | grep -oE '^ +weir .*' | grep -oE '[a-z]+' | sort -u; }
+equal "the manual page has them all" "" "$(comm -23 <(offers "" | tr ' ' '\n' | sort) <(page))"
 equal "completion: options" "--log-json --log-level" "$(offers --lo)"
 equal "completion: levels" "debug error info warn" "$(offers --log-level "")"
 for parts in "config show|schema|reference|manual" "store backup|verify|restore|reshard"; do

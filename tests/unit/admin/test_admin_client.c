@@ -12,6 +12,11 @@
 
 #include "lb/admin/admin_client.h"
 
+/* Who waits for nothing need not wait long. */
+#undef ADMIN_CLIENT_TIMEOUT_S
+#define ADMIN_CLIENT_TIMEOUT_S 1
+#include "lb/admin/admin_wire.c"
+
 static int parse(const char *text, struct admin_reply *r)
 {
 	return admin_reply_parse(text, strlen(text), r);
@@ -156,6 +161,32 @@ static void deep_and_wide_values_end(void **state)
 	free(got);
 }
 
+/* Connections are taken by the kernel; nobody ever reads or answers. */
+static void silence_is_a_timeout_with_tls_as_without(void **state)
+{
+	static const char *const schemes[] = {"http", "https"};
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	(void)state;
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
+		struct admin_ask ask = {.method = "GET", .path = "/v1/status"};
+		struct admin_target to = {0};
+		struct admin_got got;
+		char url[64];
+
+		snprintf(url, sizeof(url), "%s://127.0.0.1:%u", schemes[i], ntohs(a.sin_port));
+		to.at = url;
+		assert_int_equal(admin_exchange(&to, &ask, &got), -ETIMEDOUT);
+		assert_string_equal(got.why, "");
+	}
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -166,6 +197,7 @@ int main(void)
 		cmocka_unit_test(rows_with_parts_print_them_behind),
 		cmocka_unit_test(control_characters_do_not_reach_the_terminal),
 		cmocka_unit_test(deep_and_wide_values_end),
+		cmocka_unit_test(silence_is_a_timeout_with_tls_as_without),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
