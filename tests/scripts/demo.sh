@@ -74,6 +74,14 @@ check "every backend is in the table" grep -qE 'b1: [1-9][0-9]*  b2: [1-9][0-9]*
 check "a bulk transfer is whole, and its rate shown" grep -qE 'whole \(SHA-256 equal\), [1-9][0-9]* Mbit/s' "$TMP/run"
 check "and the segments that were lost" grep -qE 'with 1 % loss .* [1-9][0-9]* segments were lost' "$TMP/run"
 check "and the pings" grep -q '3 received' "$TMP/run"
+cached() { check "the cache: $1" grep -qE "static/$2.*weir; $3" "$TMP/run"; }
+cached "a miss" 'x, first' 'fwd=uri-miss; .*stored'
+cached "a hit" 'x, again' 'hit; ttl='
+check "the cache: a miss after a purge by tag" grep -qE 'PURGE of its tag .*weir; fwd=uri-miss' "$TMP/run"
+check "the cache: one fetch for ten at once" grep -qE 'static/slow.* 1 x weir; fwd=uri-miss; [^,]*stored' "$TMP/run"
+check "the cache: nine of them waited for it" grep -qE 'static/slow.* 9 x weir; [^,]*collapsed' "$TMP/run"
+cached "a revalidation" 'brief' 'fwd=stale; fwd-status=304'
+check "the cache: found on disk after kill -9" grep -qE 'kill -9 .*weir; hit; .*detail=disk' "$TMP/run"
 kill -TERM "$run"
 wait "$run"
 equal "run ends well on a signal" 0 $?
