@@ -21,12 +21,12 @@
 
 static uint32_t ask(const char *range, char out[SLICE_TEXT_MAX])
 {
-	struct http_head h = {.method = HTTP_GET, .field_cnt = 1};
+	struct http_head head = {.method = HTTP_GET, .field_cnt = 1};
 
-	h.fields[0] = (struct http_field){.id = HTTP_FIELD_RANGE,
+	head.fields[0] = (struct http_field){.id = HTTP_FIELD_RANGE,
 		.name = SPAN("range"),
 		.value = {range, (uint32_t)strlen(range)}};
-	return slice_ask(&h, 65536, 32768, out);
+	return slice_ask(&head, 65536, 32768, out);
 }
 
 /* RFC 9110 14.1.2; what is asked for covers the beginning of what was asked of us. */
@@ -107,14 +107,15 @@ static void whole_extents(void **state)
 
 static bool answer(uint16_t status, const char *cr, enum http_framing framing, uint64_t len)
 {
-	struct http_head h = {.status = status, .framing = framing, .length = len, .field_cnt = 1};
+	struct http_head head = {
+		.status = status, .framing = framing, .length = len, .field_cnt = 1};
 	struct http_range r;
 	uint64_t total;
 
-	h.fields[0] = (struct http_field){.id = HTTP_FIELD_CONTENT_RANGE,
+	head.fields[0] = (struct http_field){.id = HTTP_FIELD_CONTENT_RANGE,
 		.name = SPAN("content-range"),
 		.value = {cr, (uint32_t)strlen(cr)}};
-	return slice_answer(&h, &r, &total);
+	return slice_answer(&head, &r, &total);
 }
 
 /* RFC 9110 14.4, 15.3.7 */
