@@ -24,6 +24,7 @@
 #include "lb/kvs/kvs.h"
 #include "lb/l7/files/files.h"
 #include "lb/l7/log/log.h"
+#include "lb/l7/route/route.h"
 #include "lb/l4/registry.h"
 #include "lb/l4/worker.h"
 #include "lb/l7/sites.h"
@@ -573,25 +574,40 @@ int app_adopt(struct app *app, struct config *cfg, struct l7_tls *tls, uint64_t 
 	return 0;
 }
 
+static int reload_allowed(const struct app *app, const struct config *next, FILE *err)
+{
+	if (app->retiring != NULL)
+		return -EBUSY;
+	if (config_needs_restart(app->cfg, next, err) > 0)
+		return -EINVAL;
+	if (!app->tcp && next->listener_cnt > 0) {
+		fprintf(err, "listeners: the first one needs a restart; a section `tcp` at start "
+			     "makes room for it\n");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int app_reload_check(const struct app *app, const struct config *next, FILE *err)
+{
+	int rc = reload_allowed(app, next, err);
+
+	if (rc == 0 && app->tcp &&
+		(l7_tls_check(next, err) != 0 || http_sites_check(next, err) != 0))
+		rc = -EINVAL;
+	return rc;
+}
+
 int app_reload(struct app *app, struct config *next, FILE *err, uint64_t now_ns)
 {
 	struct l7_tls *tls = NULL;
 	struct overrides said;
-	int rc = -EBUSY;
+	int rc = reload_allowed(app, next, err);
 
-	if (app->retiring != NULL)
-		goto refuse;
-	rc = -EINVAL;
-	if (config_needs_restart(app->cfg, next, err) > 0)
-		goto refuse;
-	if (!app->tcp && next->listener_cnt > 0) {
-		fprintf(err, "listeners: the first one needs a restart; a section `tcp` at start "
-			     "makes room for it\n");
-		goto refuse;
-	}
-	if (app->tcp && app_tls_load(app, next, err, &tls) != 0)
-		goto refuse;
-	rc = app_resolve_prepare(app, next);
+	if (rc == 0 && app->tcp && app_tls_load(app, next, err, &tls) != 0)
+		rc = -EINVAL;
+	if (rc == 0)
+		rc = app_resolve_prepare(app, next);
 	if (rc != 0)
 		goto refuse;
 	said = app->overrides;

@@ -45,6 +45,8 @@ uint64_t app_control(struct app *app, uint64_t now_ns);
 /* Replace the configuration (taken over, also on failure): -EBUSY while an earlier change is still
  * being adopted, -EINVAL if it needs a restart (said on err). */
 int app_reload(struct app *app, struct config *next, FILE *err, uint64_t now_ns) WARN_UNUSED;
+/* What app_reload() would say of it, also of the files that it names; nothing changes. */
+int app_reload_check(const struct app *app, const struct config *next, FILE *err) WARN_UNUSED;
 bool app_reload_done(const struct app *app);
 /* Every worker runs the current generation, and nothing waits to become the next one. */
 bool app_settled(const struct app *app);

@@ -202,6 +202,27 @@ static void reload_if_wanted(struct control *c, uint64_t now_ns)
 	(void)reload_now(c, stderr, now_ns);
 }
 
+static int on_load(void *ctx, FILE *err, struct config **out)
+{
+	return config_load(((struct control *)ctx)->path, err, out) < 0 ? -EINVAL : 0;
+}
+
+static int on_check(void *ctx, const struct config *next, FILE *err)
+{
+	int rc = app_reload_check(((struct control *)ctx)->app, next, err);
+
+	return rc == 0 && control_check_files(next, err) != 0 ? -EINVAL : rc;
+}
+
+/* Why a change is not made, where the messages about the file do not say it. */
+static void say_refused(int rc, json_t *out)
+{
+	if (rc != 0)
+		json_object_set_new(out, "error",
+			json_string(rc == -EBUSY ? "an earlier change is still being adopted"
+						 : "refused; the running configuration stays"));
+}
+
 /* The caller reads what the file's messages would have said on stderr. */
 static int on_reload(void *ctx, json_t *out)
 {
@@ -218,6 +239,7 @@ static int on_reload(void *ctx, json_t *out)
 	json_object_set_new(out, "reloaded", json_boolean(rc == 0));
 	json_object_set_new(out, "generation", json_integer((json_int_t)app_generation(c->app)));
 	json_object_set_new(out, "messages", json_string(text != NULL ? text : ""));
+	say_refused(rc, out);
 	free(text);
 	return rc;
 }
@@ -240,16 +262,15 @@ static int on_replace(void *ctx, struct config *next, const char *origin, json_t
 		note(c, origin);
 	json_object_set_new(out, "generation", json_integer((json_int_t)app_generation(c->app)));
 	json_object_set_new(out, "messages", json_string(text != NULL ? text : ""));
-	if (rc != 0)
-		json_object_set_new(out, "error", json_string("the running configuration stays"));
+	say_refused(rc, out);
 	free(text);
 	return rc;
 }
 
 static int on_stop(void *ctx, json_t *out)
 {
+	(void)out;
 	((struct control *)ctx)->stop_wanted = true;
-	json_object_set_new(out, "stopping", json_true());
 	return 0;
 }
 
@@ -282,7 +303,12 @@ static int open_admin(struct control *c)
 	if (rc != 0)
 		return rc;
 	c->api = (struct api){.app = c->app,
-		.control = {on_reload, on_stop, on_replace, c},
+		.control = {.reload = on_reload,
+			.stop = on_stop,
+			.load = on_load,
+			.check = on_check,
+			.replace = on_replace,
+			.ctx = c},
 		.history = &c->history};
 	conf.site = (struct admin_site){.routes = api_routes,
 		.route_cnt = api_route_cnt,

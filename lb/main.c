@@ -38,7 +38,7 @@ static const char usage_text[] =
 	"       weir config manual        print weir.conf(5)\n"
 	"       weir status|counters|services|listeners|health|tcp|reload|stop [-s SOCKET] [-o "
 	"json]\n"
-	"                                 ask or tell a running weir\n"
+	"                                 ask or tell a running weir; weirctl has more\n"
 	"       weir plan [-s SOCKET] [-o json] FILE\n"
 	"                                 what FILE would change in a running weir\n"
 	"       weir --version | --help\n"
@@ -70,7 +70,7 @@ static int config_command(int argc, char **argv)
 		return config_cmd_reference();
 	if (argc == 2 && strcmp(argv[1], "manual") == 0)
 		return config_cmd_manual();
-	return usage_error("config needs `show FILE`, `schema` or `reference`", NULL);
+	return usage_error("config needs `show FILE`, `schema`, `reference` or `manual`", NULL);
 }
 
 /* What the configuration names besides itself: certificates, keys, users. */

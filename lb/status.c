@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "dataplane/base/log.h"
 #include "dataplane/base/time.h"
 #include "lb/admin/admin_json.h"
 #include "lb/app_pvt.h"
@@ -92,6 +93,7 @@ int status_process(struct app *app, json_t *out)
 	set_int(out, "generation", app->cur->number);
 	json_object_set_new(out, "reload_done", json_boolean(app_reload_done(app)));
 	json_object_set_new(out, "draining", json_boolean(app->draining));
+	set_text(out, "log_level", log_level_name());
 	set_int(out, "flows", app_flow_count(app));
 	if (app->store != NULL) {
 		a = set_array(out, "shards");

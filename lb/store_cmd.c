@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lb/store_cmd.h"
 
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,8 @@
 enum { OK, FAILED, USAGE };
 
 const char store_cmd_usage[] =
-	"usage: weir store backup [-s SOCKET] TO    copy the store of a running weir into a new "
+	"usage: weir store backup [-s SOCKET] [--dry-run] TO\n"
+	"                                           copy the store of a running weir into a new "
 	"folder\n"
 	"       weir store verify DIR               read a backup, or a store that is not in use, "
 	"whole\n"
@@ -39,11 +41,12 @@ static int outcome(int rc, const char *err, const char *good)
 
 /* ---- backup, by the running process ---- */
 
-static int ask(const char *socket, const char *method, const char *to, json_t **body)
+static int ask(const char *socket, const char *method, const char *to, bool dry, json_t **body)
 {
 	json_t *in = json_object();
 	struct admin_got got;
-	struct admin_ask a = {.method = method, .path = "/v1/store/backup"};
+	struct admin_ask a = {.method = method,
+		.path = dry ? "/v1/store/backup?dry_run=true" : "/v1/store/backup"};
 	json_error_t err;
 	char *text = NULL;
 	int rc;
@@ -86,35 +89,59 @@ static int report(const json_t *body, const char *to)
 	return OK;
 }
 
+static void report_dry(const json_t *body, const char *to)
+{
+	double bytes = json_number_value(json_object_get(body, "bytes"));
+	double room = json_number_value(json_object_get(body, "room"));
+
+	printf("about %.1f MiB would be copied to %s, where %.1f MiB are free%s\n", bytes / 1048576,
+		to, room / 1048576, bytes > room ? ": too little" : "");
+}
+
+/* The process has another working directory. */
+static char *full_path(const char *to)
+{
+	char cwd[4096], *full;
+
+	if (to[0] == '/')
+		return strdup(to);
+	return getcwd(cwd, sizeof(cwd)) == NULL || asprintf(&full, "%s/%s", cwd, to) < 0 ? NULL
+											 : full;
+}
+
 static int backup(int argc, char **argv)
 {
-	const char *socket = getenv("WEIR_SOCKET"), *to;
-	char *full;
+	static const struct option longs[] = {{"socket", required_argument, NULL, 's'},
+		{"dry-run", no_argument, NULL, 'd'}, {NULL, 0, NULL, 0}};
+	const char *socket = getenv("WEIR_SOCKET");
+	bool dry = false;
 	json_t *body;
-	int rc;
+	char *full;
+	int rc, opt;
 
-	if (argc == 5 && strcmp(argv[2], "-s") == 0) {
-		socket = argv[3];
-		to = argv[4];
-	} else if (argc == 3) {
-		to = argv[2];
-	} else {
-		return usage();
+	optind = 0; /* the caller may have used getopt on the same arguments */
+	argv++;
+	argc--;
+	while ((opt = getopt_long(argc, argv, "s:d", longs, NULL)) != -1) {
+		if (opt == 's')
+			socket = optarg;
+		else if (opt == 'd')
+			dry = true;
+		else
+			return usage();
 	}
-	/* The process has another working directory. */
-	if (to[0] == '/') {
-		full = strdup(to);
-	} else {
-		char cwd[4096];
-
-		if (getcwd(cwd, sizeof(cwd)) == NULL || asprintf(&full, "%s/%s", cwd, to) < 0)
-			full = NULL;
-	}
+	full = optind == argc - 1 ? full_path(argv[optind]) : NULL;
 	if (full == NULL)
-		return FAILED;
-	if (socket == NULL)
+		return usage();
+	if (socket == NULL || socket[0] == '\0')
 		socket = ADMIN_SOCKET_DEFAULT;
-	rc = ask(socket, "POST", full, &body) == 0 ? OK : FAILED;
+	rc = ask(socket, "POST", full, dry, &body) == 0 ? OK : FAILED;
+	if (rc == OK && dry) {
+		report_dry(body, full);
+		json_decref(body);
+		free(full);
+		return OK;
+	}
 	while (rc == OK) {
 		bool running = json_is_true(json_object_get(body, "running"));
 
@@ -125,7 +152,7 @@ static int backup(int argc, char **argv)
 		}
 		json_decref(body);
 		usleep(100000);
-		rc = ask(socket, "GET", NULL, &body) == 0 ? OK : FAILED;
+		rc = ask(socket, "GET", NULL, false, &body) == 0 ? OK : FAILED;
 	}
 	free(full);
 	return rc;

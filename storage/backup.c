@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "storage/shard_pvt.h"
@@ -21,16 +22,12 @@ static int say(char *err, size_t err_len, const char *what, int rc)
 	return rc;
 }
 
-/* 0 if path is missing (made) or an empty folder. */
-static int claim_empty(const char *path)
+static int is_empty(const char *path)
 {
 	struct dirent *e;
-	DIR *d;
-	int rc = file_make_dirs(path);
+	int rc = 0;
+	DIR *d = opendir(path);
 
-	if (rc != 0)
-		return rc;
-	d = opendir(path);
 	if (d == NULL)
 		return -errno;
 	while ((e = readdir(d)) != NULL)
@@ -38,6 +35,14 @@ static int claim_empty(const char *path)
 			rc = -ENOTEMPTY;
 	closedir(d);
 	return rc;
+}
+
+/* 0 if path is missing (made) or an empty folder. */
+static int claim_empty(const char *path)
+{
+	int rc = file_make_dirs(path);
+
+	return rc != 0 ? rc : is_empty(path);
 }
 
 /* ---- the list of files ---- */
@@ -197,6 +202,47 @@ static int backup_manifest(struct copy *c, const struct store *s)
 	if (rc == 0)
 		rc = file_crc(path, &crc, &bytes);
 	return rc != 0 ? rc : list_add(&c->list, MANIFEST_NAME, bytes, crc);
+}
+
+/* The folder that `path` is, or would be made in; `path` is cut to it. */
+static int existing_part(char *path)
+{
+	struct stat st;
+
+	while (stat(path, &st) != 0) {
+		char *slash = strrchr(path, '/');
+
+		if (errno != ENOENT || slash == NULL)
+			return -errno;
+		slash[slash == path] = '\0';
+	}
+	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+int store_backup_check(
+	struct store *s, const char *to, struct store_backup_need *out, char *err, size_t err_len)
+{
+	char part[FILE_PATH_MAX];
+	struct statvfs fs;
+	int rc = 0;
+
+	if (snprintf(part, sizeof(part), "%s", to) >= (int)sizeof(part))
+		return say(err, err_len, to, -ENAMETOOLONG);
+	rc = existing_part(part);
+	if (rc == 0 && strcmp(part, to) == 0)
+		rc = is_empty(to);
+	if (rc == 0 && (access(part, W_OK | X_OK) != 0 || statvfs(part, &fs) != 0))
+		rc = -errno;
+	if (rc != 0)
+		return say(err, err_len, part, rc);
+	*out = (struct store_backup_need){.room = (uint64_t)fs.f_bavail * fs.f_frsize};
+	for (uint32_t i = 0; i < s->m.shard_cnt; i++) {
+		struct store_shard_stats st;
+
+		store_shard_get_stats(s, i, &st);
+		out->bytes += st.live_bytes + st.blob_bytes + st.memtable_bytes;
+	}
+	return 0;
 }
 
 int store_backup(struct store *s, const char *to, char *err, size_t err_len)

@@ -18,6 +18,13 @@ struct store;
 
 /* Copies a store while it serves into `to`, which must not exist or be empty. */
 int store_backup(struct store *s, const char *to, char *err, size_t err_len) WARN_UNUSED;
+struct store_backup_need {
+	uint64_t bytes; /* what the store holds now, about */
+	uint64_t room;  /* free where the copy would be */
+};
+/* Would store_backup() begin? Makes nothing. */
+int store_backup_check(struct store *s, const char *to, struct store_backup_need *out, char *err,
+	size_t err_len) WARN_UNUSED;
 /* Compares every file of a backup with the list. -EUCLEAN names the first that differs. */
 int store_backup_verify(const char *from, char *err, size_t err_len) WARN_UNUSED;
 /* Verifies, then copies a backup into `dir`, which must not exist or be empty. */

@@ -21,6 +21,11 @@ void log_set_level(enum log_level level)
 	atomic_store_explicit(&current_level, level, memory_order_relaxed);
 }
 
+const char *log_level_name(void)
+{
+	return level_names[atomic_load_explicit(&current_level, memory_order_relaxed)];
+}
+
 void log_set_json(bool json)
 {
 	atomic_store_explicit(&json_lines, json, memory_order_relaxed);

@@ -22,6 +22,7 @@ struct log_site {
 };
 
 void log_set_level(enum log_level level);
+const char *log_level_name(void); /* of the level in force */
 void log_set_json(bool json);
 /* Parses "error", "warn", "info" or "debug"; -EINVAL otherwise. */
 int log_level_parse(const char *text, enum log_level *out) WARN_UNUSED;

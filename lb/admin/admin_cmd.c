@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lb/admin/admin_client.h"
@@ -68,7 +69,7 @@ int admin_cmd(int argc, char **argv)
 		{NULL, 0, NULL, 0},
 	};
 	const struct command *c = argc > 0 ? find_command(argv[0]) : NULL;
-	const char *socket = ADMIN_SOCKET_DEFAULT;
+	const char *socket = getenv("WEIR_SOCKET");
 	bool as_json = false;
 	int opt;
 
@@ -83,5 +84,7 @@ int admin_cmd(int argc, char **argv)
 		else if (opt != 'o' || strcmp(optarg, "table") != 0)
 			return usage(c->name);
 	}
+	if (socket == NULL || socket[0] == '\0')
+		socket = ADMIN_SOCKET_DEFAULT;
 	return optind == argc ? run(c, socket, as_json) : usage(c->name);
 }

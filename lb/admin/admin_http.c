@@ -293,8 +293,10 @@ static void run_route(const struct admin_site *site, struct admin_call *c, struc
 		out->html = c->html;
 	} else {
 		free(c->text);
-		if (err != 0 && json_object_size(c->out) == 0)
+		if (err != 0 && json_object_get(c->out, "error") == NULL)
 			json_object_set_new(c->out, "error", json_string(strerror(-err)));
+		if (err == 0 && (c->route->flags & ADMIN_DRY_RUN))
+			json_object_set_new(c->out, "changed", json_boolean(!admin_dry_run(c)));
 		answer_json(out, status_of(c->route, err), c->out);
 	}
 	json_decref(in);

@@ -4,7 +4,8 @@
  * Owner:      the site and its routes are the caller's and static; an answer's body is the
  *             caller's to free().
  * Invariants: AH1 a route runs only after the gate let the request pass. AH2 every answer has a
- *             status, a content type and a body; an error's body is {"error": text}.
+ *             status, a content type and a body; an error's body has "error": text. AH3 what
+ *             succeeds on a route with ADMIN_DRY_RUN says "changed": false if it was a dry run.
  * Errors:     what a route returns decides the status: 0 is route->done (200), -EINVAL 422, -EBUSY
  *             409, -ENOENT 404, -EPERM 403, -ENOSPC 507, -ETIME 504, everything else 500.
  * Limits:     ADMIN_BODY_MAX bytes of body, or route->body_max; ADMIN_QUERY_MAX query arguments. */

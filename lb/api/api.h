@@ -21,6 +21,10 @@ struct capture;
 struct api_control {
 	int (*reload)(void *ctx, json_t *out);
 	int (*stop)(void *ctx, json_t *out);
+	/* The file as a reload reads it; messages on `err`. */
+	int (*load)(void *ctx, FILE *err, struct config **out);
+	/* Would this configuration be refused? Nothing changes. */
+	int (*check)(void *ctx, const struct config *next, FILE *err);
 	/* Another configuration, which is taken over; `origin` is for the history. */
 	int (*replace)(void *ctx, struct config *next, const char *origin, json_t *out);
 	void *ctx;

@@ -50,6 +50,9 @@ json_t *api_flow_json(const struct app *app, const struct l4_flow_row *r, uint32
 int api_parse_config(const struct admin_call *c, const char *name, const char *text, size_t len,
 	struct config **out) WARN_UNUSED;
 
+/* What the configuration would change, as POST /v1/plan has it; host names of it are filled in. */
+int api_plan(struct app *app, struct config *next, json_t *out) WARN_UNUSED;
+
 /* The backends of one pool, as GET /v1/backends has them. */
 json_t *api_pool_json(struct app *app, enum override_kind kind, const char *pool);
 
@@ -73,6 +76,7 @@ int api_post_plan(void *ctx, struct admin_call *c);  /* plan.c */
 int api_get_config(void *ctx, struct admin_call *c); /* config.c */
 int api_get_history(void *ctx, struct admin_call *c);
 int api_post_rollback(void *ctx, struct admin_call *c);
+int api_post_reload(void *ctx, struct admin_call *c);
 int api_get_backup(void *ctx, struct admin_call *c); /* store_backup.c */
 int api_post_backup(void *ctx, struct admin_call *c);
 int api_get_cache(void *ctx, struct admin_call *c); /* cache.c */
@@ -82,7 +86,8 @@ int api_post_preload(void *ctx, struct admin_call *c);
 int api_post_purge(void *ctx, struct admin_call *c);
 extern const struct admin_param api_backend_params[], api_weight_params[], api_flow_params[],
 	api_explain_params[], api_explain_http_params[], api_plan_params[], api_config_params[],
-	api_rollback_params[], api_capture_params[], api_capture_id_params[], api_purge_params[],
-	api_backup_params[], api_cache_top_params[], api_preload_params[], api_preload_get_params[];
+	api_rollback_params[], api_capture_params[], api_capture_id_params[],
+	api_capture_end_params[], api_purge_params[], api_backup_params[], api_cache_top_params[],
+	api_preload_params[], api_preload_get_params[];
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "dataplane/base/log.h"
+#include "dataplane/base/time.h"
 #include "lb/api/api_pvt.h"
 
 #include "lb/status.h"
@@ -21,13 +22,6 @@ STATUS_ROUTE(listeners)
 STATUS_ROUTE(tcp)
 STATUS_ROUTE(store)
 
-static int post_reload(void *ctx, struct admin_call *c)
-{
-	const struct api_control *control = &((struct api *)ctx)->control;
-
-	return control->reload(control->ctx, c->out);
-}
-
 static int post_log_level(void *ctx, struct admin_call *c)
 {
 	enum log_level level;
@@ -38,7 +32,6 @@ static int post_log_level(void *ctx, struct admin_call *c)
 	if (!admin_dry_run(c))
 		log_set_level(level);
 	json_object_set_new(c->out, "level", json_string(admin_text(c, "level")));
-	json_object_set_new(c->out, "changed", json_boolean(!admin_dry_run(c)));
 	return 0;
 }
 
@@ -49,9 +42,15 @@ static const struct admin_param log_params[] = {
 
 static int post_stop(void *ctx, struct admin_call *c)
 {
-	const struct api_control *control = &((struct api *)ctx)->control;
+	const struct api *api = ctx;
+	const struct api_control *control = &api->control;
 
-	return control->stop(control->ctx, c->out);
+	json_object_set_new(c->out, "flows", json_integer((json_int_t)app_flow_count(api->app)));
+	json_object_set_new(c->out, "stop_timeout_s",
+		json_real((double)api->app->cfg->workers.stop_timeout_ns / (double)NS_PER_SEC));
+	json_object_set_new(c->out, "draining", json_boolean(api->app->draining));
+	json_object_set_new(c->out, "stopping", json_boolean(!admin_dry_run(c)));
+	return admin_dry_run(c) ? 0 : control->stop(control->ctx, c->out);
 }
 
 const struct admin_route api_routes[] = {
@@ -71,7 +70,7 @@ const struct admin_route api_routes[] = {
 	{"GET", "/v1/store", "the store: state and counters of shards, requests of each worker",
 		get_store, .params = NULL},
 	{"POST", "/v1/store/backup", "begin to copy the store into a new folder", api_post_backup,
-		.params = api_backup_params, .done = 202},
+		.params = api_backup_params, .done = 202, .flags = ADMIN_DRY_RUN},
 	{"GET", "/v1/store/backup", "how the last backup goes, or went", api_get_backup,
 		.params = NULL},
 	{"GET", "/v1/cache", "the HTTP cache: memory, and counters of each worker", api_get_cache,
@@ -79,7 +78,8 @@ const struct admin_route api_routes[] = {
 	{"GET", "/v1/cache/top", "objects of the HTTP cache that are asked for most, lately",
 		api_get_cache_top, .params = api_cache_top_params},
 	{"POST", "/v1/cache/preload", "begin to fetch a list of URLs into the HTTP cache",
-		api_post_preload, .params = api_preload_params, .body_max = 4u << 20, .done = 202},
+		api_post_preload, .params = api_preload_params, .body_max = 4u << 20, .done = 202,
+		.flags = ADMIN_DRY_RUN},
 	{"GET", "/v1/cache/preload", "how the last list goes, or went, and what it could not get",
 		api_get_preload, .params = api_preload_get_params},
 	{"POST", "/v1/cache/purge", "take responses out of the HTTP cache, or make them stale",
@@ -114,17 +114,18 @@ const struct admin_route api_routes[] = {
 	{"POST", "/v1/rollback", "put an earlier configuration into force again", api_post_rollback,
 		.params = api_rollback_params, .flags = ADMIN_DRY_RUN},
 	{"POST", "/v1/capture", "begin to copy packets", api_post_capture,
-		.params = api_capture_params},
+		.params = api_capture_params, .flags = ADMIN_DRY_RUN},
 	{"GET", "/v1/capture/{id}", "how a capture goes; with events: what it has", api_get_capture,
 		.params = api_capture_id_params, .flags = ADMIN_GUARDED},
 	{"GET", "/v1/capture-file/{id}", "what a capture has since the last time, as pcapng",
 		api_get_capture_file, .params = api_capture_id_params, .flags = ADMIN_GUARDED},
 	{"DELETE", "/v1/capture/{id}", "end a capture", api_delete_capture,
-		.params = api_capture_id_params},
-	{"POST", "/v1/reload", "read the configuration file again", post_reload, .params = NULL},
+		.params = api_capture_end_params, .flags = ADMIN_DRY_RUN},
+	{"POST", "/v1/reload", "read the configuration file again", api_post_reload,
+		.flags = ADMIN_DRY_RUN},
 	{"POST", "/v1/log-level", "what is logged from now on", post_log_level,
 		.params = log_params, .flags = ADMIN_DRY_RUN},
-	{"POST", "/v1/stop", "drain and stop", post_stop, .done = 202},
+	{"POST", "/v1/stop", "drain and stop", post_stop, .done = 202, .flags = ADMIN_DRY_RUN},
 };
 
 const uint32_t api_route_cnt = ARRAY_SIZE(api_routes);

@@ -247,7 +247,6 @@ static int change(
 	rc = predict(app, &t, &row, c);
 	if (rc == 0 && !admin_dry_run(c))
 		rc = app_override(app, &row);
-	json_object_set_new(c->out, "changed", json_boolean(rc == 0 && !admin_dry_run(c)));
 	return rc;
 }
 

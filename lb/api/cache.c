@@ -164,7 +164,6 @@ int api_post_purge(void *ctx, struct admin_call *c)
 	rc = dry ? purge_dry(app->hcache, c) : purge_by(hcache_purge(app->hcache), c);
 	if (rc != 0)
 		return rc;
-	json_object_set_new(c->out, "changed", json_boolean(!dry));
 	json_object_set_new(
 		c->out, "purges", json_integer((json_int_t)purge_count(hcache_purge(app->hcache))));
 	return 0;
@@ -189,7 +188,7 @@ int api_post_preload(void *ctx, struct admin_call *c)
 	struct app *app = ((struct api *)ctx)->app;
 	struct span urls = text_of(c, "urls");
 	uint64_t rate = app->cfg->cache.preload_rate, active = app->cfg->cache.preload_active;
-	uint32_t line;
+	uint32_t line, cnt;
 	int rc;
 
 	if (admin_number(c, "rate", 1, 10000, &rate) < 0 ||
@@ -197,13 +196,16 @@ int api_post_preload(void *ctx, struct admin_call *c)
 		return -EINVAL;
 	if (app->hcache == NULL)
 		return no_cache(c);
-	rc = hcache_preload(app->hcache, urls, (uint32_t)rate, (uint32_t)active, &line);
+	rc = hcache_preload_check(app->hcache, urls, &cnt, &line);
+	if (rc == 0 && !admin_dry_run(c))
+		rc = hcache_preload(app->hcache, urls, (uint32_t)rate, (uint32_t)active, &line);
 	if (rc == -EBUSY)
 		return admin_fail(c, rc, "a list is under way");
 	if (rc == -EINVAL && line > 0)
 		return admin_fail(c, rc, "line %u is no URL: http://host/path", line);
 	if (rc == -EINVAL)
 		return admin_fail(c, rc, "there is no URL");
+	json_object_set_new(c->out, "urls", json_integer(cnt));
 	return rc;
 }
 

@@ -61,6 +61,25 @@ static bool drained(const struct capture *cap)
 	return true;
 }
 
+static int refuse(const struct admin_call *c, int rc, const char *why)
+{
+	return admin_fail(c, rc, "%s%s", rc == -EINVAL ? "filter: " : "",
+		rc == -EINVAL ? why : strerror(-rc));
+}
+
+static int capture_dry(const struct admin_call *c, const struct capture_ask *ask)
+{
+	char why[256];
+	int rc = capture_check(ask->filter, why);
+
+	if (rc != 0)
+		return refuse(c, rc, why);
+	json_object_set_new(c->out, "count", json_integer((json_int_t)ask->count));
+	json_object_set_new(c->out, "seconds", json_integer((json_int_t)ask->seconds));
+	json_object_set_new(c->out, "snap", json_integer(ask->snap));
+	return 0;
+}
+
 int api_post_capture(void *ctx, struct admin_call *c)
 {
 	struct api *api = ctx;
@@ -72,12 +91,13 @@ int api_post_capture(void *ctx, struct admin_call *c)
 		return rc;
 	if (api->capture != NULL && (!capture_stopped(api->capture) || !api->capture->stopping))
 		return admin_fail(c, -EBUSY, "another capture is running");
+	if (admin_dry_run(c))
+		return capture_dry(c, &ask);
 	if (api->capture != NULL)
 		capture_free(api->capture);
 	rc = capture_start(api->app, &ask, ++api->capture_id, clock_now_ns(), why, &api->capture);
 	if (rc != 0)
-		return admin_fail(c, rc, "%s%s", rc == -EINVAL ? "filter: " : "",
-			rc == -EINVAL ? why : strerror(-rc));
+		return refuse(c, rc, why);
 	say_state(api->capture, c->out);
 	return 0;
 }
@@ -185,7 +205,8 @@ int api_delete_capture(void *ctx, struct admin_call *c)
 
 	if (cap == NULL)
 		return admin_fail(c, -ENOENT, "no such capture");
-	capture_stop(cap);
+	if (!admin_dry_run(c))
+		capture_stop(cap);
 	say_state(cap, c->out);
 	return 0;
 }
@@ -219,6 +240,10 @@ const struct admin_param api_capture_params[] = {
 	{"snap", "body", "integer", "bytes of each packet; 262 unless given", false},
 	{"direction", "body", "string", "in, out or both; in unless given", false},
 	{"flows", "body", "boolean", "say which flow each packet belongs to", false},
+	{NULL, NULL, NULL, NULL, false},
+};
+const struct admin_param api_capture_end_params[] = {
+	{"id", "path", "integer", "as the start of the capture said", true},
 	{NULL, NULL, NULL, NULL, false},
 };
 const struct admin_param api_capture_id_params[] = {

@@ -53,6 +53,58 @@ int api_get_history(void *ctx, struct admin_call *c)
 	return json_object_set_new(c->out, "configurations", a) == 0 ? 0 : -ENOMEM;
 }
 
+/* The answer of a dry run: what would be refused is, and else what would change. */
+static int try_config(struct api *api, struct admin_call *c, struct config *next)
+{
+	const json_t *said = json_object_get(c->out, "messages");
+	char *text = NULL;
+	size_t len;
+	FILE *err = open_memstream(&text, &len);
+	int rc = -ENOMEM;
+
+	if (err == NULL)
+		return rc;
+	if (said != NULL)
+		fputs(json_string_value(said), err);
+	rc = api->control.check(api->control.ctx, next, err);
+	fclose(err);
+	json_object_set_new(c->out, "messages", json_string(text != NULL ? text : ""));
+	free(text);
+	if (rc == -EBUSY)
+		return admin_fail(c, rc, "an earlier change is still being adopted");
+	return rc != 0 ? admin_fail(c, rc, "it would be refused")
+		       : api_plan(api->app, next, c->out);
+}
+
+static int reload_dry(struct api *api, struct admin_call *c)
+{
+	struct config *next = NULL;
+	char *text = NULL;
+	size_t len;
+	FILE *err = open_memstream(&text, &len);
+	int rc;
+
+	if (err == NULL)
+		return -ENOMEM;
+	rc = api->control.load(api->control.ctx, err, &next);
+	fclose(err);
+	json_object_set_new(c->out, "messages", json_string(text != NULL ? text : ""));
+	free(text);
+	if (rc != 0)
+		return admin_fail(c, rc, "it would be refused: the file has errors");
+	rc = try_config(api, c, next);
+	config_free(next);
+	return rc;
+}
+
+int api_post_reload(void *ctx, struct admin_call *c)
+{
+	struct api *api = ctx;
+
+	return admin_dry_run(c) ? reload_dry(api, c)
+				: api->control.reload(api->control.ctx, c->out);
+}
+
 int api_post_rollback(void *ctx, struct admin_call *c)
 {
 	struct api *api = ctx;
@@ -76,8 +128,9 @@ int api_post_rollback(void *ctx, struct admin_call *c)
 	snprintf(origin, sizeof(origin), "rollback to %llu", (unsigned long long)id);
 	json_object_set_new(c->out, "id", json_integer((json_int_t)id));
 	if (admin_dry_run(c)) {
+		rc = try_config(api, c, next);
 		config_free(next);
-		return 0;
+		return rc;
 	}
 	rc = api->control.replace(api->control.ctx, next, origin, c->out);
 	if (rc == 0)

@@ -223,12 +223,12 @@ static void add_memory(
 	json_object_set_new(out, "memory", m);
 }
 
-static int plan(struct app *app, const struct config *next, json_t *out)
+int api_plan(struct app *app, struct config *next, json_t *out)
 {
 	struct differences d = {.list = json_array()};
 	json_t *pools[OVERRIDE_KINDS];
 	uint64_t bytes = 0;
-	int rc = 0;
+	int rc = app_resolve_preview(app, next);
 
 	config_diff(app->cfg, next, add_difference, &d);
 	for (int k = 0; k < OVERRIDE_KINDS; k++)
@@ -274,9 +274,7 @@ int api_post_plan(void *ctx, struct admin_call *c)
 
 	if (rc != 0)
 		return rc;
-	rc = app_resolve_preview(app, next);
-	if (rc == 0)
-		rc = plan(app, next, c->out);
+	rc = api_plan(app, next, c->out);
 	config_free(next);
 	return rc;
 }

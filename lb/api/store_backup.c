@@ -59,6 +59,19 @@ void api_backup_fini(void)
 	job.joinable = false;
 }
 
+static int backup_dry(struct store *store, const char *to, struct admin_call *c)
+{
+	struct store_backup_need need;
+	char err[512] = "";
+
+	if (store_backup_check(store, to, &need, err, sizeof(err)) != 0)
+		return admin_fail(c, -EINVAL, "%s", err);
+	json_object_set_new(c->out, "to", json_string(to));
+	json_object_set_new(c->out, "bytes", json_integer((json_int_t)need.bytes));
+	json_object_set_new(c->out, "room", json_integer((json_int_t)need.room));
+	return 0;
+}
+
 int api_post_backup(void *ctx, struct admin_call *c)
 {
 	struct app *app = ((struct api *)ctx)->app;
@@ -72,6 +85,8 @@ int api_post_backup(void *ctx, struct admin_call *c)
 		return admin_fail(c, -EINVAL, "to: too long");
 	if (atomic_load_explicit(&job.running, memory_order_acquire)) /* B1 */
 		return admin_fail(c, -EBUSY, "a backup is under way");
+	if (admin_dry_run(c))
+		return backup_dry(app->store, to, c);
 	api_backup_fini();
 	job.store = app->store;
 	strcpy(job.to, to);

@@ -11,14 +11,14 @@
 #include "dataplane/base/time.h"
 #include "lb/capture/pcapng.h"
 
-static int compile(struct capture *c, const char *filter, char why[256])
+static int compile(struct bpf_program *out, const char *filter, char why[256])
 {
 	pcap_t *dead = pcap_open_dead(DLT_EN10MB, TAP_SNAP_MAX);
 	int rc = 0;
 
 	if (dead == NULL)
 		return -ENOMEM;
-	if (pcap_compile(dead, &c->program, filter, 1, PCAP_NETMASK_UNKNOWN) != 0) {
+	if (pcap_compile(dead, out, filter, 1, PCAP_NETMASK_UNKNOWN) != 0) {
 		snprintf(why, 256, "%s", pcap_geterr(dead));
 		rc = -EINVAL;
 	}
@@ -54,6 +54,17 @@ static int set_taps(struct capture *c)
 	return 0;
 }
 
+int capture_check(const char *filter, char why[256])
+{
+	struct bpf_program program = {0};
+	int rc;
+
+	why[0] = '\0';
+	rc = filter[0] != '\0' ? compile(&program, filter, why) : 0;
+	pcap_freecode(&program);
+	return rc;
+}
+
 int capture_start(struct app *app, const struct capture_ask *ask, uint64_t id, uint64_t now_ns,
 	char why[256], struct capture **out)
 {
@@ -71,7 +82,7 @@ int capture_start(struct app *app, const struct capture_ask *ask, uint64_t id, u
 	c->asked_ns = now_ns;
 	c->end_ns = now_ns + ask->seconds * NS_PER_SEC;
 	c->wall_offset_ns = wall_offset(now_ns);
-	rc = ask->filter[0] != '\0' ? compile(c, ask->filter, why) : 0;
+	rc = ask->filter[0] != '\0' ? compile(&c->program, ask->filter, why) : 0;
 	if (rc == 0)
 		rc = set_taps(c);
 	if (rc != 0) {

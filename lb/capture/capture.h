@@ -41,6 +41,8 @@ struct capture {
 	int64_t wall_offset_ns; /* wall clock minus monotonic */
 };
 
+/* Is it a filter? Asks no worker. */
+int capture_check(const char *filter, char why[256]) WARN_UNUSED;
 int capture_start(struct app *app, const struct capture_ask *ask, uint64_t id, uint64_t now_ns,
 	char why[256], struct capture **out) WARN_UNUSED;
 /* Ask the workers to let go; those that do not answer are asked again by capture_run(). */

@@ -104,6 +104,15 @@ int ctl_show(struct ctl *c, const char *method, const char *path, json_t *in,
 	return CTL_OK;
 }
 
+int ctl_change(struct ctl *c, const char *path, json_t *in,
+	void (*print)(struct ctl *c, const json_t *body))
+{
+	char dry[128];
+
+	snprintf(dry, sizeof(dry), "%s%s", path, c->dry_run ? "?dry_run=true" : "");
+	return ctl_show(c, "POST", dry, in, print);
+}
+
 void ctl_add_query(char *path, size_t size, const char *name, const char *value)
 {
 	size_t n = strlen(path);

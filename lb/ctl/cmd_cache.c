@@ -112,8 +112,13 @@ static void print_preload(struct ctl *c, const json_t *b)
 
 static void print_begun(struct ctl *c, const json_t *b)
 {
-	(void)b;
-	fputs("Begun; `weirctl cache preload` shows how it goes.\n", c->out);
+	double urls = json_number_value(json_object_get(b, "urls"));
+
+	if (json_is_true(json_object_get(b, "changed")))
+		fprintf(c->out, "Begun: %.0f URLs; `weirctl cache preload` shows how it goes.\n",
+			urls);
+	else
+		fprintf(c->out, "%.0f URLs would be fetched. Nothing was changed.\n", urls);
 }
 
 /* Each argument is a URL, or @FILE with a URL a line. */
@@ -160,11 +165,15 @@ static int cache_preload(struct ctl *c, char **argv, int argc)
 	in = json_object();
 	json_object_set_new(in, "urls", json_string(text));
 	free(text);
-	return ctl_show(c, "POST", "/v1/cache/preload", in, print_begun);
+	return ctl_change(c, "/v1/cache/preload", in, print_begun);
 }
 
 int cmd_cache(struct ctl *c, char **argv, int argc)
 {
+	bool change = argc > 1 && strcmp(argv[0], "preload") == 0;
+
+	if (c->dry_run && !change)
+		return ctl_usage("cache: --dry-run is for `preload` with URLs");
 	if (argc > 0 && strcmp(argv[0], "routes") == 0 && argc == 1)
 		return ctl_show(c, "GET", "/v1/cache", NULL, print_routes);
 	if (argc > 0 && strcmp(argv[0], "top") == 0)
@@ -206,6 +215,5 @@ int cmd_purge(struct ctl *c, char **argv, int argc)
 	in = json_object();
 	json_object_set_new(in, argv[0], all ? json_true() : json_string(argv[1]));
 	json_object_set_new(in, "soft", json_boolean(soft));
-	return ctl_show(c, "POST", c->dry_run ? "/v1/cache/purge?dry_run=true" : "/v1/cache/purge",
-		in, print_purge);
+	return ctl_change(c, "/v1/cache/purge", in, print_purge);
 }

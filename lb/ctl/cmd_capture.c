@@ -32,7 +32,17 @@ static int add_number(json_t *in, const char *name, const char *text)
 	return CTL_OK;
 }
 
-/* CTL_OK and *id, or why not. */
+static void print_dry(struct ctl *c, const json_t *b)
+{
+	fprintf(c->out,
+		"At most %lld packets, %lld bytes of each, for at most %lld s would be copied. "
+		"Nothing was begun.\n",
+		(long long)json_integer_value(json_object_get(b, "count")),
+		(long long)json_integer_value(json_object_get(b, "snap")),
+		(long long)json_integer_value(json_object_get(b, "seconds")));
+}
+
+/* CTL_OK and *id, or why not. A dry run has said what there is to say: *id stays 0. */
 static int begin(struct ctl *c, const char *filter, bool flows, long long *id)
 {
 	json_t *in = json_object(), *out;
@@ -52,6 +62,8 @@ static int begin(struct ctl *c, const char *filter, bool flows, long long *id)
 		json_object_set_new(in, "direction", json_string(c->direction));
 	if (flows)
 		json_object_set_new(in, "flows", json_true());
+	if (c->dry_run)
+		return ctl_change(c, "/v1/capture", in, print_dry);
 	rc = ctl_ask(c, "POST", "/v1/capture", in, &out);
 	if (rc == CTL_OK)
 		*id = (long long)json_integer_value(json_object_get(out, "id"));
@@ -125,11 +137,14 @@ static int follow(struct ctl *c, long long id, FILE *to, json_t **last)
 int cmd_capture(struct ctl *c, char **argv, int argc)
 {
 	bool std = c->output == NULL || strcmp(c->output, "-") == 0;
-	FILE *to = std ? c->out : fopen(c->output, "wb");
 	json_t *last = NULL;
 	long long id = 0;
+	FILE *to;
 	int rc;
 
+	if (c->dry_run)
+		return begin(c, argc > 0 ? argv[0] : NULL, false, &id);
+	to = std ? c->out : fopen(c->output, "wb");
 	if (to == NULL) {
 		fprintf(stderr, "weirctl: %s: %s\n", c->output, strerror(errno));
 		return CTL_REFUSED;
@@ -188,7 +203,7 @@ int cmd_trace(struct ctl *c, char **argv, int argc)
 	int rc = begin(c, argc > 0 ? argv[0] : NULL, true, &id);
 
 	snprintf(path, sizeof(path), "/v1/capture/%lld?events=true", id);
-	while (rc == CTL_OK && !done) {
+	while (rc == CTL_OK && !done && !c->dry_run) {
 		json_t *out, *e;
 		size_t i;
 

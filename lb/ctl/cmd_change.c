@@ -38,8 +38,8 @@ static int change(struct ctl *c, const char *what, char **argv, json_t *in)
 			      : "service",
 		json_string(argv[0]));
 	json_object_set_new(in, "backend", json_string(argv[1]));
-	snprintf(path, sizeof(path), "/v1/backends/%s%s", what, c->dry_run ? "?dry_run=true" : "");
-	return ctl_show(c, "POST", path, in, print_backend_change);
+	snprintf(path, sizeof(path), "/v1/backends/%s", what);
+	return ctl_change(c, path, in, print_backend_change);
 }
 
 int cmd_drain(struct ctl *c, char **argv, int argc)
@@ -75,8 +75,13 @@ static void print_reload(struct ctl *c, const json_t *b)
 {
 	const char *messages = json_string_value(json_object_get(b, "messages"));
 
+	if (!json_is_true(json_object_get(b, "changed"))) {
+		ctl_print_plan(c, b);
+		fputs("The file would be taken. Nothing was changed.\n", c->out);
+		return;
+	}
 	if (messages != NULL)
-		fputs(messages, c->out);
+		fputs(messages, stderr);
 	fprintf(c->out, "reloaded: generation %lld\n",
 		(long long)json_integer_value(json_object_get(b, "generation")));
 }
@@ -85,35 +90,44 @@ int cmd_reload(struct ctl *c, char **argv, int argc)
 {
 	(void)argv;
 	(void)argc;
-	return ctl_show(c, "POST", "/v1/reload", NULL, print_reload);
+	return ctl_change(c, "/v1/reload", NULL, print_reload);
 }
 
 static void print_stop(struct ctl *c, const json_t *b)
 {
-	(void)b;
-	fputs("weir drains and stops\n", c->out);
+	double flows = json_number_value(json_object_get(b, "flows"));
+	double seconds = json_number_value(json_object_get(b, "stop_timeout_s"));
+
+	if (json_is_true(json_object_get(b, "changed")))
+		fprintf(c->out, "weir drains %.0f flows and connections, at most %g s, and stops\n",
+			flows, seconds);
+	else
+		fprintf(c->out,
+			"weir would refuse new flows, wait at most %g s for %.0f flows and "
+			"connections, reset what is left, and stop. Nothing was changed.\n",
+			seconds, flows);
 }
 
 int cmd_stop(struct ctl *c, char **argv, int argc)
 {
 	(void)argv;
 	(void)argc;
-	return ctl_show(c, "POST", "/v1/stop", NULL, print_stop);
+	return ctl_change(c, "/v1/stop", NULL, print_stop);
 }
 
 static void print_log_level(struct ctl *c, const json_t *b)
 {
+	bool changed = json_is_true(json_object_get(b, "changed"));
 	char clean[32];
 
-	fprintf(c->out, "logs from %s on\n",
-		ctl_clean(json_string_value(json_object_get(b, "level")), clean, sizeof(clean)));
-	if (!json_is_true(json_object_get(b, "changed")))
-		fputs("Nothing was changed.\n", c->out);
+	fprintf(c->out, "%s %s on%s\n", changed ? "logs from" : "It would log from",
+		ctl_clean(json_string_value(json_object_get(b, "level")), clean, sizeof(clean)),
+		changed ? "" : ". Nothing was changed.");
 }
 
 int cmd_log_level(struct ctl *c, char **argv, int argc)
 {
 	(void)argc;
-	return ctl_show(c, "POST", c->dry_run ? "/v1/log-level?dry_run=true" : "/v1/log-level",
-		json_pack("{s:s}", "level", argv[0]), print_log_level);
+	return ctl_change(
+		c, "/v1/log-level", json_pack("{s:s}", "level", argv[0]), print_log_level);
 }

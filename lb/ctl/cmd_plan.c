@@ -95,7 +95,7 @@ static void print_pool(struct ctl *c, const json_t *p, const char *what)
 		ctl_table(c, json_object_get(p, "backends"), cols, ARRAY_SIZE(cols));
 }
 
-static void print_plan(struct ctl *c, const json_t *b)
+void ctl_print_plan(struct ctl *c, const json_t *b)
 {
 	const json_t *m = json_object_get(b, "memory");
 	const char *messages = json_string_value(json_object_get(b, "messages"));
@@ -154,7 +154,7 @@ int cmd_plan(struct ctl *c, char **argv, int argc)
 		rc = CTL_REFUSED;
 	} else {
 		if (!c->json)
-			print_plan(c, body);
+			ctl_print_plan(c, body);
 		rc = json_is_true(json_object_get(body, "needs_restart")) ? CTL_RESTART
 		     : json_is_true(json_object_get(body, "changes"))     ? CTL_CHANGES
 									  : CTL_OK;
@@ -199,13 +199,14 @@ int cmd_config(struct ctl *c, char **argv, int argc)
 
 static void print_rollback(struct ctl *c, const json_t *b)
 {
-	const json_t *generation = json_object_get(b, "generation");
-
-	if (generation == NULL)
-		fprintf(c->out, "configuration %.0f would be put into force\n", number(b, "id"));
-	else
+	if (json_is_true(json_object_get(b, "changed"))) {
 		fprintf(c->out, "configuration %.0f is in force again: generation %.0f\n",
-			number(b, "id"), json_number_value(generation));
+			number(b, "id"), number(b, "generation"));
+		return;
+	}
+	ctl_print_plan(c, b);
+	fprintf(c->out, "Configuration %.0f would be put into force. Nothing was changed.\n",
+		number(b, "id"));
 }
 
 int cmd_rollback(struct ctl *c, char **argv, int argc)
@@ -220,6 +221,5 @@ int cmd_rollback(struct ctl *c, char **argv, int argc)
 	}
 	if (argc > 0)
 		json_object_set_new(in, "id", json_integer(id));
-	return ctl_show(c, "POST", c->dry_run ? "/v1/rollback?dry_run=true" : "/v1/rollback", in,
-		print_rollback);
+	return ctl_change(c, "/v1/rollback", in, print_rollback);
 }

@@ -36,14 +36,18 @@ static void print_status(struct ctl *c, const json_t *b)
 		{"rx_bytes", "RX BYTES", CTL_SI}, {"rx_missed", "MISSED", CTL_SI},
 		{"tx_packets", "TX", CTL_SI}, {"tx_bytes", "TX BYTES", CTL_SI},
 		{"device", "DEVICE", CTL_TEXT}};
+	char level[16];
 
 	fprintf(c->out, "weir %s  pid %lld  up ", json_string_value(json_object_get(b, "version")),
 		whole(b, "pid"));
 	put_uptime(c->out, whole(b, "uptime_s"));
-	fprintf(c->out, "  generation %lld%s%s  flows %lld\n\n", whole(b, "generation"),
+	fprintf(c->out, "  generation %lld%s%s  flows %lld", whole(b, "generation"),
 		json_is_true(json_object_get(b, "reload_done")) ? "" : " (being adopted)",
 		json_is_true(json_object_get(b, "draining")) ? "  DRAINING" : "",
 		whole(b, "flows"));
+	fprintf(c->out, "  logs from %s\n\n",
+		ctl_clean(
+			json_string_value(json_object_get(b, "log_level")), level, sizeof(level)));
 	TABLE(c, json_object_get(b, "workers"), workers);
 	fputc('\n', c->out);
 	TABLE(c, json_object_get(b, "ports"), ports);

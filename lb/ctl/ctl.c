@@ -82,13 +82,13 @@ const struct ctl_command ctl_commands[] = {
 		"the "
 		"upstreams' servers as they are now. Nothing is changed.",
 		2, 3, cmd_explain, explain_words},
-	{"capture", "[FILTER]", "ntzDO",
+	{"capture", "[FILTER]", "dntzDO",
 		"copy packets into a pcapng file, each with what became of it",
 		"FILTER is one of pcap-filter(7), in one argument: 'host 192.0.2.10 and port 80'. "
 		"Ends after -n packets, -t seconds (60) or at an interrupt. Traffic goes on as "
 		"before; what finds no room is counted.",
 		0, 1, cmd_capture, NULL},
-	{"trace", "[FILTER]", "ntD", "follow packets: worker, flow, backend, where each ended",
+	{"trace", "[FILTER]", "dntD", "follow packets: worker, flow, backend, where each ended",
 		"As capture, one line for each packet.", 0, 1, cmd_trace, NULL},
 	{"drain", "SERVICE BACKEND", "dlu", "give a backend no new flows",
 		"Tracked flows go on until drain_timeout. Holds until the next reload, as weight, "
@@ -100,7 +100,7 @@ const struct ctl_command ctl_commands[] = {
 		NULL, 2, 2, cmd_disable, NULL},
 	{"enable", "SERVICE BACKEND", "dlu", "use a backend as the configuration says again", NULL,
 		2, 2, cmd_enable, NULL},
-	{"cache", "[routes | top [hits|bytes] [COUNT] | preload [URL|@FILE ...]]", "",
+	{"cache", "[routes | top [hits|bytes] [COUNT] | preload [URL|@FILE ...]]", "d",
 		"the HTTP cache: memory and counters",
 		"With `routes` what it did for each route; with `top` the objects that are asked "
 		"for most, lately; with `preload` and URLs these are fetched into it, without URLs "
@@ -128,10 +128,12 @@ const struct ctl_command ctl_commands[] = {
 		"Without ID the one before the last. The file stays as it is: a later reload reads "
 		"it.",
 		0, 1, cmd_rollback, NULL},
-	{"reload", "", "", "read the configuration file again", NULL, 0, 0, cmd_reload, NULL},
+	{"reload", "", "d", "read the configuration file again",
+		"With --dry-run what a reload would change, or why it would be refused.", 0, 0,
+		cmd_reload, NULL},
 	{"log-level", "error|warn|info|debug", "d", "what is logged from now on", NULL, 1, 1,
 		cmd_log_level, level_words},
-	{"stop", "", "", "drain and stop", NULL, 0, 0, cmd_stop, NULL},
+	{"stop", "", "d", "drain and stop", NULL, 0, 0, cmd_stop, NULL},
 	{"completion", "bash", "", "print the completion of a shell", NULL, 1, 1, cmd_completion,
 		shell_words},
 	{"manual", "", "", "print weirctl(1)", NULL, 0, 0, cmd_manual, NULL},

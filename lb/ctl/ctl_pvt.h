@@ -17,6 +17,11 @@ int ctl_show(struct ctl *c, const char *method, const char *path, json_t *in,
 	void (*print)(struct ctl *c, const json_t *body));
 /* Says why nothing was answered; the status to end with. */
 int ctl_unreachable(const struct ctl *c, int err, const struct admin_got *got);
+/* Ask for a change: with --dry-run for what it would do. `in` is stolen. */
+int ctl_change(struct ctl *c, const char *path, json_t *in,
+	void (*print)(struct ctl *c, const json_t *body));
+/* What a plan says; cmd_plan.c. */
+void ctl_print_plan(struct ctl *c, const json_t *b);
 void ctl_print_json(struct ctl *c, const json_t *v);
 /* Append "?name=value" or "&name=value", encoded; a NULL value adds nothing. */
 void ctl_add_query(char *path, size_t size, const char *name, const char *value);

@@ -36,12 +36,10 @@ PY
 etc_weir "$TMP/etc" || die "the examples' files" "$(cat "$TMP/etc.log")"
 export WEIR_SOCKET=$SOCK
 bin=$(dirname "$WEIR")
-for doc in docs/quickstart.md docs/concepts.md docs/troubleshooting.md docs/monitoring.md docs/howto/*.md; do
+for doc in docs/quickstart.md docs/concepts.md docs/operations.md docs/troubleshooting.md docs/monitoring.md docs/howto/*.md; do
 	n=0
 	while read -r line; do
 		n=$((n + 1))
-		# The old commands of `weir` take the socket as an option.
-		case $line in "weir counters"*) line="$line -s $SOCK" ;; esac
 		if [[ $line =~ docs/examples/(from-nginx.yaml) ]]; then
 			sed "s|/etc/weir|$TMP/etc|g" "${BASH_REMATCH[0]}" >"$TMP/${BASH_REMATCH[1]}"
 			line=${line/"${BASH_REMATCH[0]}"/"$TMP/${BASH_REMATCH[1]}"}

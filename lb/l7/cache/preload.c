@@ -181,8 +181,8 @@ static uint32_t line_cnt(struct span text)
 	return n < PRELOAD_URLS_MAX ? n : PRELOAD_URLS_MAX;
 }
 
-int hcache_preload(
-	struct hcache *h, struct span text, uint32_t rate, uint32_t active, uint32_t *line)
+static int list_make(
+	const struct hcache *h, struct span text, uint32_t *line, struct preload_list **out)
 {
 	struct preload_list *was = atomic_load_explicit(&h->preload, memory_order_relaxed), *l;
 	uint32_t room = line_cnt(text);
@@ -205,6 +205,30 @@ int hcache_preload(
 		list_free(l);
 		return rc;
 	}
+	*out = l;
+	return 0;
+}
+
+int hcache_preload_check(const struct hcache *h, struct span text, uint32_t *cnt, uint32_t *line)
+{
+	struct preload_list *l;
+	int rc = list_make(h, text, line, &l);
+
+	if (rc != 0)
+		return rc;
+	*cnt = l->cnt;
+	list_free(l);
+	return 0;
+}
+
+int hcache_preload(
+	struct hcache *h, struct span text, uint32_t rate, uint32_t active, uint32_t *line)
+{
+	struct preload_list *was = atomic_load_explicit(&h->preload, memory_order_relaxed), *l;
+	int rc = list_make(h, text, line, &l);
+
+	if (rc != 0)
+		return rc;
 	l->every_ns = NS_PER_SEC / (rate > 0 ? rate : 1);
 	l->active_max = active == 0 ? 1 : active < PRELOAD_ACTIVE_MAX ? active : PRELOAD_ACTIVE_MAX;
 	atomic_store_explicit(&h->preload, l, memory_order_release); /* PL */

@@ -33,6 +33,9 @@ bool preload_url_parse(struct span text, struct preload_url *out);
  * wrong (0: none); -ENOMEM. */
 int hcache_preload(struct hcache *h, struct span text, uint32_t rate, uint32_t active,
 	uint32_t *line) WARN_UNUSED;
+/* The same answers, and the number of URLs; nothing begins. */
+int hcache_preload_check(
+	const struct hcache *h, struct span text, uint32_t *cnt, uint32_t *line) WARN_UNUSED;
 
 struct preload_result {
 	uint32_t total, begun, active;

@@ -22,7 +22,8 @@ _weir() {
 		case $command:$cur in
 		:-*) words='-c --config --log-level --log-json --version --help' ;;
 		route:-*) words='--client --listener -o' ;;
-		store:-* | plan:-* | status:-* | counters:-* | services:-* | listeners:-* | health:-* | tcp:-* | reload:-* | stop:-*) words='-s -o' ;;
+		store:-*) words='-s --socket --dry-run' ;;
+		plan:-* | status:-* | counters:-* | services:-* | listeners:-* | health:-* | tcp:-* | reload:-* | stop:-*) words='-s -o' ;;
 		:*) words='check route store config status counters services listeners health tcp reload stop plan' ;;
 		config:*) [ "$at" != 0 ] || words='show schema reference manual' ;;
 		store:*) [ "$at" != 0 ] || words='backup verify restore reshard' ;;

@@ -709,7 +709,7 @@ static void a_list_is_fetched(void **state)
 				   "\r\nhttp://b.test/1\nhttps://a.test/1\n";
 	struct preload_result r;
 	struct hw_conn *a;
-	uint32_t line;
+	uint32_t line, cnt;
 
 	(void)state;
 	assert_false(hcache_preload_result(h.w.app->hcache, &r));
@@ -745,6 +745,13 @@ static void a_list_is_fetched(void **state)
 		-EINVAL);
 	assert_int_equal(line, 3);
 	assert_int_equal(hcache_preload(h.w.app->hcache, SPAN("\n# none\n"), 1, 1, &line), -EINVAL);
+	assert_int_equal(hcache_preload_check(h.w.app->hcache, SPAN("http://a/\nx\n"), &cnt, &line),
+		-EINVAL);
+	assert_int_equal(line, 2);
+	assert_int_equal(
+		hcache_preload_check(h.w.app->hcache, SPAN("http://a/\nhttp://a/2"), &cnt, &line),
+		0);
+	assert_int_equal(cnt, 2);
 	assert_int_equal(line, 0);
 }
 
@@ -752,7 +759,7 @@ static void a_list_is_fetched(void **state)
 static void a_list_takes_its_time(void **state)
 {
 	struct preload_result r;
-	uint32_t line;
+	uint32_t line, cnt;
 
 	(void)state;
 	edge_world_answer(&h, OK("Cache-Control: max-age=60\r\n", "2") "ok");
@@ -765,6 +772,8 @@ static void a_list_takes_its_time(void **state)
 	assert_int_equal(r.begun, 2);
 	assert_int_equal(
 		hcache_preload(h.w.app->hcache, SPAN("http://a/9\n"), 1, 1, &line), -EBUSY);
+	assert_int_equal(
+		hcache_preload_check(h.w.app->hcache, SPAN("http://a/9\n"), &cnt, &line), -EBUSY);
 	http_world_run(&h.hw, 150);
 	assert_true(hcache_preload_result(h.w.app->hcache, &r));
 	assert_int_equal(r.stored, 4);
