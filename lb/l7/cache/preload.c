@@ -211,14 +211,12 @@ static int list_make(
 
 int hcache_preload_check(const struct hcache *h, struct span text, uint32_t *cnt, uint32_t *line)
 {
-	struct preload_list *l;
+	struct preload_list *l = NULL;
 	int rc = list_make(h, text, line, &l);
 
-	if (rc != 0)
-		return rc;
-	*cnt = l->cnt;
+	*cnt = rc == 0 ? l->cnt : 0;
 	list_free(l);
-	return 0;
+	return rc;
 }
 
 int hcache_preload(
