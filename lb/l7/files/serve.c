@@ -509,15 +509,15 @@ static void pump(struct files_send *f)
 	while (f->piece < f->piece_cnt) {
 		const char *bytes = NULL;
 		uint32_t n = at_hand(f, &bytes);
-		bool here = n > 0;
 
-		n = http_own_room(&f->own, here ? n : FILES_READ_BYTES);
-		if (n == 0)
-			return; /* resume() comes */
-		if (!here) {
-			ask(f);
-			return;
+		if (n == 0) {
+			if (http_own_promise(&f->own, FILES_READ_BYTES))
+				ask(f);
+			return; /* was_read() or resume() comes */
 		}
+		n = http_own_room(&f->own, n);
+		if (n == 0)
+			return;
 		if (http_send_bytes(s, bytes, n) != 0) {
 			http_own_short(&f->own);
 			return;
@@ -557,9 +557,8 @@ static void was_read(struct files_send *f, const struct files_job *j)
 		return;
 	}
 	/* All at once, whatever room the client has: the job is for the next one. What there are no
-	 * buffers for is read again. */
-	if (!http_own_take(&f->own, j->len))
-		return;
+	 * buffers for, others having taken them, is read again. */
+	http_own_take(&f->own);
 	if (http_send_bytes(f->s, j->buf, j->len) != 0) {
 		http_own_short(&f->own);
 		return;

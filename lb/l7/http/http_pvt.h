@@ -56,7 +56,7 @@ struct http_worker {
 	struct pool streams, slabs, chunks, proxies, subs;
 	struct list_node own_waiting; /* bodies that wait for buffers (own.h) */
 	struct http_timer own_timer;
-	uint64_t own_turn_ns, own_left;
+	uint64_t own_turn_ns, own_left, own_promised;
 	bool draining;
 	uint64_t date_until_ns; /* the text is right until then */
 	char date[HTTP_DATE_LEN];

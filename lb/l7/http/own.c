@@ -9,7 +9,7 @@
 
 /* ---- buffers ---- */
 
-/* What all bodies of weir itself may take in this turn. */
+/* What all bodies of weir itself may take in this turn, beside what was promised. */
 static uint64_t allowance(struct http_worker *w)
 {
 	struct rte_mempool *p = w->conf.data_pool;
@@ -20,10 +20,13 @@ static uint64_t allowance(struct http_worker *w)
 	free = rte_mempool_avail_count(p);
 	w->own_turn_ns = w->loop.now_ns;
 	w->own_left = 0;
-	if (free > keep)
-		w->own_left = (uint64_t)(free - keep) *
-			      (rte_pktmbuf_data_room_size(p) - RTE_PKTMBUF_HEADROOM) /
-			      w->conf.worker_cnt;
+	if (free > keep) {
+		uint64_t bytes = (uint64_t)(free - keep) *
+				 (rte_pktmbuf_data_room_size(p) - RTE_PKTMBUF_HEADROOM) /
+				 w->conf.worker_cnt;
+
+		w->own_left = bytes > w->own_promised ? bytes - w->own_promised : 0;
+	}
 	return w->own_left;
 }
 
@@ -53,6 +56,7 @@ void http_own_init(struct http_own_wait *o, struct http_stream *s)
 {
 	list_init(&o->node);
 	o->s = s;
+	o->promised = 0;
 }
 
 void http_own_short(struct http_own_wait *o)
@@ -89,20 +93,24 @@ uint32_t http_own_room(struct http_own_wait *o, uint32_t want)
 	return n;
 }
 
-bool http_own_take(struct http_own_wait *o, uint32_t n)
+bool http_own_promise(struct http_own_wait *o, uint32_t n)
 {
-	uint64_t most = allowance(o->s->w);
-
-	if (most == 0) {
-		http_own_short(o);
+	if (http_own_room(o, n) == 0)
 		return false;
-	}
-	o->s->w->own_left -= n < most ? n : most;
+	o->promised = n;
+	o->s->w->own_promised += n;
 	return true;
+}
+
+void http_own_take(struct http_own_wait *o)
+{
+	o->s->w->own_promised -= o->promised;
+	o->promised = 0;
 }
 
 void http_own_stop(struct http_own_wait *o)
 {
+	http_own_take(o);
 	list_remove(&o->node);
 }
 

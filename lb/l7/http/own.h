@@ -6,8 +6,8 @@
  * Lifetime:   the memory of a body stays until release(), which is called once, when the last byte
  *             was copied or the stream is given up.
  * Invariants: OW1 while less than 1/OWN_RESERVE of the buffers are free no such body gets any (but
- *             one that was asked for may go OWN_PIECE below, once a turn); it goes on within
- *             OWN_RETRY_NS of there being more.
+ *             a promise may go OWN_PIECE below, once a turn); it goes on within OWN_RETRY_NS of
+ *             there being more.
  * Units:      bytes; ns.
  * Cost:       the free buffers are counted once a turn, if anybody asks. */
 #ifndef LB_L7_HTTP_OWN_H
@@ -37,12 +37,15 @@ void http_respond_from(
 struct http_own_wait {
 	struct list_node node;
 	struct http_stream *s;
+	uint32_t promised;
 };
 void http_own_init(struct http_own_wait *o, struct http_stream *s);
 uint32_t http_own_room(struct http_own_wait *o, uint32_t want);
-/* n bytes have come for which there was room when they were asked for, OWN_PIECE at most: may they
- * be sent now, whatever room the client has? False: resume() follows as above. */
-bool http_own_take(struct http_own_wait *o, uint32_t n);
+/* As http_own_room() for n bytes that take their time to come, OWN_PIECE at most: room for them is
+ * kept from other such bodies until http_own_take(), after which they are sent at once, whatever
+ * room the client has by then. False: resume() follows. */
+bool http_own_promise(struct http_own_wait *o, uint32_t n);
+void http_own_take(struct http_own_wait *o);
 /* There were none after all. */
 void http_own_short(struct http_own_wait *o);
 /* The stream is over, or has no use for it any more. */
