@@ -18,7 +18,7 @@
 
 #define SEND_CHUNK 16384
 #define BIG        8192 /* a reply that is sent from where it stands */
-#define SHORT      256  /* an error of the store */
+#define SHORT      256  /* an error of the store, or of the codec */
 
 void resp_send_later(struct resp_conn *c)
 {
@@ -153,7 +153,9 @@ static void flush_short(struct resp_conn *c, const struct resp_job *j)
 
 	if (out->len + SHORT > RESP_OUT)
 		flush_out(c);
-	if (j->ok)
+	if (j->bad)
+		reply_errorf(out, "ERR %s", c->codec.err);
+	else if (j->ok)
 		reply_ok(out);
 	else
 		resp_store_error(out, j->err);
@@ -169,7 +171,7 @@ static void flush(struct resp_conn *c)
 			break;
 		if (j == c->barrier)
 			c->barrier = NULL;
-		if (j->ok || j->err != 0) {
+		if (j->ok || j->bad || j->err != 0) {
 			flush_short(c, j);
 		} else if (unlikely(j->out.failed)) {
 			flush_out(c);
@@ -200,19 +202,16 @@ static bool stopped(const struct resp_conn *c)
 
 static void protocol_error(struct resp_conn *c)
 {
-	/* An empty argument list: the text is the connection's own. */
-	struct resp_job *j;
+	/* Behind the replies that are still to come. */
+	struct resp_job *j = resp_job_new(c, NULL, NULL);
 
 	c->closing = true;
-	if (list_empty(&c->jobs)) {
-		reply_errorf(&c->w->out, "ERR %s", c->codec.err);
+	if (unlikely(j == NULL)) {
+		give_up(c);
 		return;
 	}
-	j = resp_job_new(c, NULL, NULL);
-	if (j == NULL)
-		return;
-	reply_errorf(&j->out, "ERR %s", c->codec.err);
-	j->done = true;
+	j->bad = j->done = true;
+	resp_send_later(c);
 }
 
 /* The requests that follow one another in p; returns how many. The memory of their keys arrives

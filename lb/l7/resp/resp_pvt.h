@@ -30,9 +30,9 @@ struct resp_job {
 	uint64_t seq; /* of its connection, 1 and up */
 	bool done, started;
 	bool putting; /* kvs_put_alone() has it; the arguments are there */
-	/* Done, and the reply is OK or tells of an error of the store; it does not stand in `out`,
-	 * for which there may be no memory. */
-	bool ok;
+	/* Done, and the reply is OK, the codec's error or one of the store; it does not stand in
+	 * `out`, for which there may be no memory. */
+	bool ok, bad;
 	int err;
 	/* of EXEC */
 	struct resp_queued *queued;
