@@ -11,16 +11,27 @@ static const uint8_t weir_mac[6] = {2, 0, 0, 0, 0, 1};
 
 /* ---- clients ---- */
 
-struct hw_conn *edge_world_begin(struct edge_world *h, const char *request)
+static struct hw_conn *begin(struct edge_world *h, const char *request, bool slow)
 {
 	struct hw_conn *a = hw_dial(&h->hw);
 
 	a->once = true;
+	a->slow = slow;
 	h->hw.refuse = h->refuse;
 	hw_send(a, request);
 	hw_send(a, "Connection: close\r\n\r\n");
 	http_world_run(&h->hw, 1);
 	return a;
+}
+
+struct hw_conn *edge_world_begin(struct edge_world *h, const char *request)
+{
+	return begin(h, request, false);
+}
+
+struct hw_conn *edge_world_begin_slow(struct edge_world *h, const char *request)
+{
+	return begin(h, request, true);
 }
 
 struct hw_conn *edge_world_ask(struct edge_world *h, const char *request)

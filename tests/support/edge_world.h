@@ -53,6 +53,8 @@ void edge_world_release(struct edge_world *h);
  * its head does: "GET / HTTP/1.1\r\nHost: a\r\n" (Connection: close and the empty line are added).
  */
 struct hw_conn *edge_world_begin(struct edge_world *h, const char *request);
+/* The client reads only what hw_read() says; much may come in the first millisecond. */
+struct hw_conn *edge_world_begin_slow(struct edge_world *h, const char *request);
 /* The same, and run until the connection ends or 400 ms have passed. */
 struct hw_conn *edge_world_ask(struct edge_world *h, const char *request);
 /* Forget all asks. */

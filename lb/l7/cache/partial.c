@@ -552,6 +552,10 @@ static bool hole_begin(struct hc_req *q)
 		return false;
 	f->hole.first = q->pos;
 	f->hole.last = r->last - q->pos < HOLE_MAX ? r->last : q->pos + HOLE_MAX - 1;
+	/* What the fill has not brought yet it will bring. */
+	if (q->lead != NULL && q->lead->object.filled > q->pos &&
+		q->lead->object.filled <= f->hole.last)
+		f->hole.last = q->lead->object.filled - 1;
 	if (!add_range(q, f)) {
 		hc_fetch_cancel(f);
 		return false;

@@ -139,8 +139,7 @@ static void slow_readers_hold_a_bounded_part(void **state)
 		char req[128];
 
 		snprintf(req, sizeof(req), "GET /o%d HTTP/1.1\r\nHost: a.test\r\n", i);
-		slow[i] = edge_world_begin(&h, req);
-		slow[i]->slow = true;
+		slow[i] = edge_world_begin_slow(&h, req);
 	}
 	http_world_run(&h.hw, 50);
 	cache_usage(hcache_cache(h.w.app->hcache), &u);
