@@ -28,11 +28,46 @@ static void set_end(json_t *o, const char *key, const struct ip_addr *a, uint16_
 	set_text(o, key, text);
 }
 
-static void fill_conn(const struct tcp_info *i, uint32_t worker, json_t *o)
+static bool has(const struct config_backend *b, uint32_t cnt, const struct tcp_info *i)
+{
+	for (; cnt-- > 0; b++)
+		if (b->port == BE16(i->rport) && ip_addr_eq(&b->addr, &i->raddr))
+			return true;
+	return false;
+}
+
+/* Whose it is: of the listener that accepted it, or of the pool (a listener's, an upstream) that
+ * its other end is a backend of. */
+static void fill_owner(const struct config *cfg, const struct tcp_info *i, json_t *o)
+{
+	for (uint32_t l = 0; l < cfg->listener_cnt; l++) {
+		const struct config_listener *c = &cfg->listeners[l];
+
+		for (uint32_t b = 0; b < c->bind_cnt; b++)
+			if (c->binds[b].port == BE16(i->lport) &&
+				ip_addr_eq(&c->binds[b].addr, &i->laddr)) {
+				set_text(o, "listener", c->name);
+				return;
+			}
+		if (has(c->backends, c->backend_cnt, i)) {
+			set_text(o, "pool", c->name);
+			return;
+		}
+	}
+	for (uint32_t u = 0; u < cfg->upstream_cnt; u++)
+		if (has(cfg->upstreams[u].backends, cfg->upstreams[u].backend_cnt, i)) {
+			set_text(o, "pool", cfg->upstreams[u].name);
+			return;
+		}
+}
+
+static void fill_conn(
+	const struct config *cfg, const struct tcp_info *i, uint32_t worker, json_t *o)
 {
 	static const char *const recovery[] = {"open", "fast", "timeout"};
 
 	set_int(o, "worker", worker);
+	fill_owner(cfg, i, o);
 	set_end(o, "local", &i->laddr, i->lport);
 	set_end(o, "remote", &i->raddr, i->rport);
 	set_text(o, "state", tcp_state_name((enum tcp_state)i->state));
@@ -152,7 +187,7 @@ int status_tcp(struct app *app, json_t *out)
 		fill_usage(&d->usage, w, add_object(engines));
 		sum_counters(&sum, &d->counters);
 		for (uint32_t i = 0; i < d->cnt; i++)
-			fill_conn(&d->conns[i], w, add_object(conns));
+			fill_conn(app->cfg, &d->conns[i], w, add_object(conns));
 		more = more || d->more;
 	}
 	add_counters(counters, &sum);

@@ -84,6 +84,16 @@ static int get_metrics(void *ctx, struct admin_call *c)
 	return 0;
 }
 
+static int no_set(const struct metric_list *list, const struct admin_call *c)
+{
+	char all[400] = "";
+	size_t n = 0;
+
+	for (uint32_t i = 0; list != NULL && i < list->cnt && n < sizeof(all); i++)
+		n += (size_t)snprintf(all + n, sizeof(all) - n, " %s", list->sets[i]->name);
+	return admin_fail(c, -ENOENT, "no statistics '%s'; there are:%s", c->arg, all);
+}
+
 static int get_metric_set(void *ctx, struct admin_call *c)
 {
 	const struct admin_site *site = ctx;
@@ -92,7 +102,7 @@ static int get_metric_set(void *ctx, struct admin_call *c)
 	json_t *a;
 
 	if (set == NULL)
-		return admin_fail(c, -ENOENT, "no statistics of this name; GET /v1/metrics");
+		return no_set(site->metrics, c);
 	a = json_array();
 	metric_write_json(set, site->metrics->ctx, a);
 	return json_object_set_new(c->out, set->name, a) == 0 ? 0 : -ENOMEM;

@@ -63,6 +63,26 @@ static uint64_t value_u64(const struct metric_row *r, const uint8_t *sample)
 	return v;
 }
 
+/* MT4 */
+static bool is_ns(const struct metric_row *r)
+{
+	size_t len = strlen(r->key);
+
+	return r->name == NULL && len > 3 && strcmp(r->key + len - 3, "_ns") == 0;
+}
+
+static double scale_of(const struct metric_row *r)
+{
+	return r->scale != 0 ? r->scale : is_ns(r) ? 1e-9 : 1;
+}
+
+static enum metric_type type_of(const struct metric_row *r)
+{
+	return r->type == METRIC_COUNTER && strstr(r->key, "_max_") != NULL
+		       ? METRIC_GAUGE
+		       : (enum metric_type)r->type;
+}
+
 static double value_of(const struct metric_row *r, const uint8_t *sample)
 {
 	double v;
@@ -71,7 +91,7 @@ static double value_of(const struct metric_row *r, const uint8_t *sample)
 		memcpy(&v, sample + r->offset, sizeof(v));
 	else
 		v = (double)value_u64(r, sample);
-	return r->scale != 0 ? v * r->scale : v;
+	return v * scale_of(r);
 }
 
 /* --- Prometheus ---------------------------------------------------------------------------- */
@@ -79,8 +99,11 @@ static double value_of(const struct metric_row *r, const uint8_t *sample)
 void metric_full_name(
 	const struct metric_set *set, const struct metric_row *row, char *out, size_t size)
 {
-	snprintf(out, size, "%s%s%s", set->prefix, row->name != NULL ? row->name : row->key,
-		row->type == METRIC_COUNTER ? "_total" : "");
+	const char *name = row->name != NULL ? row->name : row->key;
+	size_t len = strlen(name);
+
+	snprintf(out, size, "%s%.*s%s%s", set->prefix, (int)(is_ns(row) ? len - 3 : len), name,
+		is_ns(row) ? "_seconds" : "", type_of(row) == METRIC_COUNTER ? "_total" : "");
 }
 
 static void put_escaped(FILE *out, const char *text, bool quote)
@@ -136,7 +159,7 @@ static void put_histogram(FILE *out, const struct metric_sink *s, const struct m
 	}
 	fprintf(out, "%s_sum", name);
 	put_labels(out, s, i, NULL);
-	fprintf(out, " %.9g\n%s_count", (double)h.sum * (r->scale != 0 ? r->scale : 1), name);
+	fprintf(out, " %.9g\n%s_count", (double)h.sum * scale_of(r), name);
 	put_labels(out, s, i, NULL);
 	fprintf(out, " %llu\n", (unsigned long long)sum);
 }
@@ -149,7 +172,7 @@ static void put_family(FILE *out, const struct metric_sink *s, const struct metr
 	metric_full_name(s->set, r, name, sizeof(name));
 	fprintf(out, "# HELP %s ", name);
 	put_escaped(out, r->help, false);
-	fprintf(out, "\n# TYPE %s %s\n", name, types[r->type]);
+	fprintf(out, "\n# TYPE %s %s\n", name, types[type_of(r)]);
 	for (uint32_t i = 0; i < s->cnt; i++) {
 		const uint8_t *sample = s->samples + (size_t)i * s->set->sample_size;
 
@@ -159,7 +182,7 @@ static void put_family(FILE *out, const struct metric_sink *s, const struct metr
 		}
 		fputs(name, out);
 		put_labels(out, s, i, NULL);
-		if (r->value == METRIC_U64 && r->scale == 0)
+		if (r->value == METRIC_U64 && scale_of(r) == 1)
 			fprintf(out, " %llu\n", (unsigned long long)value_u64(r, sample));
 		else
 			fprintf(out, " %.9g\n", value_of(r, sample));
@@ -204,7 +227,7 @@ static json_t *hist_json(const struct metric_row *r, const uint8_t *sample)
 		json_array_append_new(buckets, e);
 	}
 	json_object_set_new(o, "count", json_integer((json_int_t)cnt));
-	json_object_set_new(o, "sum", json_real((double)h.sum * (r->scale != 0 ? r->scale : 1)));
+	json_object_set_new(o, "sum", json_real((double)h.sum * scale_of(r)));
 	json_object_set_new(o, "buckets", buckets);
 	return o;
 }

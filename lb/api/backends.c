@@ -65,7 +65,7 @@ static void add_figures(
 		"back_bytes", "bytes_in", "bytes_out", "port_headroom", "requests", "conns",
 		"latency_ns"};
 	json_t *a = json_array(), *m, *row;
-	size_t i, at = 0;
+	size_t i, at = 0, from;
 
 	metric_write_json(set, app, a);
 	json_array_foreach(a, i, m)
@@ -73,8 +73,9 @@ static void add_figures(
 		const char *pool = json_string_value(json_object_get(m, set->labels[0]));
 		const char *backend = json_string_value(json_object_get(m, set->labels[1]));
 
-		/* Both lists stand in the order of the configuration. */
-		for (; at < json_array_size(rows); at++) {
+		/* Both lists stand in the order of the configuration; rows may be of one pool
+		 * alone. */
+		for (from = at; at < json_array_size(rows); at++) {
 			row = json_array_get(rows, at);
 			if (strcmp(json_string_value(json_object_get(row, "kind")), kind) == 0 &&
 				strcmp(json_string_value(json_object_get(row, "pool")), pool) ==
@@ -84,6 +85,8 @@ static void add_figures(
 				break;
 		}
 		row = json_array_get(rows, at);
+		if (row == NULL)
+			at = from;
 		for (size_t k = 0; row != NULL && k < ARRAY_SIZE(keys); k++)
 			if (json_object_get(m, keys[k]) != NULL)
 				json_object_set(row, keys[k], json_object_get(m, keys[k]));

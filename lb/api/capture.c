@@ -53,12 +53,7 @@ static void say_state(const struct capture *cap, json_t *out)
 /* Is nothing left to read? */
 static bool drained(const struct capture *cap)
 {
-	if (!capture_stopped(cap))
-		return false;
-	for (uint32_t w = 0; w < cap->app->worker_cnt && cap->taken < cap->ask.count; w++)
-		if (spsc_count(cap->taps[w]->full) > 0)
-			return false;
-	return true;
+	return capture_stopped(cap) && !capture_waiting(cap);
 }
 
 static int refuse(const struct admin_call *c, int rc, const char *why)

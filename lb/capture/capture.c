@@ -132,15 +132,33 @@ void capture_free(struct capture *c)
 
 struct tap_record *capture_take(struct capture *c, uint32_t *worker)
 {
-	void *r;
+	struct tap_record *r = NULL;
 
-	for (uint32_t w = 0; w < c->app->worker_cnt && c->taken < c->ask.count; w++)
-		if (spsc_pop(c->taps[w]->full, &r, 1) == 1) {
-			c->taken++;
+	if (c->taken == c->ask.count)
+		return NULL;
+	for (uint32_t w = 0; w < c->app->worker_cnt; w++) {
+		void *first;
+
+		if (c->next[w] == NULL && spsc_pop(c->taps[w]->full, &first, 1) == 1)
+			c->next[w] = first;
+		if (c->next[w] != NULL && (r == NULL || c->next[w]->time_ns < r->time_ns)) {
+			r = c->next[w];
 			*worker = w;
-			return r;
 		}
-	return NULL;
+	}
+	if (r == NULL)
+		return NULL;
+	c->next[*worker] = NULL;
+	c->taken++;
+	return r;
+}
+
+bool capture_waiting(const struct capture *c)
+{
+	for (uint32_t w = 0; w < c->app->worker_cnt && c->taken < c->ask.count; w++)
+		if (c->next[w] != NULL || spsc_count(c->taps[w]->full) > 0)
+			return true;
+	return false;
 }
 
 void capture_give(struct capture *c, uint32_t worker, struct tap_record *r)

@@ -35,7 +35,8 @@ struct capture {
 	struct capture_ask ask;
 	struct bpf_program program;
 	struct tap *taps[LIMIT_WORKERS];
-	bool on[LIMIT_WORKERS]; /* the worker has it */
+	struct tap_record *next[LIMIT_WORKERS]; /* taken from its tap, not yet by the caller */
+	bool on[LIMIT_WORKERS];                 /* the worker has it */
 	bool stopping, header_sent;
 	uint64_t taken, end_ns, asked_ns;
 	int64_t wall_offset_ns; /* wall clock minus monotonic */
@@ -54,9 +55,11 @@ bool capture_stopped(const struct capture *c);
 /* Only once it has stopped. */
 void capture_free(struct capture *c);
 
-/* The next record, or NULL: give it back by capture_give(). */
+/* The next record, the oldest of those that wait, or NULL: give it back by capture_give(). */
 struct tap_record *capture_take(struct capture *c, uint32_t *worker);
 void capture_give(struct capture *c, uint32_t worker, struct tap_record *r);
+/* Does one wait? */
+bool capture_waiting(const struct capture *c);
 uint64_t capture_dropped(const struct capture *c);
 
 /* Everything that waits, at most CAPTURE_BATCH packets, as pcapng; the first time with its head. */

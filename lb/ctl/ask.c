@@ -56,7 +56,7 @@ int ctl_ask_text(struct ctl *c, const char *method, const char *path, const char
 	return *out != NULL ? CTL_OK : ctl_unreachable(c, -EPROTO, &got);
 }
 
-static void say_error(const json_t *body)
+void ctl_say_error(const json_t *body)
 {
 	const char *text = json_string_value(json_object_get(body, "error"));
 	const char *messages = json_string_value(json_object_get(body, "messages"));
@@ -82,7 +82,7 @@ int ctl_ask(struct ctl *c, const char *method, const char *path, json_t *in, jso
 		return CTL_OK;
 	if (c->json)
 		ctl_print_json(c, *out);
-	say_error(*out);
+	ctl_say_error(*out);
 	json_decref(*out);
 	*out = NULL;
 	return CTL_REFUSED;

@@ -192,7 +192,14 @@ int cmd_config(struct ctl *c, char **argv, int argc)
 	err = admin_exchange(&c->to, &ask, &got);
 	if (err < 0)
 		return ctl_unreachable(c, err, &got);
-	fputs(got.text, got.status < 300 ? c->out : stderr);
+	if (got.status < 300) {
+		fputs(got.text, c->out);
+	} else {
+		json_t *body = json_loadb(got.text, got.len, 0, NULL);
+
+		ctl_say_error(body);
+		json_decref(body);
+	}
 	free(got.text);
 	return got.status < 300 ? CTL_OK : CTL_REFUSED;
 }

@@ -191,6 +191,7 @@ int cmd_flows(struct ctl *c, char **argv, int argc)
 static void print_conns(struct ctl *c, const json_t *b)
 {
 	static const struct ctl_column cols[] = {{"worker", "WORKER", CTL_NUMBER},
+		{"listener", "LISTENER", CTL_TEXT}, {"pool", "BACKEND OF", CTL_TEXT},
 		{"local", "LOCAL", CTL_TEXT}, {"remote", "REMOTE", CTL_TEXT},
 		{"state", "STATE", CTL_STATE}, {"srtt_us", "SRTT us", CTL_NUMBER},
 		{"rto_ms", "RTO ms", CTL_NUMBER}, {"mss", "MSS", CTL_NUMBER},
@@ -311,15 +312,15 @@ static void print_store(struct ctl *c, const json_t *b)
 		{"stall", "STALL", CTL_TEXT}, {"keys_estimate", "KEYS", CTL_SI},
 		{"live_bytes", "LIVE BYTES", CTL_SI}, {"blob_bytes", "BLOB BYTES", CTL_SI},
 		{"memtable_bytes", "MEMTABLE", CTL_SI}, {"snapshots", "SNAPSHOTS", CTL_NUMBER}};
-	char clean[256];
+	char clean[256], room[16];
 
 	if (!json_is_true(json_object_get(b, "open"))) {
 		fputs("there is no store\n", c->out);
 		return;
 	}
-	fprintf(c->out, "%s: %lld bytes free%s\n",
+	fprintf(c->out, "%s: %s bytes free on its disk%s\n\n",
 		ctl_clean(json_string_value(json_object_get(b, "dir")), clean, sizeof(clean)),
-		whole(b, "disk_free_bytes"),
+		ctl_si((double)whole(b, "disk_free_bytes"), room),
 		json_is_true(json_object_get(b, "disk_full")) ? ", DISK FULL" : "");
 	TABLE(c, json_object_get(b, "shards"), cols);
 }

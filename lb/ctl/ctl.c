@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lb/admin/admin_client.h"
+#include "lb/config/suggest.h"
 #include "lb/ctl/ctl_pvt.h"
 
 static const char *const stat_words[] = {"process", "workers", "reasons", "ports", "services",
@@ -149,6 +150,17 @@ static const struct ctl_command *find(const char *name)
 	return NULL;
 }
 
+static int unknown(const char *name)
+{
+	struct suggest s;
+
+	suggest_init(&s, name);
+	for (uint32_t i = 0; i < ctl_command_cnt; i++)
+		suggest_try(&s, ctl_commands[i].name);
+	return s.best != NULL ? ctl_usage("no command '%s'; did you mean '%s'?", name, s.best)
+			      : ctl_usage("no command '%s'", name);
+}
+
 /* --- help ---------------------------------------------------------------------------------- */
 
 static void put_option(FILE *out, const struct ctl_option *o)
@@ -191,7 +203,7 @@ int cmd_help(struct ctl *c, char **argv, int argc)
 	const struct ctl_command *cmd = argc > 0 ? find(argv[0]) : NULL;
 
 	if (argc > 0 && cmd == NULL)
-		return ctl_usage("no command '%s'", argv[0]);
+		return unknown(argv[0]);
 	if (cmd != NULL)
 		help_one(c->out, cmd);
 	else
@@ -294,8 +306,8 @@ static int set_option(struct ctl *c, char letter, const char *arg)
 static int read_options(struct ctl *c, int argc, char **argv, char *given)
 {
 	struct option longs[ARRAY_SIZE(ctl_options) + 3] = {0};
-	char letters[3 * ARRAY_SIZE(ctl_options) + 2] = "";
-	size_t n = 0, l = 0;
+	char letters[3 * ARRAY_SIZE(ctl_options) + 2] = ":";
+	size_t n = 0, l = 1;
 	int opt, rc = CTL_OK;
 
 	for (uint32_t i = 0; i < ctl_option_cnt; i++) {
@@ -315,8 +327,12 @@ static int read_options(struct ctl *c, int argc, char **argv, char *given)
 			given[0] = (char)opt;
 			return CTL_OK;
 		}
+		if (opt == ':')
+			return ctl_usage("an argument is missing behind '%s'", argv[optind - 1]);
+		if (opt == '?' && optopt != 0)
+			return ctl_usage("unknown option '-%c'", optopt);
 		if (opt == '?')
-			return ctl_usage("unknown option");
+			return ctl_usage("unknown option '%s'", argv[optind - 1]);
 		if (strchr(general, opt) == NULL && n < ctl_option_cnt &&
 			strchr(given, opt) == NULL)
 			given[n++] = (char)opt;
@@ -380,7 +396,7 @@ int ctl_main(int argc, char **argv)
 	}
 	cmd = find(argv[optind]);
 	if (cmd == NULL)
-		return ctl_usage("no command '%s'", argv[optind]);
+		return unknown(argv[optind]);
 	argv += optind + 1;
 	argc -= optind + 1;
 	rc = check(cmd, argc, given);

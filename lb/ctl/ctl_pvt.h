@@ -20,6 +20,8 @@ int ctl_unreachable(const struct ctl *c, int err, const struct admin_got *got);
 /* Ask for a change: with --dry-run for what it would do. `in` is stolen. */
 int ctl_change(struct ctl *c, const char *path, json_t *in,
 	void (*print)(struct ctl *c, const json_t *body));
+/* On stderr, why weir refused. */
+void ctl_say_error(const json_t *body);
 /* What a plan says; cmd_plan.c. */
 void ctl_print_plan(struct ctl *c, const json_t *b);
 void ctl_print_json(struct ctl *c, const json_t *v);

@@ -109,8 +109,9 @@ check "frames as they leave, rewritten" bash -c "$PYTHON '$TMP/read.py' '$TMP/ou
 later=$!
 exits 0 ctl trace -n 30 -t 8 'host 192.0.2.10 and tcp'
 wait $later
-says 'in +front +192.0.2.10:[0-9]+ > 203.0.113.80:80 S len [0-9]+ \| new syn web, backend 198.51.100.1[12]:80'
+says '(in|handed) +front +192.0.2.10:[0-9]+ > 203.0.113.80:80 S len [0-9]+ \| new syn web, backend 198.51.100.1[12]:80'
 says 'established web'
+check "in the order of time, over all workers" sort -c <(awk '{print $1}' "$TMP/out")
 exits 0 ctl -o json trace -n 2 -t 1 'port 80'
 
 # --- what is wrong, and one at a time

@@ -19,8 +19,8 @@ config() {
 		  - {name: proxy, bind: ["203.0.113.82:80"], action: tcp_proxy, backends: ["198.51.100.11:80", "198.51.100.12:80"]}
 		  - {name: echo, bind: ["203.0.113.82:7"], action: echo}
 		  - {name: www, bind: ["203.0.113.84:80"], action: http, site: main}
-		upstreams: {pool: {backends: ["198.51.100.11:80", "198.51.100.12:80"]}}
-		sites: {main: {routes: [{name: all, upstream: pool}]}}
+		upstreams: {pool: {backends: ["198.51.100.11:80", "198.51.100.12:80"]}, second: {backends: ["198.51.100.13:80"]}}
+		sites: {main: {routes: [{name: second, match: {prefix: [/second]}, upstream: second}, {name: all, upstream: pool}]}}
 	CONF
 }
 config >"$TMP/weir.yaml"
@@ -55,7 +55,7 @@ equal "flows: of another client" 0 "$(ctl -o json flows --client 192.0.2.11 | $P
 exits 1 ctl flows --service nosuch
 says "no service 'nosuch'" err
 exits 0 ctl conns
-says '203.0.113.82:7 +192.0.2.10:[0-9]+ +established'
+says 'echo +(- +)?203.0.113.82:7 +192.0.2.10:[0-9]+ +established'
 exits 0 ctl listeners
 says '^proxy +tcp_proxy +[0-9]+ +1 '
 exits 0 ctl health
@@ -67,6 +67,7 @@ says 'l4_no_backend '
 exits 0 ctl stats workers
 says 'turn_s'
 exits 1 ctl stats nosuch
+says "no statistics 'nosuch'; there are: process workers" err
 exits 0 ctl top -n 2 -w 0.2
 says 'WORKER +CORE +BUSY'
 says '^web +2/2'
@@ -171,11 +172,20 @@ exits 2 ctl purge nosuch
 # --- the command line
 exits 2 ctl
 exits 2 ctl nosuch
+exits 2 ctl statsu
+says "no command 'statsu'; did you mean 'status'" err
 exits 2 ctl drain web
 exits 2 ctl weight web 198.51.100.11 many
 exits 2 ctl status --dry-run
 exits 2 ctl -o xml status
 exits 2 ctl --nosuch status
+equal "one line and a hint, no more" "weirctl: unknown option '--nosuch'" "$(grep -v ^Try "$TMP/err")"
+exits 2 ctl -Q status
+says "unknown option '-Q'" err
+exits 2 ctl status --watch
+says "missing behind '--watch'" err
+exits 1 ctl config 99
+equal "config: a reason, no JSON" "weirctl: no such configuration is kept" "$(cat "$TMP/err")"
 exits 3 "$WEIRCTL" -s "$TMP/nosuch.sock" status
 says 'no weir listens here' err
 exits 0 ctl help
@@ -201,6 +211,9 @@ says '^198.51.100.11:80 +drain '
 says_not '^  198.51.100.11:80 '
 says '^  198.51.100.12:80 +1 of 1'
 exits 0 ctl enable -u pool 198.51.100.11
+ctl explain GET http://203.0.113.84/second >"$TMP/out"
+says '^SERVER +STATE +WEIGHT +OVERRIDE +ACTIVE +REQUESTS +CONNS'
+says '^198.51.100.13:80 +up +1 +0 +0 +0'
 equal "as JSON" "pool 2" "$(ctl -o json explain GET http://203.0.113.84/ | $PYTHON -c 'import json,sys; o=json.load(sys.stdin); print(o["upstream"]["name"], len(o["servers"]))')"
 exits 0 ctl explain GET http://203.0.113.84/ --via www -c 198.51.100.7
 says 'from 198.51.100.7: listener www'

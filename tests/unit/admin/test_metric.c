@@ -15,7 +15,7 @@
 #include "lb/api/api.h"
 
 struct sample {
-	uint64_t packets, rtt_us;
+	uint64_t packets, rtt_us, wait_ns, commit_max_ns;
 	double load;
 	struct metric_hist turn;
 };
@@ -30,6 +30,8 @@ static const struct metric_row rows[] = {
 		.type = METRIC_GAUGE,
 		.offset = offsetof(struct sample, rtt_us),
 		.scale = 1e-6},
+	METRIC_C(struct sample, wait_ns, "Time waited"),
+	METRIC_C(struct sample, commit_max_ns, "Longest commit"),
 	{.key = "load",
 		.help = "Load",
 		.type = METRIC_GAUGE,
@@ -55,6 +57,8 @@ static void each(void *ctx, struct metric_sink *sink)
 		const char *labels[] = {name, "a\"b\\c\nd"};
 		struct sample s = {.packets = UINT64_C(9007199254740993) + i,
 			.rtt_us = 1500,
+			.wait_ns = 2500000000,
+			.commit_max_ns = 250000000,
 			.load = 0.25,
 			.turn = {{1, 2, 3}, 5000000}};
 
@@ -101,6 +105,12 @@ static void text_has_families_with_all_samples_together(void **state)
 		"# HELP weir_thing_rtt_seconds Round trip\n"
 		"# TYPE weir_thing_rtt_seconds gauge\n"
 		"weir_thing_rtt_seconds{name=\"o0\",odd=\"a\\\"b\\\\c\\nd\"} 0.0015\n"));
+	/* Base units, and the largest that was seen is no counter. */
+	assert_non_null(strstr(text, "# TYPE weir_thing_wait_seconds_total counter\n"
+				     "weir_thing_wait_seconds_total{name=\"o0\","));
+	assert_non_null(strstr(text, "} 2.5\n# HELP weir_thing_commit_max_seconds Longest commit\n"
+				     "# TYPE weir_thing_commit_max_seconds gauge\n"));
+	assert_non_null(strstr(text, "} 0.25\n"));
 	assert_non_null(strstr(text,
 		"weir_thing_turn_seconds_bucket{name=\"o0\",odd=\"a\\\"b\\\\c\\nd\",le=\"0.001\"} "
 		"1\n"
@@ -145,6 +155,7 @@ static void json_has_labels_and_values(void **state)
 	assert_string_equal(json_string_value(json_object_get(o, "name")), "o0");
 	assert_int_equal(json_integer_value(json_object_get(o, "packets")), 9007199254740993);
 	assert_int_equal(json_integer_value(json_object_get(o, "rtt_us")), 1500);
+	assert_int_equal(json_integer_value(json_object_get(o, "wait_ns")), 2500000000);
 	assert_true(json_real_value(json_object_get(o, "load")) == 0.25);
 	assert_int_equal(
 		json_integer_value(json_object_get(json_object_get(o, "turn"), "count")), 6);
