@@ -346,6 +346,7 @@ static int create_workers(struct app *app, uint64_t now_ns)
 		.ports = app->ports,
 		.port_cnt = app->port_cnt,
 		.adaptive = poll_adaptive(app->cfg),
+		.gather_ns = app->cfg->workers.gather_ns,
 		.ops = &pipeline_ops};
 	int rc = workers_create(&wp, app->workers);
 

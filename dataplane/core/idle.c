@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/core/idle.h"
 
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +21,11 @@ void idle_init(struct idle *i, struct worker *w)
 	i->sleep_only = false;
 	i->has_intr = false;
 	i->armed = false;
+	i->crowded = false;
+	i->window_ns = 0;
+	i->window_pkts = 0;
+	/* By default the kernel adds 50 us to each sleep, as much as a rest is meant to last. */
+	(void)prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
 	add_fd(i, w->wake_fd);
 	for (uint32_t r = 0; r < w->rx_cnt; r++) {
 		const struct port *p = w->rx[r].port;
@@ -117,4 +123,29 @@ void idle_wait(struct idle *i, struct worker *w, uint64_t now_ns)
 	}
 	if (i->fds[0].revents & POLLIN)
 		(void)!read(w->wake_fd, &count, sizeof(count));
+}
+
+/* Is the rate of the last whole window one at which a rest gathers IDLE_GATHER_MIN packets? */
+static void look_at_rate(struct idle *i, const struct worker *w, uint64_t now_ns)
+{
+	uint64_t pkts = w->ledger.rx + w->ledger.handed_in, took_ns = now_ns - i->window_ns;
+
+	if (took_ns < IDLE_WINDOW_NS)
+		return;
+	i->crowded = (pkts - i->window_pkts) * w->gather_ns >= IDLE_GATHER_MIN * took_ns;
+	i->window_ns = now_ns;
+	i->window_pkts = pkts;
+}
+
+bool idle_rest(struct idle *i, struct worker *w, uint32_t work, uint64_t now_ns)
+{
+	struct timespec ts = {.tv_sec = 0, .tv_nsec = (long)w->gather_ns};
+
+	look_at_rate(i, w, now_ns);
+	/* A whole burst: there may be more at once. */
+	if (!i->crowded || w->gather_ns == 0 || work >= LIMIT_BURST || tx_waits(w))
+		return false;
+	w->rests++;
+	(void)nanosleep(&ts, NULL);
+	return true;
 }

@@ -293,6 +293,11 @@ static int worker_main(void *arg)
 			w->loop_hist[loop_bucket(took_ns)]++;
 			if (took_ns > w->max_loop_ns)
 				w->max_loop_ns = took_ns;
+			if (w->adaptive && idle_rest(&idle, w, work, clock_tsc_to_ns(end))) {
+				tsc = end;
+				end = clock_tsc();
+				w->idle_tsc += end - tsc;
+			}
 		} else {
 			if (w->adaptive)
 				idle_wait(&idle, w, clock_tsc_to_ns(end));
@@ -402,6 +407,7 @@ static struct worker *worker_new(const struct workers_params *params, uint32_t i
 	w->ports = params->ports;
 	w->port_cnt = params->port_cnt;
 	w->adaptive = params->adaptive;
+	w->gather_ns = params->gather_ns;
 	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	w->msgs = spsc_create(LIMIT_MSG_RING);
 	ok = w->wake_fd >= 0 && w->msgs != NULL;

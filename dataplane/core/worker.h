@@ -88,10 +88,11 @@ struct worker {
 	struct worker_rx rx[LIMIT_PORTS];
 	struct port *ports;
 	bool adaptive;
+	uint64_t gather_ns; /* adaptive: how long packets that come fast may gather; 0: not */
 	uint64_t deadline_ns, timers_ns; /* what timers() said; when to ask it again */
 
 	CACHE_ALIGNED struct ledger ledger;
-	uint64_t loops, busy_tsc, idle_tsc, sleeps;
+	uint64_t loops, busy_tsc, idle_tsc, sleeps, rests;
 	uint64_t max_loop_ns;
 	uint64_t loop_hist[WORKER_LOOP_BUCKETS]; /* turns that did something, by how long they took
 						  */
@@ -122,6 +123,7 @@ struct workers_params {
 	struct port *ports;
 	uint32_t port_cnt;
 	bool adaptive;
+	uint64_t gather_ns; /* below a second */
 	const struct worker_ops *ops;
 };
 

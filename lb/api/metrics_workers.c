@@ -8,7 +8,7 @@
 
 struct sample {
 	uint64_t rx, born, handed_in, tx, handed_out, held;
-	uint64_t loops, sleeps, stuck, longest_loop_us;
+	uint64_t loops, sleeps, rests, stuck, longest_loop_us;
 	double busy_s, idle_s;
 	struct metric_hist turn;
 	uint64_t flows, flow_capacity, nat_flows, nat_flow_capacity;
@@ -59,6 +59,7 @@ static const struct metric_row rows[] = {
 		.offset = offsetof(struct sample, held)},
 	C(loops, "Turns of the loop"),
 	C(sleeps, "Times the worker slept"),
+	C(rests, "Times the worker let packets gather"),
 	{.key = "busy_s",
 		.name = "busy_seconds",
 		.help = "Time in turns that did something",
@@ -120,6 +121,7 @@ static void fill_loop(const struct worker *w, struct sample *s)
 	s->held = w->ledger.held;
 	s->loops = w->loops;
 	s->sleeps = w->sleeps;
+	s->rests = w->rests;
 	s->stuck = w->stuck_cnt;
 	s->control_messages = atomic_load_explicit(&w->msgs_done, memory_order_relaxed);
 	s->longest_loop_us = w->max_loop_ns / NS_PER_US;

@@ -55,6 +55,7 @@ struct config_workers {
 	uint32_t count;
 	uint16_t cores[LIMIT_WORKERS]; /* core ids, `count` of them */
 	enum config_poll poll;
+	uint64_t gather_ns;       /* adaptive: packets that come fast may gather so long */
 	uint64_t watchdog_ns;     /* a loop longer than this is logged and counted */
 	uint64_t stop_timeout_ns; /* tracked flows may go on so long after SIGTERM */
 };

@@ -115,6 +115,13 @@ static const struct schema_field worker_fields[] = {
 		.help = "Cores of the workers; the first owns the port's own addresses."},
 	{"poll", SCHEMA_ENUM, 0, SCHEMA_AT(config_workers, poll), .dflt = "auto",
 		.words = poll_words, .help = "What an idle worker does."},
+	{"gather", SCHEMA_DURATION, 0, SCHEMA_AT(config_workers, gather_ns), .max = 10 * MS,
+		.dflt = "50us",
+		.help = "With adaptive polling, where packets come so fast that three and more "
+			"gather "
+			"in this time, a worker lets them: many a turn take less CPU time than "
+			"few. "
+			"It delays each by as much; 0 turns it off."},
 	{"watchdog", SCHEMA_DURATION, 0, SCHEMA_AT(config_workers, watchdog_ns), .min = MS,
 		.max = 60 * S, .dflt = "100ms",
 		.help = "A turn of a worker's loop that takes longer is logged and counted."},

@@ -15,6 +15,7 @@
 
 #include "dataplane/base/log.h"
 #include "dataplane/base/time.h"
+#include "dataplane/core/idle.h"
 #include "dataplane/core/worker.h"
 #include "dataplane/eal/eal.h"
 
@@ -326,6 +327,42 @@ static void sleeping_threads_are_woken(void **state)
 	drain_tx(100);
 }
 
+/* A worker rests between turns while packets come fast, and only after a turn that took them all.
+ */
+static void fast_packets_gather(void **state)
+{
+	struct worker *w = all[0];
+	struct idle idle;
+	uint64_t now = IDLE_WINDOW_NS, sleeps = w->sleeps;
+
+	(void)state;
+	w->gather_ns = 50000;
+	idle_init(&idle, w);
+	/* 59 in a millisecond are fewer than three in 50 us, 60 are not. */
+	w->ledger.rx += 59;
+	assert_false(idle_rest(&idle, w, 1, now));
+	w->ledger.rx += 30;
+	w->ledger.handed_in += 30;
+	assert_false(idle_rest(&idle, w, 1, now + IDLE_WINDOW_NS - 1));
+	assert_true(idle_rest(&idle, w, 1, now += IDLE_WINDOW_NS));
+	assert_true(idle_rest(&idle, w, LIMIT_BURST - 1, now + 1));
+	assert_false(idle_rest(&idle, w, LIMIT_BURST, now + 2));
+	w->tx[0].n = 1;
+	assert_false(idle_rest(&idle, w, 1, now + 3));
+	w->tx[0].n = 0;
+	w->gather_ns = 0;
+	assert_false(idle_rest(&idle, w, 1, now + 4));
+	w->gather_ns = 50000;
+	assert_int_equal(w->rests, 2);
+	/* As many over a longer time are not many. */
+	w->ledger.rx += 60;
+	assert_false(idle_rest(&idle, w, 1, now + 2 * IDLE_WINDOW_NS));
+	assert_int_equal(w->rests, 2);
+	assert_int_equal(w->sleeps, sleeps);
+	w->ledger.rx = w->ledger.handed_in = 0;
+	idle_fini(&idle);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +379,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			the_watchdog_counts_a_standing_worker_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(sleeping_threads_are_woken, setup, teardown),
+		cmocka_unit_test_setup_teardown(fast_packets_gather, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
