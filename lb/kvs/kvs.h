@@ -169,8 +169,17 @@ struct kvs_tx *kvs_fast(struct kvs_worker *w, uint8_t ns);
 struct kvs_ahead {
 	const void *key;
 	uint32_t len;
+	uint64_t hash; /* filled in */
 };
-void kvs_prefetch(struct kvs_worker *w, uint8_t ns, const struct kvs_ahead *keys, uint32_t n);
+void kvs_prefetch(struct kvs_worker *w, uint8_t ns, struct kvs_ahead *keys, uint32_t n);
+/* The string under one of them as a fast run would find it: false, if it needs more than that. The
+ * value lasts until the turn's end. */
+struct kvs_seen {
+	const uint8_t *val;
+	uint32_t len;
+	bool absent;
+};
+bool kvs_peek(struct kvs_worker *w, uint8_t ns, const struct kvs_ahead *key, struct kvs_seen *out);
 bool kvs_busy(const struct kvs_worker *w, uint8_t ns, const void *key, size_t len);
 /* Several keys that a fast run found were so at one moment if this was true before and after it,
  * with the same mark. */

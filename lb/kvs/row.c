@@ -39,21 +39,27 @@ static uint32_t gen_of(const struct kvs_worker *w, uint8_t ns)
 	return atomic_load_explicit(&w->k->gen[ns], memory_order_acquire); /* K1 */
 }
 
+/* May what was found be used? */
+static bool row_head_ok(
+	const struct kvs_worker *w, uint8_t ns, const struct cache_view *v, struct row_head *h)
+{
+	memcpy(h, v->val, HEAD);
+	return likely(h->gen == gen_of(w, ns)) &&
+	       likely(h->expire_ms == 0 || h->expire_ms > w->wall_ms);
+}
+
 /* Fills e from what was found; false: it is not to be used. */
 static bool take(struct kvs_worker *w, struct kvs_ent *e, const struct cache_view *v)
 {
 	struct row_head h;
 
-	memcpy(&h, v->val, HEAD);
-	if (unlikely(h.gen != gen_of(w, e->key.ns)))
+	if (!row_head_ok(w, e->key.ns, v, &h))
 		return false;
 	e->val = v->val + HEAD;
 	e->len = v->len - (uint32_t)HEAD;
 	e->type = h.absent ? CODEC_NONE : CODEC_STRING;
 	e->version = h.absent ? 0 : v->seq;
 	e->expire_ms = h.expire_ms;
-	if (unlikely(h.expire_ms != 0 && h.expire_ms <= w->wall_ms))
-		return false;
 	e->base_type = e->type;
 	e->state = ENT_LOADED;
 	e->viewed = true;
@@ -246,13 +252,32 @@ void kvs_row_fill(struct kvs_worker *w, struct kvs_ent *e, uint32_t gen)
 		kvs_row_settle(w, &e->key, string ? &row : NULL);
 }
 
-void kvs_prefetch(struct kvs_worker *w, uint8_t ns, const struct kvs_ahead *keys, uint32_t n)
+void kvs_prefetch(struct kvs_worker *w, uint8_t ns, struct kvs_ahead *keys, uint32_t n)
 {
 	struct cache_key k[KVS_AHEAD];
 
 	if (w->cache == NULL || ns >= KVS_CACHE_NS)
 		return;
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
 		cache_key_init(w->k->cache, &k[i], ns, keys[i].key, (uint16_t)keys[i].len);
-	cache_prefetch(w->cache, k, n);
+		keys[i].hash = k[i].hash;
+	}
+	if (n > 1)
+		cache_prefetch(w->cache, k, n);
+}
+
+bool kvs_peek(struct kvs_worker *w, uint8_t ns, const struct kvs_ahead *key, struct kvs_seen *out)
+{
+	struct cache_key k = {
+		.data = key->key, .hash = key->hash, .len = (uint16_t)key->len, .ns = ns};
+	struct cache_view v;
+	struct row_head h;
+
+	if (unlikely(w->lock_cnt > 0) && kvs_busy(w, ns, key->key, key->len))
+		return false;
+	if (w->cache == NULL || ns >= KVS_CACHE_NS ||
+		cache_get(w->cache, &k, w->now_ns, &v) != CACHE_HIT || !row_head_ok(w, ns, &v, &h))
+		return false;
+	*out = (struct kvs_seen){v.val + HEAD, v.len - (uint32_t)HEAD, h.absent != 0};
+	return true;
 }

@@ -3,6 +3,7 @@
  * arguments come out, and no memory stays. */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lb/l7/resp/codec.h"
 
@@ -18,6 +19,20 @@ static void mix(struct outcome *o, const void *p, size_t n)
 	for (size_t i = 0; i < n; i++)
 		o->sum = (o->sum ^ ((const uint8_t *)p)[i]) * UINT64_C(0x100000001b3);
 	o->sum = o->sum * 31 + n;
+}
+
+/* A look at a request says the same as its taking. */
+static void check_peek(const struct resp_arg *peeked, const struct codec_peeked *p,
+	const struct resp_args *a, uint32_t used)
+{
+	if (p->size != used || p->n != a->n)
+		abort();
+	for (uint32_t i = 0; i < a->n; i++)
+		if (peeked[i].p != a->v[i].p || peeked[i].len != a->v[i].len)
+			abort();
+	if (p->get && (a->n != 2 || a->v[0].len != 3 ||
+			      strncasecmp((const char *)a->v[0].p, "get", 3) != 0))
+		abort();
 }
 
 static struct outcome run(const uint8_t *p, size_t n, const uint8_t *cuts, size_t cut_cnt)
@@ -40,11 +55,19 @@ static struct outcome run(const uint8_t *p, size_t n, const uint8_t *cuts, size_
 		piece = malloc(len);
 		memcpy(piece, p, len);
 		while (at < len && !o.bad) {
+			struct resp_arg peeked[6];
+			struct codec_peeked look;
+			bool seen =
+				codec_peek(&c, piece + at, (uint32_t)(len - at), peeked, 6, &look);
 			struct resp_args a;
 			uint32_t used;
 			enum codec_result rc =
 				codec_feed(&c, piece + at, (uint32_t)(len - at), &used, &a);
 
+			if (seen && rc != CODEC_OK)
+				abort();
+			if (seen)
+				check_peek(peeked, &look, &a, used);
 			for (uint32_t i = 0; rc == CODEC_OK && i < a.n; i++)
 				mix(&o, a.v[i].p, a.v[i].len);
 			o.requests += rc == CODEC_OK;

@@ -43,6 +43,12 @@ static inline bool acl_command(const struct acl_user *u, uint32_t id)
 {
 	return (u->commands[id / 64] >> (id % 64) & 1) != 0;
 }
+/* No key is kept from this user. */
+static inline bool acl_all_keys(const struct acl_user *u)
+{
+	return u->pattern_cnt > 0 && u->patterns[0].len == 1 && u->patterns[0].text[0] == '*' &&
+	       u->patterns[0].use == (ACL_READ | ACL_WRITE);
+}
 bool acl_key(const struct acl_user *u, const void *key, size_t len, uint8_t use);
 
 #endif

@@ -109,6 +109,17 @@ ALWAYS_INLINE int64_t plain_header(const uint8_t *p, const uint8_t *end, uint32_
 	int64_t v = 0;
 	uint32_t i = 0;
 
+	/* Most have one digit or two. */
+	if (end - p >= 4 && (uint8_t)(p[0] - '0') <= 9) {
+		if (p[1] == '\r' && p[2] == '\n') {
+			*size = 3;
+			return p[0] - '0';
+		}
+		if (p[0] != '0' && (uint8_t)(p[1] - '0') <= 9 && p[2] == '\r' && p[3] == '\n') {
+			*size = 4;
+			return (p[0] - '0') * 10 + p[1] - '0';
+		}
+	}
 	if (end - p < 11)
 		return -1;
 	for (; i < 8 && p[i] >= '0' && p[i] <= '9'; i++)
@@ -119,8 +130,9 @@ ALWAYS_INLINE int64_t plain_header(const uint8_t *p, const uint8_t *end, uint32_
 	return v;
 }
 
-static enum codec_result in_place(
-	struct resp_codec *c, const uint8_t *p, uint32_t n, uint32_t *used, struct resp_args *out)
+/* Its arguments go to `args`, which has room for max of them; MORE if it has more. */
+static enum codec_result in_place(struct resp_codec *c, const uint8_t *p, uint32_t n,
+	uint32_t *used, struct resp_args *out, struct resp_arg *args, uint32_t max)
 {
 	const uint8_t *at = p + 1, *end = p + n;
 	uint32_t len, size;
@@ -139,7 +151,7 @@ static enum codec_result in_place(
 		*used = (uint32_t)(at - p);
 		return rc;
 	}
-	if (v > CODEC_DIRECT)
+	if (v > max)
 		return CODEC_MORE;
 	out->n = (uint32_t)v;
 	for (uint32_t i = 0; i < out->n; i++) {
@@ -156,10 +168,10 @@ static enum codec_result in_place(
 		}
 		if (end - at < v + 2)
 			return CODEC_MORE;
-		c->direct[i] = (struct resp_arg){at, (uint32_t)v};
+		args[i] = (struct resp_arg){at, (uint32_t)v};
 		at += v + 2;
 	}
-	out->v = c->direct;
+	out->v = args;
 	out->block = NULL;
 	*used = (uint32_t)(at - p);
 	return CODEC_OK;
@@ -471,7 +483,7 @@ enum codec_result codec_feed(
 	out->block = NULL;
 	out->n = 0;
 	if (n > 0 && c->state == ST_START && *p == '*') {
-		rc = in_place(c, p, n, used, out);
+		rc = in_place(c, p, n, used, out, c->direct, CODEC_DIRECT);
 		if (rc != CODEC_MORE)
 			return rc;
 	}
@@ -489,9 +501,40 @@ enum codec_result codec_feed(
 	return rc;
 }
 
-bool codec_peek(
-	struct resp_codec *c, const uint8_t *p, uint32_t n, uint32_t *size, struct resp_args *out)
+/* What most requests are: "*2 $3 GET $length key", with a line's end for each blank. */
+static bool peek_get(const struct resp_codec *c, const uint8_t *p, uint32_t n, uint32_t *size,
+	struct resp_arg args[2])
 {
-	return c->state == ST_START && n > 0 && *p == '*' &&
-	       in_place(c, p, n, size, out) == CODEC_OK;
+	static const char head[8] = "*2\r\n$3\r\n", name[4] = "get\r";
+	uint32_t digits;
+	int64_t len;
+
+	if (n < 19 || load64(p) != load64(head) ||
+		(load32(p + 8) | load32("\x20\x20\x20")) != load32(name) || p[12] != '\n' ||
+		p[13] != '$')
+		return false;
+	len = plain_header(p + 14, p + n, &digits);
+	if (len < 0 || len > c->bulk_max || n - 14 - digits < (uint64_t)len + 2)
+		return false;
+	args[0] = (struct resp_arg){p + 8, 3};
+	args[1] = (struct resp_arg){p + 14 + digits, (uint32_t)len};
+	*size = 14 + digits + (uint32_t)len + 2;
+	return true;
+}
+
+bool codec_peek(struct resp_codec *c, const uint8_t *p, uint32_t n, struct resp_arg *args,
+	uint32_t max, struct codec_peeked *out)
+{
+	struct resp_args found;
+
+	if (c->state != ST_START || n == 0 || *p != '*')
+		return false;
+	out->get = max >= 2 && peek_get(c, p, n, &out->size, args);
+	out->n = 2;
+	if (out->get)
+		return true;
+	if (in_place(c, p, n, &out->size, &found, args, max) != CODEC_OK)
+		return false;
+	out->n = found.n;
+	return true;
 }

@@ -55,10 +55,14 @@ void codec_fini(struct resp_codec *c);
 /* Takes *used of n bytes, at most one request. */
 enum codec_result codec_feed(
 	struct resp_codec *c, const uint8_t *p, uint32_t n, uint32_t *used, struct resp_args *out);
-/* The request at p if all of it is there and it is not in the middle of one; takes nothing, and its
- * arguments last until the next call. */
-bool codec_peek(
-	struct resp_codec *c, const uint8_t *p, uint32_t n, uint32_t *size, struct resp_args *out);
+/* The request at p if all of it is there, with at most max arguments, and it is not in the middle
+ * of one; takes nothing. */
+struct codec_peeked {
+	uint32_t size, n; /* bytes; arguments */
+	bool get; /* it is "GET key"; one that is written in an unusual way may not say so */
+};
+bool codec_peek(struct resp_codec *c, const uint8_t *p, uint32_t n, struct resp_arg *args,
+	uint32_t max, struct codec_peeked *out);
 static inline bool codec_idle(const struct resp_codec *c)
 {
 	return c->state == 0;

@@ -19,6 +19,7 @@
 #define SEND_CHUNK 16384
 #define BIG        8192 /* a reply that is sent from where it stands */
 #define SHORT      256  /* an error of the store, or of the codec */
+#define KEY_AHEAD  256  /* longest key that is looked for ahead */
 
 void resp_send_later(struct resp_conn *c)
 {
@@ -218,25 +219,41 @@ static void protocol_error(struct resp_conn *c)
  * while the first of them are executed. */
 static uint32_t look_ahead(struct resp_conn *c, const uint8_t *p, uint32_t n)
 {
-	struct kvs_ahead keys[KVS_AHEAD];
+	struct kvs_ahead *keys = c->w->ahead_keys;
 	uint32_t at = 0, cnt = 0, reqs = 0;
-	struct resp_args args;
 
-	while (reqs < KVS_AHEAD) {
+	for (; reqs < KVS_AHEAD; reqs++) {
 		struct resp_ahead *a = &c->w->ahead[reqs];
 
-		if (!codec_peek(&c->codec, p + at, n - at, &a->size, &args))
+		if (!codec_peek(&c->codec, p + at, n - at, a->v, RESP_AHEAD_ARGS, &a->req))
 			break;
-		at += a->size;
-		a->n = args.n <= RESP_AHEAD_ARGS ? args.n : 0;
-		memcpy(a->v, args.v, a->n * sizeof(a->v[0]));
-		reqs++;
-		if (args.n >= 2 && args.v[1].len > 0 && args.v[1].len <= 256)
-			keys[cnt++] = (struct kvs_ahead){args.v[1].p, args.v[1].len};
+		at += a->req.size;
+		a->key = KVS_AHEAD;
+		if (a->req.n < 2 || a->v[1].len == 0 || a->v[1].len > KEY_AHEAD)
+			continue;
+		a->key = cnt;
+		keys[cnt++] = (struct kvs_ahead){a->v[1].p, a->v[1].len, 0};
 	}
-	if (cnt > 1)
+	if (cnt > 0)
 		kvs_prefetch(c->w->kvs, c->ns, keys, cnt);
 	return reqs;
+}
+
+/* GET of what the memory cache has, with nothing in its way. */
+static bool get_at_once(struct resp_conn *c, const struct resp_ahead *a)
+{
+	struct reply *out = &c->w->out;
+	struct kvs_seen s;
+
+	if (a->key == KVS_AHEAD || !kvs_peek(c->w->kvs, c->ns, &c->w->ahead_keys[a->key], &s) ||
+		out->cap - out->len < s.len + 32)
+		return false;
+	resp_note_get(c);
+	if (s.absent)
+		reply_null(out);
+	else
+		reply_bulk(out, s.val, s.len);
+	return true;
 }
 
 static void dispatch(struct resp_conn *c, struct resp_args *args)
@@ -246,10 +263,23 @@ static void dispatch(struct resp_conn *c, struct resp_args *args)
 		flush_out(c);
 }
 
+/* The next of those that were looked at. */
+static uint32_t take_ahead(struct resp_conn *c, struct resp_ahead *a, bool *plain)
+{
+	struct resp_args args = {a->v, a->req.n, NULL};
+
+	if (a->req.get && *plain && get_at_once(c, a))
+		return a->req.size;
+	dispatch(c, &args);
+	*plain = resp_plain(c);
+	return a->req.size;
+}
+
 /* The bytes of one segment, as far as the connection may go on; returns how many were used. */
 static uint32_t take(struct resp_conn *c, const uint8_t *p, uint32_t n)
 {
 	uint32_t at = 0, next = 0, reqs = 0;
+	bool plain = resp_plain(c);
 
 	while (at < n && !stopped(c)) {
 		struct resp_args args;
@@ -260,18 +290,13 @@ static uint32_t take(struct resp_conn *c, const uint8_t *p, uint32_t n)
 			reqs = look_ahead(c, p + at, n - at);
 		}
 		if (next < reqs) {
-			struct resp_ahead *a = &c->w->ahead[next++];
-
-			if (likely(a->n > 0)) {
-				args = (struct resp_args){a->v, a->n, NULL};
-				dispatch(c, &args);
-				at += a->size;
-				continue;
-			}
+			at += take_ahead(c, &c->w->ahead[next++], &plain);
+			continue;
 		}
 		switch (codec_feed(&c->codec, p + at, n - at, &used, &args)) {
 		case CODEC_OK:
 			dispatch(c, &args);
+			plain = resp_plain(c);
 			break;
 		case CODEC_BAD:
 			protocol_error(c);
@@ -549,6 +574,7 @@ int resp_worker_create(
 	resp_init();
 	w->l7 = l7;
 	w->kvs = kvs;
+	w->get = rcmd_find("get", 3);
 	list_init(&w->dirty);
 	list_init(&w->all);
 	rng_secret(&w->rng, sizeof(w->rng));

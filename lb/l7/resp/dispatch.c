@@ -423,9 +423,7 @@ static bool keys_allowed(
 	uint8_t use = (cmd->flags & CMD_WRITE) != 0 ? ACL_READ | ACL_WRITE : ACL_READ;
 	struct rcmd_keys at;
 
-	if (u == NULL ||
-		(u->pattern_cnt > 0 && u->patterns[0].len == 1 && u->patterns[0].text[0] == '*' &&
-			u->patterns[0].use == (ACL_READ | ACL_WRITE)))
+	if (u == NULL || acl_all_keys(u))
 		return true;
 	if (!rcmd_places(cmd, a->v, a->n, &at))
 		return true;
@@ -606,11 +604,26 @@ static void in_multi(struct resp_conn *c, const struct resp_cmd *cmd, struct res
 	}
 }
 
+bool resp_plain(struct resp_conn *c)
+{
+	/* Replies at once go to the worker's buffer, in the connection's form. */
+	c->w->out.proto = c->proto;
+	return !c->in_multi && list_empty(&c->jobs) && c->user != NULL &&
+	       acl_command(c->user, rcmd_id(c->w->get)) && acl_all_keys(c->user);
+}
+
+void resp_note_get(struct resp_conn *c)
+{
+	c->w->commands++;
+	c->last = c->w->get;
+}
+
 void resp_dispatch(struct resp_conn *c, struct resp_args *a)
 {
 	const struct resp_cmd *cmd = rcmd_find(a->v[0].p, a->v[0].len);
 
 	c->w->commands++;
+	c->w->out.proto = c->proto;
 	if (unlikely(!admit(c, cmd, a))) {
 		c->multi_bad |= c->in_multi;
 	} else {

@@ -113,7 +113,12 @@ void reply_bulk(struct reply *r, const void *p, uint64_t n)
 {
 	if (!reply_room(r, n + 24))
 		return;
-	head(r, '$', n);
+	if (likely(n < 10)) {
+		memcpy(r->p + r->len, (const uint8_t[]){'$', (uint8_t)('0' + n), '\r', '\n'}, 4);
+		r->len += 4;
+	} else {
+		head(r, '$', n);
+	}
 	if (n > 0)
 		memcpy(r->p + r->len, p, n);
 	r->len += n;

@@ -102,9 +102,10 @@ struct resp_slow {
 };
 
 /* A request that was looked at ahead: at most so many arguments. */
-#define RESP_AHEAD_ARGS 4
+#define RESP_AHEAD_ARGS 6
 struct resp_ahead {
-	uint32_t size, n; /* n 0: it has more, and is read once more */
+	struct codec_peeked req;
+	uint32_t key; /* which of those that were hashed; KVS_AHEAD: none */
 	struct resp_arg v[RESP_AHEAD_ARGS];
 };
 
@@ -113,8 +114,7 @@ struct resp_worker {
 	struct kvs_worker *kvs;
 	struct pool conns, jobs;
 	struct list_node dirty, all;
-	struct reply out;         /* of requests that were answered at once */
-	struct resp_conn *writer; /* whose replies stand in out */
+	struct reply out; /* of requests that were answered at once */
 	uint64_t next_id;
 	uint64_t commands, conns_total, errors;
 	uint32_t conn_cnt;
@@ -122,8 +122,10 @@ struct resp_worker {
 	struct resp_slow slow[RESP_SLOW_LOG];
 	uint64_t slow_next, slow_from;
 	uint64_t start_s, rng;
+	const struct resp_cmd *get;
 	struct resp_arg direct[CODEC_DIRECT];
 	struct resp_ahead ahead[KVS_AHEAD];
+	struct kvs_ahead ahead_keys[KVS_AHEAD];
 	char run_id[41];
 	/* of the configuration, for CONFIG GET: none of it changes while the program runs */
 	char dir[256];
@@ -140,6 +142,10 @@ void resp_reset_conn(struct resp_conn *c);
 
 /* dispatch.c */
 void resp_dispatch(struct resp_conn *c, struct resp_args *args);
+/* A GET that comes now may be answered from the cache without resp_dispatch(); it says so with
+ * resp_note_get(). */
+bool resp_plain(struct resp_conn *c);
+void resp_note_get(struct resp_conn *c);
 void resp_job_start(struct resp_job *j);
 void resp_job_free(struct resp_job *j);
 void resp_store_error(struct reply *out, int err);

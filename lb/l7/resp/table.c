@@ -345,7 +345,10 @@ const struct resp_cat_name resp_cats[] = {
 	{NULL, 0},
 };
 
-static uint16_t slots[SLOTS]; /* index + 1 of a command */
+static struct {
+	uint16_t cmd; /* index + 1 */
+	uint16_t len; /* of its name */
+} slots[SLOTS];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static uint32_t hash(const uint8_t *p, size_t n)
@@ -360,11 +363,13 @@ static uint32_t hash(const uint8_t *p, size_t n)
 static void fill(void)
 {
 	for (uint32_t i = 0; i < resp_cmd_cnt; i++) {
-		uint32_t at = hash((const uint8_t *)resp_cmds[i].name, strlen(resp_cmds[i].name));
+		size_t len = strlen(resp_cmds[i].name);
+		uint32_t at = hash((const uint8_t *)resp_cmds[i].name, len);
 
-		while (slots[at] != 0)
+		while (slots[at].cmd != 0)
 			at = (at + 1) % SLOTS;
-		slots[at] = (uint16_t)(i + 1);
+		slots[at].cmd = (uint16_t)(i + 1);
+		slots[at].len = (uint16_t)len;
 	}
 }
 
@@ -375,10 +380,10 @@ void rcmd_table_init(void)
 
 const struct resp_cmd *rcmd_find(const void *name, size_t len)
 {
-	for (uint32_t at = hash(name, len); slots[at] != 0; at = (at + 1) % SLOTS) {
-		const struct resp_cmd *c = &resp_cmds[slots[at] - 1];
+	for (uint32_t at = hash(name, len); slots[at].cmd != 0; at = (at + 1) % SLOTS) {
+		const struct resp_cmd *c = &resp_cmds[slots[at].cmd - 1];
 
-		if (strlen(c->name) == len && strncasecmp(c->name, name, len) == 0)
+		if (slots[at].len == len && strncasecmp(c->name, name, len) == 0)
 			return c;
 	}
 	return NULL;

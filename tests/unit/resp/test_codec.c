@@ -170,6 +170,84 @@ static void what_lies_together_is_not_copied(void **state)
 }
 
 /* More arguments than are walked in place, and long ones in many pieces. */
+/* One request at p, looked at in a copy of its own size: the key of a GET, "-" if it is another
+ * request, NULL if it cannot be looked at. */
+static const char *peek(struct bench *b, const char *p, size_t n, uint32_t *size)
+{
+	static char key[64];
+	uint8_t *piece = malloc(n);
+	struct resp_arg v[3];
+	struct codec_peeked out;
+	const char *found = NULL;
+
+	memcpy(piece, p, n);
+	if (codec_peek(&b->c, piece, (uint32_t)n, v, 3, &out)) {
+		*size = out.size;
+		found = "-";
+		if (out.get) {
+			assert_int_equal(out.n, 2);
+			assert_int_equal(v[0].len, 3);
+			snprintf(key, sizeof(key), "%.*s", (int)v[1].len, (const char *)v[1].p);
+			found = key;
+		}
+	}
+	free(piece);
+	return found;
+}
+
+static void a_look_ahead(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} looks[] = {
+		{"*2\r\n$3\r\nGET\r\n$3\r\nabc\r\n", "abc"},
+		{"*2\r\n$3\r\ngEt\r\n$12\r\nkey:00000001\r\n", "key:00000001"},
+		{"*2\r\n$3\r\nGET\r\n$0\r\n\r\n", ""},
+		/* Other commands, and bytes that are letters but for the one bit of case. */
+		{"*2\r\n$3\r\nGEU\r\n$3\r\nabc\r\n", "-"},
+		{"*2\r\n$3\r\n'ET\r\n$3\r\nabc\r\n", "-"},
+		{"*2\r\n$3\r\nDEL\r\n$3\r\nabc\r\n", "-"},
+		{"*3\r\n$3\r\nGET\r\n$1\r\na\r\n$1\r\nb\r\n", "-"},
+		{"*1\r\n$4\r\nPING\r\n", "-"},
+		/* In pieces, unusual, too long, wrong. */
+		{"*2\r\n$3\r\nGET\r\n$3\r\nabc\r", NULL},
+		{"*2\r\n$3\r\nGET\r\n$12\r\nkey:0000000\r\n", NULL},
+		{"*2\r\n$3\r\nGET\r\n$", NULL},
+		{"*2\r\n$3\r\nGET\r\n$03\r\nabc\r\n", NULL},
+		{"*2\r\n$3\r\nGET\r\n$-3\r\nabc\r\n", NULL},
+		{"*2\r\n$3\r\nGET\r\n$33\r\nabc\r\n", NULL},
+		{"*2\r\n$3\r\nGET\r\n$17\r\n12345678901234567\r\n", NULL},
+		{"*4\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n$2\r\nNX\r\n", NULL},
+		{"get abc\r\n", NULL},
+	};
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, 16);
+	for (size_t i = 0; i < ARRAY_SIZE(looks); i++) {
+		size_t n = strlen(looks[i].text);
+		uint32_t size = 0;
+		const char *got = peek(&b, looks[i].text, n, &size);
+		char more[256];
+
+		if ((got == NULL) != (looks[i].want == NULL) ||
+			(got != NULL && strcmp(got, looks[i].want) != 0))
+			fail_msg("%s: want %s, got %s", looks[i].text,
+				looks[i].want != NULL ? looks[i].want : "nothing",
+				got != NULL ? got : "nothing");
+		assert_int_equal(size, got != NULL ? n : 0);
+		if (got == NULL)
+			continue;
+		/* What follows is not its own; with a byte less there is nothing yet. */
+		snprintf(more, sizeof(more), "%s*1\r\n", looks[i].text);
+		assert_string_equal(peek(&b, more, strlen(more), &size), looks[i].want);
+		assert_int_equal(size, n);
+		for (size_t cut = 1; cut < n; cut++)
+			assert_null(peek(&b, looks[i].text, cut, &size));
+	}
+	close_bench(&b);
+}
+
 static void many_and_long_arguments(void **state)
 {
 	static struct bench b;
@@ -254,6 +332,7 @@ int main(void)
 		cmocka_unit_test(cut_at_every_byte),
 		cmocka_unit_test(byte_by_byte),
 		cmocka_unit_test(what_lies_together_is_not_copied),
+		cmocka_unit_test(a_look_ahead),
 		cmocka_unit_test(many_and_long_arguments),
 		cmocka_unit_test(a_count_takes_no_memory),
 		cmocka_unit_test(a_line_without_end),

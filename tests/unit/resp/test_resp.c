@@ -86,6 +86,35 @@ static void a_write_waits_for_all_its_keys_in_turn(void **state)
 	rig_close(r);
 }
 
+/* Each connection has the form of the protocol that it asked for, whatever others of its worker
+ * speak. */
+static void connections_have_their_own_version(void **state)
+{
+	struct rig *r = open_rig(1, 1, 16 << 20);
+	struct rig_conn *two = rig_connect(r, 0), *three = rig_connect(r, 0);
+	char *hello;
+
+	(void)state;
+	/* The second time the memory cache knows that there is nothing. */
+	for (int i = 0; i < 2; i++) {
+		hello = rig_ask(three, "hello 3");
+		assert_int_equal(hello[0], '%');
+		free(hello);
+		expect(two, "get nothing", "$-1\r\n");
+		expect(three, "get nothing", "_\r\n");
+		expect(two, "get nothing", "$-1\r\n");
+		expect(two, "config get nothing", "*0\r\n");
+		expect(three, "config get nothing", "%0\r\n");
+		expect(two, "config get nothing", "*0\r\n");
+	}
+	hello = rig_ask(three, "hello 2");
+	free(hello);
+	expect(three, "get nothing", "$-1\r\n");
+	rig_disconnect(two);
+	rig_disconnect(three);
+	rig_close(r);
+}
+
 static void many_commands_on_one_key(void **state)
 {
 	struct rig *r = open_rig(1, 1, 16 << 20);
@@ -844,6 +873,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(replies_keep_the_order_of_requests),
 		cmocka_unit_test(a_write_waits_for_all_its_keys_in_turn),
+		cmocka_unit_test(connections_have_their_own_version),
 		cmocka_unit_test(many_commands_on_one_key),
 		cmocka_unit_test(replies_need_no_memory),
 		cmocka_unit_test(reads_of_others_do_not_wait),
