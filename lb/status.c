@@ -210,6 +210,25 @@ static void fill_service_stats(const struct app *app, uint16_t id, json_t *o)
 	set_int(o, "no_port", sum.no_port);
 }
 
+/* The addresses, and the flows of each: of all services that it has. */
+static void fill_vips(const struct app *app, const struct config_service *s, json_t *o)
+{
+	json_t *a = set_array(o, "vips"), *flows = json_object();
+
+	for (uint32_t i = 0; i < s->vip_cnt; i++) {
+		uint16_t id = l4_vip_find(app->cur->l4, &s->vips[i]);
+		char text[IP_ADDR_TEXT_MAX];
+		uint64_t active = 0;
+
+		ip_addr_format(&s->vips[i], text);
+		json_array_append_new(a, json_string(text));
+		for (uint32_t w = 0; id != L4_NONE16 && w < app->worker_cnt; w++)
+			active += l4_worker_vip_active(pipeline_l4(app->pipes[w]), id);
+		set_int(flows, text, active);
+	}
+	json_object_set_new(o, "vip_flows", flows);
+}
+
 static void fill_service(const struct app *app, const struct config_service *s, json_t *o)
 {
 	uint16_t id = l4_service_find(app->cur->l4, s->name);
@@ -222,12 +241,7 @@ static void fill_service(const struct app *app, const struct config_service *s, 
 	if (id == L4_NONE16)
 		return;
 	fill_service_stats(app, id, o);
-	a = set_array(o, "vips");
-	for (uint32_t i = 0; i < s->vip_cnt; i++) {
-		char text[IP_ADDR_TEXT_MAX];
-
-		json_array_append_new(a, json_string(ip_addr_format(&s->vips[i], text)));
-	}
+	fill_vips(app, s, o);
 	a = set_array(o, "backends");
 	for (uint32_t i = 0; i < s->backend_cnt; i++) {
 		const struct config_backend *b = &s->backends[i];

@@ -128,7 +128,8 @@ static void add_paths(json_t *paths, const struct admin_route *routes, uint32_t 
 
 static json_t *set_schema(const struct metric_set *set)
 {
-	json_t *props = json_object();
+	json_t *props = json_object(), *o;
+	char exported[160];
 
 	for (uint32_t l = 0; l < METRIC_LABELS && set->labels[l] != NULL; l++)
 		json_object_set_new(props, set->labels[l], schema_of("string"));
@@ -138,8 +139,10 @@ static json_t *set_schema(const struct metric_set *set)
 				   : r->value == METRIC_F64    ? "number"
 							       : "integer";
 
-		json_object_set_new(props, r->key,
-			json_pack("{s:s, s:s}", "type", type, "description", r->help));
+		o = json_pack("{s:s, s:s}", "type", type, "description", r->help);
+		metric_full_name(set, r, exported, sizeof(exported));
+		json_object_set_new(o, "x-prometheus", json_string(exported));
+		json_object_set_new(props, r->key, o);
 	}
 	return json_pack("{s:s, s:o}", "type", "object", "properties", props);
 }

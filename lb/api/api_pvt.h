@@ -10,8 +10,9 @@
 extern const struct metric_set metrics_process; /* metrics_process.c */
 extern const struct metric_set metrics_workers; /* metrics_workers.c */
 extern const struct metric_set metrics_reasons;
-extern const struct metric_set metrics_ports;     /* metrics_ports.c */
-extern const struct metric_set metrics_services;  /* metrics_services.c */
+extern const struct metric_set metrics_ports; /* metrics_ports.c */
+extern const struct metric_set metrics_vips;  /* metrics_services.c */
+extern const struct metric_set metrics_services;
 extern const struct metric_set metrics_backends;  /* metrics_services.c */
 extern const struct metric_set metrics_health;    /* metrics_health.c */
 extern const struct metric_set metrics_listeners; /* metrics_listeners.c */
@@ -21,6 +22,7 @@ extern const struct metric_set metrics_store; /* metrics_store.c */
 extern const struct metric_set metrics_kvs;
 extern const struct metric_set metrics_http; /* metrics_http.c */
 extern const struct metric_set metrics_http_ends;
+extern const struct metric_set metrics_http_routes; /* metrics_routes.c */
 extern const struct metric_set metrics_access_log;
 extern const struct metric_set metrics_upstreams;
 extern const struct metric_set metrics_upstream_servers;

@@ -91,6 +91,48 @@ const struct metric_set metrics_services = {
 	.each = each_service,
 };
 
+struct vip_sample {
+	uint64_t active, flows;
+};
+
+static const struct metric_row vip_rows[] = {
+	{.key = "active",
+		.name = "active_flows",
+		.help = "Tracked flows to the virtual address, of all its services",
+		.type = METRIC_GAUGE,
+		.offset = offsetof(struct vip_sample, active)},
+	METRIC_C(struct vip_sample, flows, "New flows to it that were tracked"),
+};
+
+static void each_vip(void *ctx, struct metric_sink *sink)
+{
+	const struct app *app = ctx;
+	struct ip_addr vip;
+
+	for (uint32_t i = 0; l4_vip_at(app->cur->l4, i, &vip); i++) {
+		char where[API_ENDPOINT_MAX];
+		const char *labels[] = {api_endpoint(&vip, 0, where)};
+		uint16_t id = l4_vip_find(app->cur->l4, &vip);
+		struct vip_sample s = {0};
+
+		for (uint32_t w = 0; id != L4_NONE16 && w < app->worker_cnt; w++) {
+			s.active += l4_worker_vip_active(pipeline_l4(app->pipes[w]), id);
+			s.flows += l4_worker_vip_flows(pipeline_l4(app->pipes[w]), id);
+		}
+		metric_add(sink, labels, &s);
+	}
+}
+
+const struct metric_set metrics_vips = {
+	.name = "vips",
+	.prefix = "weir_vip_",
+	.labels = {"vip"},
+	.rows = vip_rows,
+	.row_cnt = ARRAY_SIZE(vip_rows),
+	.sample_size = sizeof(struct vip_sample),
+	.each = each_vip,
+};
+
 struct backend_sample {
 	uint64_t up, draining, weight, active, flows, packets, bytes, back_packets, back_bytes,
 		limited, no_port, port_headroom;

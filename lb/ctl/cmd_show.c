@@ -66,9 +66,11 @@ static void print_vips(struct ctl *c, const json_t *b)
 	static const struct ctl_column cols[] = {{"vip", "VIP", CTL_TEXT},
 		{"port", "PORT", CTL_TEXT}, {"protocol", "PROTO", CTL_TEXT},
 		{"service", "SERVICE", CTL_TEXT}, {"backends", "UP", CTL_TEXT},
-		{"active", "ACTIVE", CTL_NUMBER}, {"flows", "FLOWS", CTL_SI},
-		{"no_backend", "NO BACKEND", CTL_SI}, {"conn_limited", "LIMITED", CTL_SI},
-		{"denied", "DENIED", CTL_SI}};
+		{"at_vip", "AT VIP", CTL_NUMBER}, {"active", "OF SERVICE", CTL_NUMBER},
+		{"flows", "IN ALL", CTL_SI}, {"no_backend", "NO BACKEND", CTL_SI},
+		{"conn_limited", "LIMITED", CTL_SI}, {"denied", "DENIED", CTL_SI}};
+	static const char *const of_service[] = {
+		"active", "flows", "no_backend", "conn_limited", "denied"};
 	json_t *rows = json_array(), *s, *v, *be;
 	size_t i, k, n;
 
@@ -89,6 +91,12 @@ static void print_vips(struct ctl *c, const json_t *b)
 			json_t *row = json_copy(s);
 
 			json_object_set(row, "vip", v);
+			json_object_set(row, "at_vip",
+				json_object_get(
+					json_object_get(s, "vip_flows"), json_string_value(v)));
+			/* The figures of the service stand once. */
+			for (size_t f = 0; k > 0 && f < ARRAY_SIZE(of_service); f++)
+				json_object_del(row, of_service[f]);
 			json_object_set_new(row, "port", json_string(port));
 			json_object_set_new(row, "backends", json_string(up));
 			json_array_append_new(rows, row);

@@ -219,7 +219,7 @@ static void put_services(struct top *t)
 	put(t, CTL_PLAIN, "%s", "");
 }
 
-/* The largest first, by a number that `weigh` put into each row. */
+/* The largest first, by a number that stands in each row. */
 static int by_weight(const void *a, const void *b)
 {
 	double x = number(*(json_t *const *)a, "_rate"), y = number(*(json_t *const *)b, "_rate");
@@ -247,36 +247,131 @@ static size_t sorted(
 	return json_array_size(a);
 }
 
+/* Backends of services, of listeners, and servers of upstreams: where their figures stand. */
+static const struct backend_set {
+	const char *set, *labels[3], *fresh, *packets, *bytes[2];
+} backend_sets[] = {
+	{"backends", {"service", "backend", NULL}, "flows", "packets", {"bytes", "back_bytes"}},
+	{"listener_backends", {"listener", "backend", NULL}, "connects", NULL,
+		{"bytes_in", "bytes_out"}},
+	{"upstream_servers", {"upstream", "server", NULL}, "requests", NULL,
+		{"bytes_in", "bytes_out"}},
+};
+
+struct backend_row {
+	const struct backend_set *set;
+	const json_t *o, *was;
+	double bits;
+};
+
+static int by_bits(const void *a, const void *b)
+{
+	const struct backend_row *x = a, *y = b;
+
+	return x->bits < y->bits ? 1 : x->bits > y->bits ? -1 : 0;
+}
+
+static void put_backend(struct top *t, const struct backend_row *r)
+{
+	bool up = number(r->o, "up") > 0, drain = number(r->o, "draining") > 0;
+	char where[160], active[16], fresh[16], packets[16] = "-", bits[16];
+
+	snprintf(where, sizeof(where), "%s %s", text_of(r->o, r->set->labels[0]),
+		text_of(r->o, r->set->labels[1]));
+	if (r->set->packets != NULL)
+		ctl_si(rate(t, r->o, r->was, r->set->packets), packets);
+	put(t,
+		up      ? CTL_PLAIN
+		: drain ? CTL_YELLOW
+			: CTL_RED,
+		"%-40.40s %-6s %9s %9s %9s %9s", where,
+		up      ? "up"
+		: drain ? "drain"
+			: "down",
+		ctl_si(number(r->o, "active"), active),
+		ctl_si(rate(t, r->o, r->was, r->set->fresh), fresh), packets,
+		ctl_si(r->bits, bits));
+}
+
 static void put_backends(struct top *t)
 {
-	static const char *const labels[] = {"service", "backend", NULL};
+	struct backend_row *rows;
+	size_t room = 0, n = 0, i;
+	json_t *o;
+
+	for (size_t s = 0; s < ARRAY_SIZE(backend_sets); s++)
+		room += json_array_size(json_object_get(t->now, backend_sets[s].set));
+	rows = calloc(room + 1, sizeof(*rows));
+	if (rows == NULL || room == 0) {
+		free(rows);
+		return;
+	}
+	for (size_t s = 0; s < ARRAY_SIZE(backend_sets); s++) {
+		const struct backend_set *set = &backend_sets[s];
+
+		json_array_foreach(json_object_get(t->now, set->set), i, o)
+		{
+			const json_t *was = earlier(t, set->set, o, set->labels);
+
+			rows[n++] = (struct backend_row){set, o, was,
+				8 * (rate(t, o, was, set->bytes[0]) +
+					    rate(t, o, was, set->bytes[1]))};
+		}
+	}
+	qsort(rows, n, sizeof(*rows), by_bits);
+	put(t, CTL_CYAN, "%-40s %-6s %9s %9s %9s %9s", "BACKEND", "STATE", "ACTIVE", "NEW/s",
+		"PACKETS/s", "bit/s");
+	for (i = 0; i < n && i < 12; i++)
+		put_backend(t, &rows[i]);
+	put(t, CTL_PLAIN, "%s", "");
+	free(rows);
+}
+
+/* The bound below which a part of the requests of this round lies; text for people. */
+static const char *quantile(const json_t *o, const json_t *was, double part, char *out, size_t size)
+{
+	const json_t *now = json_object_get(json_object_get(o, "took"), "buckets");
+	const json_t *old = json_object_get(json_object_get(was, "took"), "buckets");
+	double all = 0, sum = 0;
+	size_t n = json_array_size(now);
+
+	for (size_t i = 0; i < n; i++)
+		all += number(json_array_get(now, i), "count") -
+		       number(json_array_get(old, i), "count");
+	for (size_t i = 0; all > 0 && i < n; i++) {
+		sum += number(json_array_get(now, i), "count") -
+		       number(json_array_get(old, i), "count");
+		if (sum < part * all)
+			continue;
+		if (i + 1 == n)
+			snprintf(out, size, ">%g s", number(json_array_get(now, i - 1), "le"));
+		else
+			snprintf(out, size, "<%g ms", 1000 * number(json_array_get(now, i), "le"));
+		return out;
+	}
+	return "-";
+}
+
+static void put_routes(struct top *t)
+{
+	static const char *const labels[] = {"route", NULL};
 	json_t **rows;
-	size_t n = sorted(t, "backends", labels, "packets", &rows);
+	size_t n = sorted(t, "http_routes", labels, "requests", &rows);
 
 	if (n > 0)
-		put(t, CTL_CYAN, "%-40s %-6s %9s %9s %9s %9s", "BACKEND", "STATE", "ACTIVE",
-			"NEW/s", "PACKETS/s", "bit/s");
-	for (size_t i = 0; i < n && i < 12; i++) {
-		const json_t *was = earlier(t, "backends", rows[i], labels);
-		bool up = number(rows[i], "up") > 0, drain = number(rows[i], "draining") > 0;
-		char where[160], active[16], fresh[16], packets[16], bits[16];
+		put(t, CTL_CYAN, "%-40s %9s %9s %9s %9s %9s %9s", "HTTP ROUTE", "REQ/s", "4xx/s",
+			"5xx/s", "MEDIAN", "99 %", "bit/s");
+	for (size_t i = 0; i < n && i < 8; i++) {
+		const json_t *was = earlier(t, "http_routes", rows[i], labels);
+		double bad = rate(t, rows[i], was, "status_5xx");
+		char all[16], wrong[16], failed[16], half[24], most[24], bits[16];
 
-		snprintf(where, sizeof(where), "%s %s", text_of(rows[i], "service"),
-			text_of(rows[i], "backend"));
-		put(t,
-			up      ? CTL_PLAIN
-			: drain ? CTL_YELLOW
-				: CTL_RED,
-			"%-40.40s %-6s %9s %9s %9s %9s", where,
-			up      ? "up"
-			: drain ? "drain"
-				: "down",
-			ctl_si(number(rows[i], "active"), active),
-			ctl_si(rate(t, rows[i], was, "flows"), fresh),
-			ctl_si(number(rows[i], "_rate"), packets),
-			ctl_si(8 * (rate(t, rows[i], was, "bytes") +
-					   rate(t, rows[i], was, "back_bytes")),
-				bits));
+		put(t, bad > 0 ? CTL_YELLOW : CTL_PLAIN, "%-40.40s %9s %9s %9s %9s %9s %9s",
+			text_of(rows[i], "route"), ctl_si(number(rows[i], "_rate"), all),
+			ctl_si(rate(t, rows[i], was, "status_4xx"), wrong), ctl_si(bad, failed),
+			quantile(rows[i], was, 0.5, half, sizeof(half)),
+			quantile(rows[i], was, 0.99, most, sizeof(most)),
+			ctl_si(8 * rate(t, rows[i], was, "body_out"), bits));
 	}
 	if (n > 0)
 		put(t, CTL_PLAIN, "%s", "");
@@ -338,6 +433,7 @@ static void draw(struct top *t)
 	put_workers(t);
 	put_ports(t);
 	put_services(t);
+	put_routes(t);
 	put_backends(t);
 	put_reasons(t);
 	if (t->screen)

@@ -12,10 +12,11 @@
 #include "lb/config/suggest.h"
 #include "lb/ctl/ctl_pvt.h"
 
-static const char *const stat_words[] = {"process", "workers", "reasons", "ports", "services",
-	"backends", "health", "listeners", "listener_backends", "tcp", "store", "kvs", "http",
-	"upstreams", "upstream_servers", "access_log", "names", "resolver", "resolver_results",
-	"http_cache", "http_cache_routes", "cache_memory", NULL};
+static const char *const stat_words[] = {"process", "workers", "reasons", "ports", "vips",
+	"services", "backends", "health", "listeners", "listener_backends", "tcp", "store", "kvs",
+	"http", "http_ends", "http_routes", "upstreams", "upstream_servers", "access_log", "names",
+	"resolver", "resolver_results", "http_cache", "http_cache_routes", "cache_memory",
+	"cache_disk", "cache_disk_room", NULL};
 static const char *const level_words[] = {"error", "warn", "info", "debug", NULL};
 static const char *const shell_words[] = {"bash", NULL};
 static const char *const explain_words[] = {

@@ -62,6 +62,13 @@ bool l4_owns_vip(const struct l4_table *t, const struct ip_addr *a)
 	return s != NULL && s->vip != L4_NONE16;
 }
 
+uint16_t l4_vip_find(const struct l4_table *t, const struct ip_addr *a)
+{
+	const struct l4_addr_slot *s = addr_find(t, a);
+
+	return s != NULL ? s->vip : L4_NONE16;
+}
+
 bool l4_vip_at(const struct l4_table *t, uint32_t i, struct ip_addr *out)
 {
 	for (uint32_t v = 0; v < t->vip_cnt; v++) {

@@ -63,6 +63,8 @@ uint64_t l4_table_generation(const struct l4_table *t);
 
 /* Is a virtual address of a service (ARP and ND answer for it)? */
 bool l4_owns_vip(const struct l4_table *t, const struct ip_addr *a);
+/* Its number for l4_worker_vip_active(), or L4_NONE16. */
+uint16_t l4_vip_find(const struct l4_table *t, const struct ip_addr *a);
 /* Every VIP once, in no order; false when i is past the last. */
 bool l4_vip_at(const struct l4_table *t, uint32_t i, struct ip_addr *out);
 

@@ -30,6 +30,7 @@ int track_insert(struct l4_worker *w, struct flow_table *t, uint64_t hash,
 	count32(&w->member_active[member], 1);
 	count32(&w->services[service].active, 1);
 	count32(&w->vip_active[key->vip], 1);
+	count64(&w->vip_flows[key->vip], 1);
 	if (back != NULL && back->local != L4_NONE16)
 		count32(&w->local_active[back->local], 1);
 	count64(&w->member_stats[member].flows, 1);

@@ -111,11 +111,13 @@ int l4_worker_create(const struct l4_worker_conf *conf, struct l4_worker **out)
 	w->service_stats = zeroed(L4_MAX_SERVICES, sizeof(*w->service_stats));
 	w->service_pub = zeroed(L4_MAX_SERVICES, sizeof(*w->service_pub));
 	w->vip_active = zeroed(L4_MAX_VIPS, sizeof(*w->vip_active));
+	w->vip_flows = zeroed(L4_MAX_VIPS, sizeof(*w->vip_flows));
 	w->local_active = zeroed(L4_MAX_LOCALS, sizeof(*w->local_active));
 	err = tables_create(w, conf);
 	if (err != 0 || w->member_stats == NULL || w->member_active == NULL ||
 		w->member_pub == NULL || w->services == NULL || w->service_stats == NULL ||
-		w->service_pub == NULL || w->vip_active == NULL || w->local_active == NULL) {
+		w->service_pub == NULL || w->vip_active == NULL || w->vip_flows == NULL ||
+		w->local_active == NULL) {
 		l4_worker_destroy(w);
 		return err != 0 ? err : -ENOMEM;
 	}
@@ -138,6 +140,7 @@ void l4_worker_destroy(struct l4_worker *w)
 	zeroed_free(w->service_stats, L4_MAX_SERVICES, sizeof(*w->service_stats));
 	zeroed_free(w->service_pub, L4_MAX_SERVICES, sizeof(*w->service_pub));
 	zeroed_free(w->vip_active, L4_MAX_VIPS, sizeof(*w->vip_active));
+	zeroed_free(w->vip_flows, L4_MAX_VIPS, sizeof(*w->vip_flows));
 	zeroed_free(w->local_active, L4_MAX_LOCALS, sizeof(*w->local_active));
 	free(w);
 }
@@ -209,6 +212,16 @@ void l4_worker_service_stats(
 {
 	ASSERT(service < L4_MAX_SERVICES);
 	copy_counters(out, &w->service_stats[service], sizeof(*out));
+}
+
+uint32_t l4_worker_vip_active(const struct l4_worker *w, uint16_t vip)
+{
+	return __atomic_load_n(&w->vip_active[vip], __ATOMIC_RELAXED);
+}
+
+uint64_t l4_worker_vip_flows(const struct l4_worker *w, uint16_t vip)
+{
+	return __atomic_load_n(&w->vip_flows[vip], __ATOMIC_RELAXED);
 }
 
 uint32_t l4_worker_member_active(const struct l4_worker *w, uint32_t member)

@@ -109,6 +109,9 @@ void l4_worker_member_stats(
 	const struct l4_worker *w, uint32_t member, struct l4_member_stats *out);
 void l4_worker_service_stats(
 	const struct l4_worker *w, uint16_t service, struct l4_service_stats *out);
+/* Of a virtual address, whatever its services: flows in the tables, and new ones so far. */
+uint32_t l4_worker_vip_active(const struct l4_worker *w, uint16_t vip);
+uint64_t l4_worker_vip_flows(const struct l4_worker *w, uint16_t vip);
 uint32_t l4_worker_member_active(const struct l4_worker *w, uint32_t member);
 uint32_t l4_worker_service_active(const struct l4_worker *w, uint16_t service);
 

@@ -54,6 +54,7 @@ struct l4_worker {
 	struct l4_member_stats *member_stats;
 	struct service_run *services;
 	uint32_t *member_active, *vip_active, *local_active;
+	uint64_t *vip_flows; /* new ones, by VIP */
 	struct l4_service_stats *service_stats;
 	struct published *member_pub, *service_pub;
 	uint64_t flood_tat_ns, flood_inc_ns;

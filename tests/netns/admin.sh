@@ -20,6 +20,11 @@ config() { # HTTP
 		  - {name: forward, vips: [203.0.113.81], port: 53, protocol: udp, mode: ipip, backends: ["198.51.100.11", "198.51.100.12"]}
 		listeners:
 		  - {name: proxy, bind: ["203.0.113.82:80"], action: tcp_proxy, backends: ["198.51.100.11:80"]}
+		  - {name: www, bind: ["203.0.113.84:80"], action: http, site: main}
+		upstreams: {pool: {backends: ["198.51.100.11:80"]}}
+		sites: {main: {routes: [{name: kept, match: {prefix: [/kept]}, upstream: pool, cache: {override_ttl: 1h}}, {name: rest, upstream: pool}]}}
+		cache: {memory: 32MiB, disk: 64MiB}
+		store: {dir: $TMP/store, low_space: 0, ballast: 0, block_cache: 8MiB}
 	CONF
 }
 WORKERS=2 config 127.0.0.1:9180 >"$TMP/weir.yaml"
@@ -34,6 +39,8 @@ up() { [ "$(ask services services.service=web.backends.0.state)$(ask services se
 check "backends come up" wait_for 10 up
 equal "traffic" "b1 b2" "$(gets 40 http://203.0.113.80/ | awk '{print $1}' | xargs)"
 check "traffic of the proxy" get http://203.0.113.82/
+equal "traffic of HTTP" "b1 30" "$(gets 30 http://203.0.113.84/)"
+equal "traffic of the cache" "b1 20" "$(for i in $(seq 4); do gets 5 http://203.0.113.84/kept; done | awk '{n += $2} END {print "b1", n}')"
 
 # --- who may call what
 equal "reading over the loopback" 200 "$(code $API/v1/status)"
@@ -63,6 +70,14 @@ at_least "of a port" 100 "$(value weir_port_rx_packets_total 'port="front"')"
 at_least "of a listener" 1 "$(value weir_listener_accepted_total 'listener="proxy"')"
 at_least "of TCP" 1 "$(value weir_tcp_accepts_total .)"
 at_least "reasons" 1 "$(value weir_ended_packets_total 'reason="arp_re')"
+equal "of a virtual address" 40 "$(value weir_vip_flows_total 'vip="203.0.113.80"')"
+equal "of another one" 0 "$(value weir_vip_flows_total 'vip="2001:db8:80::80"')"
+equal "of a route" 30 "$(value weir_http_route_requests_total 'route="main/rest"')"
+equal "of a route that caches" 20 "$(value weir_http_route_status_2xx_total 'route="main/kept"')"
+equal "what it found" 15 "$(value weir_http_cache_route_hits_total 'route="main/kept"')"
+equal "how long its requests took" "30 30" "$(value weir_http_route_seconds_count 'route="main/rest"') $(value weir_http_route_seconds_bucket 'route="main/rest",le="[+]Inf"')"
+at_least "of a pool" 35 "$(value weir_upstream_requests_total 'upstream="pool"')"
+at_least "of a shard" 1 "$(value weir_store_commits_total 'shard="0"')"
 at_least "turns in the histogram" 100 "$(value weir_worker_turn_seconds_count .)"
 equal "backends that are up" 2 "$(value weir_backend_up 'service="web"')"
 equal "as JSON, of one kind" web "$(http $API/v1/metrics/services | $PYTHON -c 'import json,sys; print(json.load(sys.stdin)["services"][0]["service"])')"
@@ -152,7 +167,7 @@ stop_pid $load
 check_not "an address of others needs a token file" bash -c "sed 's/http: .*/http: 192.0.2.1:80/; /token_file/d' '$TMP/weir.yaml' >'$TMP/open.yaml'; $WEIR check '$TMP/open.yaml'"
 check "and says so" bash -c "$WEIR check '$TMP/open.yaml' 2>&1 | grep -q token_file"
 chmod 644 "$TMP/token"
-sed "s|socket: .*|socket: $TMP/second.sock|" "$TMP/weir.yaml" >"$TMP/second.yaml"
+sed "s|socket: .*|socket: $TMP/second.sock|; s|dir: [^,]*|dir: $TMP/store2|" "$TMP/weir.yaml" >"$TMP/second.yaml"
 ns lb timeout 20 "$WEIR" -c "$TMP/second.yaml" >"$TMP/second.log" 2>&1
 check "a token that others can read is refused" grep -q 'others may read the token file' "$TMP/second.log"
 finish

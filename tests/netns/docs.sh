@@ -91,10 +91,11 @@ for request in "GET http://shop.example.com/a?b" "GET https://shop.example.com/c
 done
 
 # Names in rules and on the dashboard.
-ns lb curl -sS --noproxy '*' http://127.0.0.1:9180/metrics | sed -n 's/^# TYPE \([a-z0-9_]*\) .*/\1/p' | sort -u >"$TMP/names"
-# Without listeners, a TCP engine, an access log and names of backends these have no object to show.
-printf 'weir_%s\n' listener_accepted_total tcp_connections tcp_retrans_total access_log_dropped_total \
-	access_log_lost_total name_failures >>"$TMP/names"
+# All there are, also of what this configuration has none of; and what is exported is among them.
+ns lb curl -sS --noproxy '*' http://127.0.0.1:9180/v1/openapi.json | grep -oE '"x-prometheus": "[^"]*' | sed 's/.*"//' | sort -u >"$TMP/names"
+echo weir_metrics_left_out >>"$TMP/names"
+equal "every exported name is in the document" "" "$(ns lb curl -sS --noproxy '*' http://127.0.0.1:9180/metrics |
+	sed -n 's/^# TYPE \([a-z0-9_]*\) .*/\1/p' | sort -u | grep -vxFf "$TMP/names")"
 for f in docs/monitoring/alerts.yaml docs/monitoring/grafana.json; do
 	for name in $(grep -oE 'weir_[a-z0-9_]+' "$f" | sed 's/_bucket$//' | sort -u); do
 		check "${f##*/}: $name exists" grep -qx "$name" "$TMP/names"

@@ -35,13 +35,15 @@ gets 20 http://203.0.113.80/ >/dev/null
 ns c timeout 30 $PYTHON "$HELPERS/tcp_client.py" hold 203.0.113.82 7 2 >/dev/null 2>&1 &
 pids+=($!)
 check "traffic of the proxy" get http://203.0.113.82/
+check "traffic of HTTP" get http://203.0.113.84/
 
 # --- what it shows
 exits 0 ctl status
 says '^weir [0-9.]+  pid [0-9]+  up'
 says '^ *WORKER'
 exits 0 ctl vips
-says '^203.0.113.80 +80 +tcp +web +2/2'
+says '^203.0.113.80 +80 +tcp +web +2/2 +20 +20 +20'
+says '^2001:db8:80::80 +80 +tcp +web +2/2 +0 +- +-'
 says '^203.0.113.83 +80 +tcp +dark +0/1'
 exits 0 ctl backends
 says '^service +web +198.51.100.11:80 +up'
@@ -71,6 +73,11 @@ says "no statistics 'nosuch'; there are: process workers" err
 exits 0 ctl top -n 2 -w 0.2
 says 'WORKER +CORE +BUSY'
 says '^web +2/2'
+says '^web 198.51.100.1[12]:80 +up '
+says '^proxy 198.51.100.1[12]:80 +up '
+says '^pool 198.51.100.1[12]:80 +up '
+says '^HTTP ROUTE +REQ/s'
+says '^main/all +[0-9.k]+ +0 +0 '
 exits 0 script -qec "$WEIRCTL -s $SOCK top -n 1 -w 0.2" /dev/null
 check "top: it takes the other screen and gives it back" bash -c "grep -qF $'\e[?1049h' '$TMP/out' && grep -qF $'\e[?1049l' '$TMP/out'"
 ctl --color always backends >"$TMP/out"
@@ -235,6 +242,8 @@ complete_words() { # WORDS...: what bash would offer
 }
 export WEIRCTL
 equal "completion: commands" "drain drop-reasons" "$(complete_words weirctl dr | tr " " "\n" | sort | xargs)"
+equal "completion: kinds of statistics" "$(ctl -o json stats | $PYTHON -c 'import json,sys; print(*sorted(json.load(sys.stdin)))')" \
+	"$(complete_words weirctl stats '' | tr ' ' '\n' | sort | xargs)"
 equal "completion: options" "--watch" "$(complete_words weirctl --wa)"
 equal "completion: behind an option's argument" "--watch" "$(complete_words weirctl -H x explain --wa)"
 equal "completion: names of the running process" web "$(complete_words weirctl -s "$SOCK" drain w)"

@@ -2,15 +2,14 @@
  * stats - what the cache did for each route. Routes are told apart by site and name, so that counts
  * go on over reloads.
  * Owner:      the process gives numbers to names; a worker counts in its own table.
- * Limits:     HCACHE_ROUTES_MAX names in the life of a process; those that come later are counted
- *             together, as route "(others)". */
+ * Limits:     those of route_names.h. */
 #ifndef LB_L7_CACHE_STATS_H
 #define LB_L7_CACHE_STATS_H
 
 #include "dataplane/base/compiler.h"
+#include "lb/l7/route/route_names.h"
 
-#define HCACHE_ROUTES_MAX 256
-#define HCACHE_ROUTE_NAME 160
+#define HCACHE_ROUTES_MAX HTTP_ROUTES_MAX
 
 /* clang-format off */
 #define HCACHE_ROUTE_COUNTERS(C) \
@@ -31,9 +30,9 @@ struct hcache_route_stats {
 #undef C
 };
 
-/* Control: the number of a route, from 0; the last one stands for those that found no room. */
+/* Control: http_route_number() of a route that caches. */
 uint32_t hcache_route_number(const char *site, const char *route, uint32_t idx);
-/* "site/route"; NULL: no route has that number. */
+/* "site/route"; NULL: no route that caches has that number. */
 const char *hcache_route_name(uint32_t number);
 
 #endif

@@ -133,6 +133,8 @@ void http_count_end(struct http_stream *s)
 	l7_count(&st->ends[s->end], 1);
 	l7_count(&st->body_in, s->req_bytes);
 	l7_count(&st->body_out, s->resp_bytes);
+	if (s->route != NULL)
+		http_route_count(&s->w->routes[s->route->number], s);
 }
 
 void http_worker_set_log(struct http_worker *w, struct http_log_worker *log)
@@ -303,6 +305,11 @@ struct up_worker *http_worker_up(const struct http_worker *w)
 const struct http_listener_stats *http_worker_listener(const struct http_worker *w, uint32_t id)
 {
 	return &w->listeners[id];
+}
+
+const struct http_route_stats *http_worker_route_stats(const struct http_worker *w, uint32_t number)
+{
+	return &w->routes[number];
 }
 
 uint32_t http_worker_streams(const struct http_worker *w)

@@ -11,6 +11,7 @@
 #include "lb/l7/upstream/upstream.h"
 
 struct http_route_worker;
+struct http_route_stats;
 struct l7_table;
 struct l7_worker;
 struct hcache;
@@ -92,6 +93,9 @@ struct http_loop *http_worker_loop(struct http_worker *w);
 struct up_worker *http_worker_up(const struct http_worker *w);
 struct hcache_worker *http_worker_cache(const struct http_worker *w); /* NULL: none */
 const struct http_listener_stats *http_worker_listener(const struct http_worker *w, uint32_t id);
+/* By http_route_number(). */
+const struct http_route_stats *http_worker_route_stats(
+	const struct http_worker *w, uint32_t number);
 /* For tests: aborts if anything of a request is left. */
 void http_worker_check_empty(const struct http_worker *w);
 /* Requests under way; for tests and control. */

@@ -8,6 +8,7 @@
 #include "lb/l7/http/chain.h"
 #include "lb/l7/http/date.h"
 #include "lb/l7/http/http.h"
+#include "lb/l7/http/route_stats.h"
 #include "lb/l7/http/stream.h"
 #include "lb/l7/policy/policy.h"
 #include "lb/l7/route/route.h"
@@ -61,6 +62,7 @@ struct http_worker {
 	uint64_t date_until_ns; /* the text is right until then */
 	char date[HTTP_DATE_LEN];
 	struct http_listener_stats listeners[LIMIT_LISTENERS];
+	struct http_route_stats routes[HTTP_ROUTES_MAX];
 	char scratch[HTTP_SCRATCH];
 };
 

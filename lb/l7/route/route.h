@@ -65,7 +65,8 @@ struct http_connect {
 
 struct http_route {
 	const char *name;
-	uint32_t idx; /* place in the file, from 0 */
+	uint32_t idx;    /* place in the file, from 0 */
+	uint32_t number; /* http_route_number() */
 	uint32_t line;
 	enum http_route_kind kind;
 	const struct http_action *action; /* NULL for HTTP_ROUTE_UPSTREAM: the proxy's */

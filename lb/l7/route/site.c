@@ -11,6 +11,7 @@
 #include "lb/l7/kv/kv.h"
 #include "lb/l7/policy/policy_pvt.h"
 #include "lb/l7/route/path.h"
+#include "lb/l7/route/route_names.h"
 #include "lb/l7/route/route_pvt.h"
 
 struct builder {
@@ -586,6 +587,7 @@ static int make_route(struct builder *b, uint32_t i, const struct shared *shared
 	b->route = c;
 	*r = (struct http_route){.name = arena_text(&b->site->arena, c->name, strlen(c->name)),
 		.idx = i,
+		.number = http_route_number(b->site->name, c->name, i),
 		.line = c->mark.line,
 		.kind = c->kind,
 		.timeouts = c->timeouts,
@@ -669,6 +671,7 @@ static int make_settings(struct builder *b)
 	site->self_fixed = (struct http_fixed){.status = 204};
 	site->self = (struct http_route){.name = "(weir)",
 		.idx = UINT32_MAX,
+		.number = http_route_number(site->name, "(weir)", 0),
 		.kind = HTTP_ROUTE_RESPOND,
 		.action = &http_action_fixed,
 		.mirror = HTTP_NO_UPSTREAM,

@@ -11,6 +11,8 @@
 
 #include "dataplane/base/rng.h"
 #include "lb/l7/cache/stats.h"
+#include "lb/l7/http/route_stats.h"
+#include "lb/l7/http/stream.h"
 #include "lb/l7/cache/top.h"
 #include "tests/support/seed.h"
 
@@ -157,6 +159,44 @@ static void routes_have_numbers(void **state)
 	assert_string_equal(hcache_route_name(n), "(others)");
 }
 
+static void took(struct http_route_stats *st, uint16_t status, uint64_t ns)
+{
+	struct http_stream s = {.t = {.first_byte = 7, .end = 7 + ns},
+		.req_bytes = 3,
+		.resp_bytes = 5,
+		.resp_started = status != 0,
+		.end = status != 0 ? HTTP_END_OK : HTTP_END_CLIENT_GONE};
+
+	s.resp.status = status;
+	http_route_count(st, &s);
+}
+
+/* What lies on a bound is below it; an upgraded connection's life is no answer's time. */
+static void a_route_counts_by_status_and_time(void **state)
+{
+	struct http_route_stats st = {0};
+
+	(void)state;
+	took(&st, 200, 500000);
+	took(&st, 204, 500001);
+	took(&st, 404, 1000000);
+	took(&st, 503, UINT64_C(10000000001));
+	took(&st, 101, UINT64_C(3600000000000));
+	took(&st, 0, 0);
+	assert_int_equal(st.requests, 6);
+	assert_int_equal(st.status_2xx, 2);
+	assert_int_equal(st.status_4xx, 1);
+	assert_int_equal(st.status_5xx, 1);
+	assert_int_equal(st.status_1xx, 1);
+	assert_int_equal(st.failed, 1);
+	assert_int_equal(st.body_in, 18);
+	assert_int_equal(st.body_out, 30);
+	assert_int_equal(st.took[0], 2);
+	assert_int_equal(st.took[1], 2);
+	assert_int_equal(st.took[HTTP_TOOK_BOUND_CNT], 1);
+	assert_int_equal(st.took_sum_ns, 500000 + 500001 + 1000000 + UINT64_C(10000000001));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -166,6 +206,7 @@ int main(void)
 		TEST(what_was_long_ago_counts_less),
 		TEST(names_are_cut),
 		TEST(routes_have_numbers),
+		TEST(a_route_counts_by_status_and_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
