@@ -463,8 +463,12 @@ void app_destroy(struct app *app)
 
 int app_start(struct app *app)
 {
-	int rc = workers_start(app->workers, app->worker_cnt);
+	int rc;
 
+	for (uint32_t i = 0; i < app->worker_cnt; i++)
+		if (app->l7[i] != NULL)
+			l7_worker_warm(app->l7[i], app->cfg->tcp.warm_conns);
+	rc = workers_start(app->workers, app->worker_cnt);
 	app->running = rc == 0;
 	return rc;
 }

@@ -39,6 +39,14 @@ int pool_init(struct pool *p, uint32_t elt_size, uint32_t align, uint32_t capaci
 	return 0;
 }
 
+void pool_warm(const struct pool *p, uint32_t elements)
+{
+	uint32_t n = elements < p->capacity ? elements : p->capacity;
+
+	/* A kernel that does not know how (before 5.14) gives it at the first use, as ever. */
+	(void)madvise(p->mem, (size_t)n * p->elt_size, MADV_POPULATE_WRITE);
+}
+
 void pool_fini(struct pool *p)
 {
 	if (p->mem != NULL)

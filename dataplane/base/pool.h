@@ -21,6 +21,9 @@ struct pool {
  * Returns 0 or -ENOMEM. */
 int pool_init(struct pool *p, uint32_t elt_size, uint32_t align, uint32_t capacity) WARN_UNUSED;
 void pool_fini(struct pool *p);
+/* Have the kernel give the memory of the elements that are taken first now, and not at their first
+ * use: a huge page that the host has to find takes a millisecond or two. */
+void pool_warm(const struct pool *p, uint32_t elements);
 
 ALWAYS_INLINE void *pool_at(const struct pool *p, uint32_t idx)
 {

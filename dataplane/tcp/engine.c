@@ -153,6 +153,14 @@ struct tcp_engine *tcp_engine_create(const struct tcp_config *cfg, uint64_t now_
 	return e;
 }
 
+void tcp_engine_warm(struct tcp_engine *e, uint32_t conns)
+{
+	pool_warm(&e->conns, conns);
+	pool_warm(&e->syns, conns);
+	pool_warm(&e->tws, conns);
+	pool_warm(&e->segs, 8 * conns);
+}
+
 void tcp_engine_destroy(struct tcp_engine *e)
 {
 	if (e == NULL)

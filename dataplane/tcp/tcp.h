@@ -155,6 +155,8 @@ struct tcp_config {
 struct tcp_engine *tcp_engine_create(const struct tcp_config *cfg, uint64_t now_ns) WARN_UNUSED;
 /* Frees everything without a packet or callback. */
 void tcp_engine_destroy(struct tcp_engine *e);
+/* The memory of so many connections is touched before they come (pool_warm()). */
+void tcp_engine_warm(struct tcp_engine *e, uint32_t conns);
 
 /* Segments of a burst, parsed (pkt_parse) and addressed to us. Takes all mbufs. Frames may carry
  * link padding; chained mbufs are fine as long as the headers lie in the first. */

@@ -202,6 +202,7 @@ struct config_listener {
 struct config_tcp {
 	uint32_t max_conns, max_half_open, max_timewaits; /* per worker */
 	uint32_t packet_headers, data_buffers;            /* per worker */
+	uint32_t warm_conns; /* per worker: memory of so many is touched at the start */
 	uint32_t rcvbuf, sndbuf;
 	int congestion; /* enum tcp_cc */
 	uint64_t keepalive_ns, time_wait_ns, user_timeout_ns;

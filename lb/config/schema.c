@@ -475,6 +475,13 @@ static const struct schema_field tcp_fields[] = {
 	{"max_time_wait", SCHEMA_COUNT, 0, SCHEMA_AT(config_tcp, max_timewaits), .min = 16,
 		.max = LIMIT_TCP_CONNS, .dflt = "65536",
 		.help = "TIME_WAIT records of each worker; the oldest makes room."},
+	{"warm_connections", SCHEMA_COUNT, 0, SCHEMA_AT(config_tcp, warm_conns),
+		.max = LIMIT_TCP_CONNS, .dflt = "512",
+		.help = "The memory of so many connections and requests of each worker, some 40 "
+			"KiB "
+			"each, is touched at the start. That of more is when it is first needed, "
+			"which "
+			"holds up all others for a millisecond or two now and then."},
 	{"packet_headers", SCHEMA_COUNT, 0, SCHEMA_AT(config_tcp, packet_headers), .min = 1024,
 		.max = 1 << 22, .dflt = "8192",
 		.help = "Buffers of each worker for frames on their way out."},

@@ -471,6 +471,13 @@ int l7_worker_create(const struct l7_worker_conf *conf, uint64_t now_ns, struct 
 	return 0;
 }
 
+void l7_worker_warm(struct l7_worker *w, uint32_t conns)
+{
+	pool_warm(&w->conns, 2 * conns);
+	tcp_engine_warm(w->engine, 2 * conns);
+	http_worker_warm(w->http, conns);
+}
+
 void l7_worker_destroy(struct l7_worker *w)
 {
 	if (w->http != NULL)

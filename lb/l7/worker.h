@@ -84,6 +84,9 @@ struct l7_worker_conf {
 int l7_worker_create(
 	const struct l7_worker_conf *conf, uint64_t now_ns, struct l7_worker **out) WARN_UNUSED;
 void l7_worker_destroy(struct l7_worker *w);
+/* The memory of so many clients' connections, each with a request that is proxied, is touched
+ * before they come (pool_warm()). */
+void l7_worker_warm(struct l7_worker *w, uint32_t conns);
 
 /* Another table is in force; with draining nothing new is accepted any more. */
 void l7_worker_adopt(struct l7_worker *w, const struct l7_table *t, bool draining, uint64_t now_ns);

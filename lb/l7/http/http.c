@@ -220,6 +220,14 @@ int http_worker_create(
 	return 0;
 }
 
+void http_worker_warm(struct http_worker *w, uint32_t requests)
+{
+	pool_warm(&w->streams, requests);
+	pool_warm(&w->slabs, requests);
+	pool_warm(&w->proxies, requests);
+	up_worker_warm(w->up, requests);
+}
+
 void http_worker_drop(struct http_worker *w)
 {
 	h1_drop_all(w);

@@ -68,6 +68,8 @@ int http_worker_create(
 void http_worker_drop(struct http_worker *w);
 /* After the engine's end: connections' callbacks do not come any more. */
 void http_worker_destroy(struct http_worker *w); /* NULL is fine */
+/* The memory of so many requests at once is touched before they come (pool_warm()). */
+void http_worker_warm(struct http_worker *w, uint32_t requests);
 void http_worker_adopt(
 	struct http_worker *w, const struct l7_table *t, bool draining, uint64_t now_ns);
 

@@ -734,6 +734,11 @@ int up_worker_create(const struct up_conf *conf, struct up_worker **out)
 	return 0;
 }
 
+void up_worker_warm(struct up_worker *w, uint32_t conns)
+{
+	pool_warm(&w->conns, conns);
+}
+
 void up_worker_destroy(struct up_worker *w)
 {
 	if (w == NULL)

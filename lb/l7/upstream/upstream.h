@@ -131,7 +131,8 @@ struct up_conf {
 
 int up_worker_create(const struct up_conf *conf, struct up_worker **out) WARN_UNUSED;
 /* Connections are the engine's, which is destroyed first. */
-void up_worker_destroy(struct up_worker *w); /* NULL is fine */
+void up_worker_destroy(struct up_worker *w);              /* NULL is fine */
+void up_worker_warm(struct up_worker *w, uint32_t conns); /* pool_warm() */
 /* Another table is in force. draining: idle connections are closed and none is kept. */
 void up_worker_adopt(struct up_worker *w, const struct up_table *t, bool draining);
 

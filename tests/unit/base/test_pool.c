@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <sys/mman.h>
+
 #include <cmocka.h>
 
 #include <string.h>
@@ -84,6 +86,30 @@ static void fini_leaves_an_empty_pool(void **state)
 	pool_fini(&p);
 }
 
+/* The memory of the first elements is there before they are taken, and is still zero. */
+static void warm_elements_have_their_pages(void **state)
+{
+	uint8_t here[16] = {0};
+	struct pool p;
+
+	(void)state;
+	assert_int_equal(pool_init(&p, 4096, 4096, 16), 0);
+	assert_int_equal(mincore(p.mem, 16 * 4096, here), 0);
+	for (int i = 0; i < 16; i++)
+		assert_int_equal(here[i] & 1, 0);
+	pool_warm(&p, 5);
+	assert_int_equal(mincore(p.mem, 16 * 4096, here), 0);
+	for (int i = 0; i < 16; i++)
+		assert_int_equal(here[i] & 1, i < 5);
+	pool_warm(&p, 17);
+	assert_int_equal(mincore(p.mem, 16 * 4096, here), 0);
+	assert_int_equal(here[15] & 1, 1);
+	assert_int_equal(p.used, 0);
+	for (uint32_t i = 0; i < 16 * 4096; i++)
+		assert_int_equal(p.mem[i], 0);
+	pool_fini(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -91,6 +117,7 @@ int main(void)
 		cmocka_unit_test(elements_are_zeroed_aligned_and_apart),
 		cmocka_unit_test(last_freed_is_next_used),
 		cmocka_unit_test(fini_leaves_an_empty_pool),
+		cmocka_unit_test(warm_elements_have_their_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
