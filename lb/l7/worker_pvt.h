@@ -135,6 +135,11 @@ static inline const struct l7_listener *l7_listener_of(const struct l7_conn *c)
 	return c->w->table->by_id[c->listener];
 }
 
+static inline struct l7_sites *l7_sites_of(const struct l7_conn *c)
+{
+	return c->w->table->sites;
+}
+
 /* Control, while no worker runs. */
 void l7_source_init(void);
 

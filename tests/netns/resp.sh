@@ -134,6 +134,22 @@ sed -i 's/>r ~pub/>other ~pub/' "$TMP/weir.yaml"
 check "reload" weir_reload
 equal "the new password" "" "$(locked --user reader --pass other get pub:y)"
 equal "the old one" NOAUTH "$(locked --user reader --pass r get pub:x | cut -d' ' -f1)"
+# Who is between MULTI and EXEC when the listener goes gets to its end.
+mkfifo "$TMP/multi"
+ns c timeout 10 stdbuf -oL redis-cli -h 192.0.2.80 -p 6380 --pass sesame \
+	<"$TMP/multi" >"$TMP/multi.out" 2>/dev/null &
+cli_pid=$!
+exec 5>"$TMP/multi"
+printf 'multi\nget pub:y\n' >&5
+check "inside MULTI" wait_for 5 grep -q QUEUED "$TMP/multi.out"
+sed -i '/name: locked/,$d' "$TMP/weir.yaml"
+check "the listener is removed" weir_reload
+equal "no more of it" "" "$(locked ping | grep PONG)"
+printf 'exec\n' >&5
+exec 5>&-
+wait $cli_pid
+equal "EXEC behind that" "OK QUEUED" "$(head -n 2 "$TMP/multi.out" | xargs)"
+equal "with its reply" 3 "$(wc -l <"$TMP/multi.out")"
 sed -i 's/block_cache: 8MiB/block_cache: 9MiB/' "$TMP/weir.yaml"
 check_not "a reload cannot change the store" weir_reload
 finish

@@ -11,12 +11,14 @@
 
 #include "dataplane/base/time.h"
 #include "lb/l7/io.h"
+#include "lb/l7/sites.h"
 #include "lb/l7/worker_pvt.h"
 
 static int64_t rig_send_bytes(const struct l7_io *io, const void *data, uint32_t len);
 static void rig_strip(struct l7_conn *c, uint32_t n);
 static void rig_end(struct l7_conn *c);
 static const struct l7_listener *rig_listener(const struct l7_conn *c);
+static struct l7_sites *rig_sites(const struct l7_conn *c);
 
 #define l7_io_room(io)                        UINT32_MAX
 #define l7_io_send_bytes(io, data, len, flag) rig_send_bytes(io, data, len)
@@ -26,11 +28,14 @@ static const struct l7_listener *rig_listener(const struct l7_conn *c);
 #define l7_abort                              rig_end
 #define l7_finish                             rig_end
 #define l7_listener_of                        rig_listener
+#define l7_sites_of                           rig_sites
 #include "lb/l7/resp/conn.c"
 
 struct rig_l7 {
 	struct l7_worker w;
 	struct l7_listener listener;
+	bool removed;
+	struct l7_sites sites[2]; /* of the configuration that has it, and the next */
 };
 
 static struct rig_conn *conn_of(const struct l7_io *io)
@@ -92,7 +97,16 @@ static void rig_end(struct l7_conn *c)
 
 static const struct l7_listener *rig_listener(const struct l7_conn *c)
 {
-	return &((const struct rig_l7 *)(const void *)c->w)->listener;
+	const struct rig_l7 *l = (const struct rig_l7 *)(const void *)c->w;
+
+	return l->removed ? NULL : &l->listener;
+}
+
+static struct l7_sites *rig_sites(const struct l7_conn *c)
+{
+	struct rig_l7 *l = (struct rig_l7 *)(void *)c->w;
+
+	return &l->sites[l->removed];
 }
 
 static void set_users(struct rig *r, const struct rig_params *p)
@@ -247,6 +261,28 @@ void rig_eof(struct rig_conn *c)
 		return;
 	l->front_eof = true;
 	l7_resp.eof(l);
+}
+
+void rig_remove(struct rig *r)
+{
+	for (uint32_t i = 0; i < r->workers; i++) {
+		struct rig_l7 *l = r->l7[i];
+
+		l->w.now_ns = clock_now_ns();
+		l->removed = true;
+		resp_worker_adopt(l->w.resp, false);
+	}
+	rig_settle(r);
+}
+
+uint32_t rig_pins(const struct rig *r)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < r->workers; i++)
+		for (int k = 0; k < 2; k++)
+			n += ((const struct rig_l7 *)r->l7[i])->sites[k].pins[i].cnt;
+	return n;
 }
 
 void rig_drain(struct rig *r)

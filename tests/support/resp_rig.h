@@ -49,6 +49,9 @@ void rig_disconnect(struct rig_conn *c);
 /* What the client sends, in one segment. */
 void rig_feed(struct rig_conn *c, const void *data, size_t n);
 void rig_eof(struct rig_conn *c);
+/* A configuration without the listener is in force; how many connections hold one. */
+void rig_remove(struct rig *r);
+uint32_t rig_pins(const struct rig *r);
 /* The process is to stop; and time passes, for the connections' timers alone. */
 void rig_drain(struct rig *r);
 void rig_pass(struct rig *r, uint64_t ns);

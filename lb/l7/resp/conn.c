@@ -15,6 +15,7 @@
 #include "dataplane/base/time.h"
 #include "dataplane/net/hdr.h"
 #include "lb/l7/resp/resp_pvt.h"
+#include "lb/l7/sites.h"
 
 #define SEND_CHUNK 16384
 #define BIG        8192 /* a reply that is sent from where it stands */
@@ -46,11 +47,8 @@ void resp_conn_peer(const struct resp_conn *c, char out[64])
 
 const struct acl_user *resp_find_user(const struct resp_conn *c, const void *name, size_t len)
 {
-	const struct config_resp *r;
+	const struct config_resp *r = &c->cfg->resp;
 
-	if (c->cfg == NULL)
-		return NULL;
-	r = &c->cfg->resp;
 	for (uint32_t i = 0; i < r->acl_cnt; i++)
 		if (strlen(r->acl[i].name) == len && memcmp(r->acl[i].name, name, len) == 0)
 			return &r->acl[i];
@@ -194,7 +192,7 @@ static bool stopped(const struct resp_conn *c)
 {
 	const struct resp_worker *w = c->w;
 
-	if (c->closing || c->barrier != NULL || c->backlog != NULL || c->cfg == NULL)
+	if (c->closing || c->barrier != NULL || c->backlog != NULL)
 		return true;
 	if (c->job_cnt >= c->cfg->resp.pipeline_max)
 		return true;
@@ -334,6 +332,7 @@ static void conn_free(struct resp_conn *c)
 		mem_put(m, c->backlog);
 	list_remove(&c->dirty);
 	list_remove(&c->all);
+	l7_sites_unpin(c->sites_ref);
 	c->c->state = NULL;
 	w->conn_cnt--;
 	pool_put(&w->conns, (uint32_t)(((uint8_t *)c - w->conns.mem) / w->conns.elt_size));
@@ -436,6 +435,18 @@ static void leave(struct resp_conn *c)
 	wheel_arm(&w->wheel, &c->c->timer, c->leave_ns);
 }
 
+/* Of the configuration in force. */
+static void use_config(struct resp_conn *c, const struct config_listener *cfg)
+{
+	void *old = c->sites_ref;
+
+	c->cfg = cfg;
+	c->ns = (uint8_t)cfg->resp.ns_idx;
+	c->sites_ref = l7_sites_pin(l7_sites_of(c->c), c->c->w->conf.index);
+	if (old != NULL)
+		l7_sites_unpin(old);
+}
+
 static void on_open(struct l7_conn *l)
 {
 	struct resp_worker *w = l->w->resp;
@@ -454,8 +465,7 @@ static void on_open(struct l7_conn *l)
 	memset(c, 0, sizeof(*c));
 	c->c = l;
 	c->w = w;
-	c->cfg = li->cfg;
-	c->ns = (uint8_t)li->cfg->resp.ns_idx;
+	use_config(c, li->cfg);
 	c->id = ++w->next_id * l->w->conf.worker_cnt + l->w->conf.index;
 	c->born_ns = c->last_ns = l->w->now_ns;
 	list_init(&c->jobs);
@@ -615,16 +625,15 @@ void resp_worker_adopt(struct resp_worker *w, bool draining)
 								   offsetof(struct resp_conn, all));
 		const struct l7_listener *li = l7_listener_of(c->c);
 
-		c->cfg = li == NULL || li->cfg->action != LISTENER_RESP ? NULL : li->cfg;
+		bool gone = li == NULL || li->cfg->action != LISTENER_RESP;
+
+		if (!gone)
+			use_config(c, li->cfg);
 		if (c->user != NULL)
 			c->user = resp_find_user(c, c->user_name, strlen(c->user_name));
 		if (c->user != NULL && !c->user->on)
 			c->user = NULL;
-		if (c->cfg == NULL)
-			c->closing = true;
-		else
-			c->ns = (uint8_t)c->cfg->resp.ns_idx;
-		if (draining)
+		if (draining || gone)
 			leave(c);
 		resp_send_later(c);
 	}

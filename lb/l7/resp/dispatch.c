@@ -169,9 +169,9 @@ static void log_slow(struct resp_job *j, uint64_t took_ns)
 
 static bool is_slow(const struct resp_job *j, uint64_t took_ns)
 {
-	const struct config_listener *cfg = j->c->cfg;
+	uint64_t limit_ns = j->c->cfg->resp.slow_ns;
 
-	return cfg != NULL && cfg->resp.slow_ns > 0 && took_ns > cfg->resp.slow_ns;
+	return limit_ns > 0 && took_ns > limit_ns;
 }
 
 static void job_done(struct kvs_tx *tx, int status)

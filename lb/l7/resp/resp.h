@@ -21,9 +21,9 @@ struct resp_worker;
 int resp_worker_create(struct l7_worker *l7, struct kvs_worker *kvs, uint32_t conns,
 	struct resp_worker **out) WARN_UNUSED;
 void resp_worker_destroy(struct resp_worker *w);
-/* Another configuration is in force. Connections whose listener is gone are closed when what they
- * sent has been answered; with draining, all of them, those in the middle of a request, a MULTI or
- * a WATCH RESP_GRACE_NS later at the latest. */
+/* Another configuration is in force. Connections whose listener is gone, and with draining all of
+ * them, are closed when what they sent has been answered, those in the middle of a request, a MULTI
+ * or a WATCH RESP_GRACE_NS later at the latest; until then they have the configuration they had. */
 #define RESP_GRACE_NS (2 * NS_PER_SEC)
 void resp_worker_adopt(struct resp_worker *w, bool draining);
 /* After kvs_turn(): what has been answered leaves. True if anything was done. */

@@ -67,7 +67,8 @@ struct resp_watch {
 struct resp_conn {
 	struct l7_conn *c;
 	struct resp_worker *w;
-	const struct config_listener *cfg; /* as of the newest configuration */
+	const struct config_listener *cfg; /* as of the newest configuration that has it */
+	void *sites_ref;                   /* what that lives by */
 	struct resp_codec codec;
 	struct list_node jobs, dirty;
 	struct list_node all;

@@ -576,13 +576,12 @@ static void quit_and_errors_close(void **state)
 }
 
 /* Idle connections end at once, others when they have what they began, or after the grace. */
-static void draining_lets_finish_what_began(void **state)
+static void lets_finish_what_began(void (*end)(struct rig *r), bool reload)
 {
 	enum { IDLE, BUSY, MULTI, WATCH, HALF, STUCK, CONNS };
 	struct rig *r = open_rig(1, 1, 16 << 20);
 	struct rig_conn *c[CONNS], *late;
 
-	(void)state;
 	for (int i = 0; i < CONNS; i++)
 		c[i] = rig_connect(r, 0);
 	expect(c[IDLE], "set a 1", "+OK\r\n");
@@ -591,7 +590,8 @@ static void draining_lets_finish_what_began(void **state)
 	feed_text(c[HALF], "*2\r\n$3\r\nGET\r\n$1\r\n");
 	expect(c[STUCK], "multi", "+OK\r\n");
 	feed_text(c[BUSY], "incr b\r\nincr b\r\nincr b\r\n");
-	rig_drain(r);
+	assert_int_equal(rig_pins(r), CONNS);
+	end(r);
 	assert_true(c[IDLE]->closed);
 	assert_true(c[BUSY]->closed);
 	assert_int_equal(c[BUSY]->out_len, 12);
@@ -605,16 +605,31 @@ static void draining_lets_finish_what_began(void **state)
 	expect_all(c[HALF], "a\r\n", "$1\r\n2\r\n");
 	assert_true(c[HALF]->closed);
 	late = rig_connect(r, 0);
-	expect(late, "get a", "$1\r\n2\r\n");
+	if (!reload)
+		expect(late, "get a", "$1\r\n2\r\n");
 	assert_true(late->closed);
 	rig_pass(r, RESP_GRACE_NS / 2);
 	assert_false(c[STUCK]->closed);
+	assert_int_equal(rig_pins(r), 1);
 	rig_pass(r, RESP_GRACE_NS / 2 + NS_PER_MS);
 	assert_true(c[STUCK]->closed);
+	assert_int_equal(rig_pins(r), 0);
 	for (int i = 0; i < CONNS; i++)
 		rig_disconnect(c[i]);
 	rig_disconnect(late);
 	rig_close(r);
+}
+
+static void draining_lets_finish_what_began(void **state)
+{
+	(void)state;
+	lets_finish_what_began(rig_drain, false);
+}
+
+static void so_does_a_listener_that_is_removed(void **state)
+{
+	(void)state;
+	lets_finish_what_began(rig_remove, true);
 }
 
 /* Asks until it says so, ten seconds at most. */
@@ -890,6 +905,7 @@ int main(void)
 		cmocka_unit_test(workers_share_no_line),
 		cmocka_unit_test(quit_and_errors_close),
 		cmocka_unit_test(draining_lets_finish_what_began),
+		cmocka_unit_test(so_does_a_listener_that_is_removed),
 		cmocka_unit_test(a_disk_that_fails),
 		cmocka_unit_test(users),
 		cmocka_unit_test(rules_of_users),
