@@ -77,6 +77,7 @@ equal "of a route that caches" 20 "$(value weir_http_route_status_2xx_total 'rou
 equal "what it found" 15 "$(value weir_http_cache_route_hits_total 'route="main/kept"')"
 equal "how long its requests took" "30 30" "$(value weir_http_route_seconds_count 'route="main/rest"') $(value weir_http_route_seconds_bucket 'route="main/rest",le="[+]Inf"')"
 at_least "of a pool" 35 "$(value weir_upstream_requests_total 'upstream="pool"')"
+at_least "bytes of its server, whose connections go on" 100 "$(value weir_upstream_server_bytes_in_total 'upstream="pool"')"
 at_least "of a shard" 1 "$(value weir_store_commits_total 'shard="0"')"
 at_least "turns in the histogram" 100 "$(value weir_worker_turn_seconds_count .)"
 equal "backends that are up" 2 "$(value weir_backend_up 'service="web"')"

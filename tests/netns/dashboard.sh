@@ -24,7 +24,7 @@ TOKEN=0123456789abcdef0123
 		  - {name: proxy, bind: ["203.0.113.82:80"], action: tcp_proxy, backends: ["198.51.100.11:80"]}
 		  - {name: www, bind: ["203.0.113.84:80"], action: http, site: main}
 		upstreams: {pool: {backends: ["198.51.100.11:80"]}}
-		sites: {main: {routes: [{upstream: pool, cache: {override_ttl: 1h}}]}}
+		sites: {main: {routes: [{name: kept, match: {prefix: [/kept]}, upstream: pool, cache: {override_ttl: 1h}}, {name: rest, upstream: pool}]}}
 		cache: {memory: 32MiB, disk: 64MiB}
 		store: {dir: $TMP/store, low_space: 0, ballast: 0, cache: 0}
 	CONF
@@ -34,7 +34,8 @@ weir_start
 cat >"$TMP/traffic" <<-'SH'
 	while :; do
 		curl -s --noproxy '*' --max-time 2 'http://203.0.113.80/?[1-20]' >/dev/null
-		curl -s --noproxy '*' --max-time 2 'http://203.0.113.84/?[1-20]' >/dev/null
+		curl -s --noproxy '*' --max-time 2 'http://203.0.113.84/kept?[1-20]' >/dev/null
+		curl -s --noproxy '*' --max-time 2 'http://203.0.113.84/?[1-5]' >/dev/null
 		curl -s --noproxy '*' --max-time 0.2 http://203.0.113.80:81/ >/dev/null
 	done
 SH

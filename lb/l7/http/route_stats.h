@@ -26,10 +26,10 @@ struct http_stream;
 
 /* Upper bounds of the histogram, ns. */
 #define HTTP_TOOK_BOUNDS(B) \
-	B(500000) B(1000000) B(2500000) B(5000000) B(10000000) B(25000000) B(50000000) B(100000000) \
+	B(50000) B(100000) B(250000) B(500000) B(1000000) B(2500000) B(5000000) B(10000000) B(25000000) B(50000000) B(100000000) \
 	B(250000000) B(500000000) B(1000000000) B(2500000000) B(5000000000) B(10000000000)
 /* clang-format on */
-#define HTTP_TOOK_BOUND_CNT 14
+#define HTTP_TOOK_BOUND_CNT 17
 
 struct http_route_stats {
 #define C(name, text) uint64_t name;

@@ -50,6 +50,9 @@ static void post_serve(struct up_pool *p)
 
 /* ---- connections ---- */
 
+/* At most so often while a connection serves one request after another: it is not for free. */
+#define NOTE_NS (100 * NS_PER_MS)
+
 static void note_bytes(struct up_conn *c)
 {
 	struct up_server_stats *s = &state_of(c)->stats;
@@ -57,8 +60,11 @@ static void note_bytes(struct up_conn *c)
 
 	if (l7_io_info(&c->io, &i) != 0)
 		return;
-	up_count(&s->bytes_in, i.bytes_in);
-	up_count(&s->bytes_out, i.bytes_acked);
+	up_count(&s->bytes_in, i.bytes_in - c->noted_in);
+	up_count(&s->bytes_out, i.bytes_acked - c->noted_out);
+	c->noted_in = i.bytes_in;
+	c->noted_out = i.bytes_acked;
+	c->noted_ns = c->w->conf.loop->now_ns;
 }
 
 /* The connection has ended or is about to be ended by the caller. */
@@ -503,6 +509,8 @@ static void to_idle(struct up_conn *c, const struct up_entry *e)
 	c->req = NULL;
 	c->idle_ns = l->now_ns;
 	list_insert_before(s->idle.next, &c->node);
+	if (l->now_ns - c->noted_ns >= NOTE_NS)
+		note_bytes(c);
 	up_gauge(&s->stats.idle, ++s->idle_cnt);
 	if (!wheel_timer_armed(&c->timer.at))
 		http_timer_set(l, &c->timer, l->now_ns + keep_ns(e));

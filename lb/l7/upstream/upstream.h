@@ -160,8 +160,8 @@ void up_worker_adopt(struct up_worker *w, const struct up_table *t, bool drainin
 	C(expired, "kept connections that weir closed, unused for too long") \
 	C(unsolicited, "kept connections closed for bytes that nobody asked for") \
 	C(ejections, "times it was ejected as an outlier") \
-	C(bytes_in, "bytes from it, of connections that ended") \
-	C(bytes_out, "bytes acknowledged by it, of connections that ended")
+	C(bytes_in, "bytes from it") \
+	C(bytes_out, "bytes acknowledged by it")
 /* clang-format on */
 
 struct up_pool_stats {

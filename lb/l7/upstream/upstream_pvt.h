@@ -51,6 +51,7 @@ struct up_conn {
 	bool detached;
 	uint64_t name;    /* whose certificate it was verified by, hashed; 0: the pool's own */
 	uint64_t idle_ns; /* since */
+	uint64_t noted_in, noted_out, noted_ns; /* bytes that were counted, and when */
 	struct http_timer timer;
 };
 

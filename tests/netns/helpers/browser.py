@@ -85,10 +85,14 @@ class Browser:
             time.sleep(0.1)
         return False
 
-    def shot(self, name, width, height, dark):
+    def shot(self, name, width, height, dark, full=False):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
         time.sleep(0.3)
+        if full:
+            self.call("Emulation.setDeviceMetricsOverride", width=width, deviceScaleFactor=1, mobile=width < 600,
+                      height=self.js("document.documentElement.scrollHeight"))
+            time.sleep(0.3)
         png = base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
         with open(os.path.join(SHOTS, name + ".png"), "wb") as f:
             f.write(png)
@@ -120,8 +124,17 @@ with tempfile.TemporaryDirectory(ignore_cleanup_errors=True, dir=os.environ.get(
             "(r => r.length == 2 && r[0].cells[0].textContent == 'memory' && r[1].cells[0].textContent == 'disk' &&"
             " parseFloat(r[0].cells[1].textContent) > 50 && parseFloat(r[0].cells[3].textContent) > 0)"
             "(document.querySelectorAll('#cache tbody tr'))"), b.js("document.querySelector('#cache').textContent"))
+        check("routes are listed, with the time their requests take", b.until(
+            "(r => r && r.cells[0].textContent == 'main/kept' && r.cells[6].textContent != '-' && parseFloat(r.cells[2].textContent) > 0)"
+            "(document.querySelector('#routes tbody tr'))"), b.js("document.querySelector('#routes').textContent"))
+        check("shards are listed", b.until("(r => r && r.cells[1].textContent == 'up')(document.querySelector('#shards tbody tr'))"),
+              b.js("document.querySelector('#shards').textContent"))
+        check("servers of upstreams have figures", b.until(
+            "[...document.querySelectorAll('#backends tr')].some(r => r.cells[0].textContent == 'pool' && parseFloat(r.cells[5].textContent) > 0)"),
+              b.js("document.querySelector('#backends').textContent"))
+        check("the chart has a scale", b.until("/^[0-9.]+k?.s$/.test(document.querySelector('#scale-top').textContent)"))
         for name, w, h, dark in (("light", 1280, 900, False), ("dark", 1280, 900, True), ("phone", 390, 844, False)):
-            check(f"screenshot {name}", b.shot(name, w, h, dark) > 10000)
+            check(f"screenshot {name}", b.shot(name, w, h, dark, full=name == "light") > 10000)
             colour = b.js("getComputedStyle(document.body).backgroundColor")
             check(f"{name}: its colours", (colour == "rgb(18, 21, 26)") == dark, colour)
             check(f"{name}: nothing is wider than the screen", b.js("document.documentElement.scrollWidth <= innerWidth"),
@@ -149,6 +162,16 @@ with tempfile.TemporaryDirectory(ignore_cleanup_errors=True, dir=os.environ.get(
         b.until("document.querySelector('#ask').open")
         b.js("document.querySelector('#ask-yes').click()")
         check("and used again", b.until(f"!!({row}).querySelector('.state.up')"))
+        purged = "(async () => (await (await fetch('/v1/cache')).json()).memory[0].purges)()"
+        before = b.js(purged)
+        b.js("document.querySelector('#purge').click()")
+        b.until("document.querySelector('#ask').open")
+        b.js("document.querySelector('#ask-input').value = '/kept'; document.querySelector('#ask-yes').click()")
+        check("what a purge takes is shown first", b.until("document.querySelector('#ask').open && document.querySelector('#ask-text').textContent.includes('items')"),
+              b.js("document.querySelector('#trouble').textContent"))
+        check("and nothing was purged yet", b.js(purged) == before)
+        b.js("document.querySelector('#ask-yes').click()")
+        check("then it is purged", b.until("(async () => await " + purged + f" == {before} + 1)()"))
         # What the page itself must not have caused: 401 of the attempt without a token aside.
         check("no error of the page", not [e for e in b.errors if "401" not in e], b.errors[:3])
     finally:
