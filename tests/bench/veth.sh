@@ -3,9 +3,18 @@
 #
 #   NO_BUILD=1      measure what was built last
 #   WEIR=PROGRAM    measure this one in place of build/$VARIANT/weir
+#   GROUP_NICE=N    of the session's scheduling group meanwhile (-19), so that other sessions' work disturbs little
 given=${WEIR:-}
 . "$(dirname "${BASH_SOURCE[0]}")/../netns/lib.sh"
 VARIANT=${VARIANT:-release}
+
+# Where the kernel groups processes by session, a process's own nice value counts only within its session.
+group_nice() { # N
+	[ ! -w /proc/self/autogroup ] || echo "$1" 2>/dev/null >/proc/self/autogroup
+}
+group_before=$(awk '{print $NF}' /proc/self/autogroup 2>/dev/null)
+group_nice "${GROUP_NICE:--19}"
+trap 'cleanup; group_nice "${group_before:-0}"' EXIT
 
 veth_programs() { # COMMAND...: or the benchmark ends
 	local t
