@@ -169,7 +169,6 @@ static void what_lies_together_is_not_copied(void **state)
 	close_bench(&b);
 }
 
-/* More arguments than are walked in place, and long ones in many pieces. */
 /* One request at p, looked at in a copy of its own size: the key of a GET, "-" if it is another
  * request, NULL if it cannot be looked at. */
 static const char *peek(struct bench *b, const char *p, size_t n, uint32_t *size)
@@ -248,6 +247,7 @@ static void a_look_ahead(void **state)
 	close_bench(&b);
 }
 
+/* More arguments than are walked in place, and long ones in many pieces. */
 static void many_and_long_arguments(void **state)
 {
 	static struct bench b;
