@@ -13,8 +13,8 @@
 #include "dataplane/base/time.h"
 #include "lb/kvs/kvs_pvt.h"
 
-#define POLL_BURST 64
-#define STEPS      4096 /* transactions stepped in one turn */
+#define POLL_BURST 64 /* answers taken in one turn */
+#define STEPS      64 /* transactions stepped in one turn */
 #define CHECK_NS   (100 * NS_PER_MS)
 
 _Static_assert(sizeof(struct kvs_lock) <= 64, "a lock takes a line");
@@ -245,23 +245,20 @@ void kvs_clock(struct kvs_worker *w, uint64_t now_ns)
 static uint32_t take_answers(struct kvs_worker *w)
 {
 	struct store_req *reqs[POLL_BURST];
-	uint32_t total = 0, n;
+	uint32_t n;
 
 	if (w->flight == 0)
 		return 0;
-	do {
-		n = store_poll(w->client, reqs, POLL_BURST);
-		/* They were written on another core. */
-		for (uint32_t i = 0; i < n; i++) {
-			__builtin_prefetch(reqs[i]);
-			__builtin_prefetch(&reqs[i]->status);
-			__builtin_prefetch(&reqs[i]->one.status);
-		}
-		for (uint32_t i = 0; i < n; i++)
-			kvs_answer(w, reqs[i]);
-		total += n;
-	} while (n == POLL_BURST);
-	return total;
+	n = store_poll(w->client, reqs, POLL_BURST);
+	/* They were written on another core. */
+	for (uint32_t i = 0; i < n; i++) {
+		__builtin_prefetch(reqs[i]);
+		__builtin_prefetch(&reqs[i]->status);
+		__builtin_prefetch(&reqs[i]->one.status);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		kvs_answer(w, reqs[i]);
+	return n;
 }
 
 static uint32_t step_ready(struct kvs_worker *w)

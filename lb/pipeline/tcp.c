@@ -244,7 +244,7 @@ uint32_t tcp_side_turn(struct pipeline *p)
 	resumed = p->kvs != NULL && p->l7 != NULL && l7_worker_resume(p->l7);
 	if (p->tcp_due || resumed || woken > 0 || (n > 0 && p->l7 != NULL))
 		tcp_side_flush(p);
-	return n + woken;
+	return n + woken + resumed;
 }
 
 void tcp_side_adopt(struct pipeline *p)

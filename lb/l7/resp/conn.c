@@ -55,6 +55,11 @@ const struct acl_user *resp_find_user(const struct resp_conn *c, const void *nam
 	return NULL;
 }
 
+static void spend(struct resp_worker *w, uint64_t units)
+{
+	w->left = w->left > units ? w->left - (uint32_t)units : 0;
+}
+
 /* ---- sending ---- */
 
 /* Of the replies one is missing from here on: none may follow. */
@@ -181,6 +186,7 @@ static void flush(struct resp_conn *c)
 		} else {
 			reply_raw(&c->w->out, j->out.p, j->out.len);
 		}
+		spend(c->w, 1 + j->out.len / RESP_COST_BYTES);
 		resp_job_free(j);
 	}
 	flush_out(c);
@@ -194,7 +200,7 @@ static bool stopped(const struct resp_conn *c)
 
 	if (c->closing || c->barrier != NULL || c->backlog != NULL)
 		return true;
-	if (c->job_cnt >= c->cfg->resp.pipeline_max)
+	if (c->job_cnt >= c->cfg->resp.pipeline_max || w->left == 0)
 		return true;
 	return w->jobs.used == w->jobs.capacity;
 }
@@ -247,6 +253,7 @@ static bool get_at_once(struct resp_conn *c, const struct resp_ahead *a)
 		out->cap - out->len < s.len + 32)
 		return false;
 	resp_note_get(c);
+	spend(c->w, 1 + s.len / RESP_COST_BYTES);
 	if (s.absent)
 		reply_null(out);
 	else
@@ -254,9 +261,12 @@ static bool get_at_once(struct resp_conn *c, const struct resp_ahead *a)
 	return true;
 }
 
-static void dispatch(struct resp_conn *c, struct resp_args *args)
+static void dispatch(struct resp_conn *c, struct resp_args *args, uint32_t bytes)
 {
+	uint64_t out = c->w->out.len;
+
 	resp_dispatch(c, args);
+	spend(c->w, RESP_COST + (bytes + c->w->out.len - out) / RESP_COST_BYTES);
 	if (unlikely(c->w->out.len > RESP_OUT))
 		flush_out(c);
 }
@@ -268,7 +278,7 @@ static uint32_t take_ahead(struct resp_conn *c, struct resp_ahead *a, bool *plai
 
 	if (a->req.get && *plain && get_at_once(c, a))
 		return a->req.size;
-	dispatch(c, &args);
+	dispatch(c, &args, a->req.size);
 	*plain = resp_plain(c);
 	return a->req.size;
 }
@@ -293,7 +303,7 @@ static uint32_t take(struct resp_conn *c, const uint8_t *p, uint32_t n)
 		}
 		switch (codec_feed(&c->codec, p + at, n - at, &used, &args)) {
 		case CODEC_OK:
-			dispatch(c, &args);
+			dispatch(c, &args, used);
 			plain = resp_plain(c);
 			break;
 		case CODEC_BAD:
@@ -381,8 +391,8 @@ static void go_on(struct resp_conn *c)
 		l7_strip(l, l->pend_len);
 	if (end_if_done(c))
 		return;
-	/* No room in the worker: tried again when something ends. */
-	if (l->pend != NULL && c->w->jobs.used == c->w->jobs.capacity)
+	/* This turn has done enough, or there is no room in the worker: tried again in the next. */
+	if (l->pend != NULL && (c->w->left == 0 || c->w->jobs.used == c->w->jobs.capacity))
 		resp_send_later(c);
 }
 
@@ -395,19 +405,24 @@ bool resp_worker_resume(struct resp_worker *w)
 {
 	struct list_node now;
 
+	w->left = RESP_TURN;
 	if (list_empty(&w->dirty))
 		return false;
 	list_init(&now);
 	list_splice(&now, &w->dirty);
-	while (!list_empty(&now)) {
+	while (!list_empty(&now) && w->left > 0) {
 		struct list_node *n = now.next;
 		struct resp_conn *c =
 			(struct resp_conn *)(void *)((uint8_t *)n -
 						     offsetof(struct resp_conn, dirty));
 
 		list_remove(n);
+		spend(w, 1);
 		go_on(c);
 	}
+	/* Those that were not reached stay before those that came again. */
+	list_splice(&now, &w->dirty);
+	list_splice(&w->dirty, &now);
 	return true;
 }
 
@@ -585,6 +600,7 @@ int resp_worker_create(
 	w->l7 = l7;
 	w->kvs = kvs;
 	w->get = rcmd_find("get", 3);
+	w->left = RESP_TURN;
 	list_init(&w->dirty);
 	list_init(&w->all);
 	rng_secret(&w->rng, sizeof(w->rng));

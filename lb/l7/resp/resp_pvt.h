@@ -17,6 +17,13 @@
 #define RESP_NAME     64
 #define RESP_QUEUED   4096 /* commands of one MULTI */
 
+/* What a turn of the worker takes on, so that nobody's pipeline holds up the others; the rest waits
+ * for the next turn, in its order. A unit is a GET from the memory cache, about 0.1 us. One command
+ * is never divided. */
+#define RESP_TURN       512
+#define RESP_COST       8    /* of any other command */
+#define RESP_COST_BYTES 1024 /* read or replied, for one unit more */
+
 /* A request that waits for the store, or whose reply waits for those before it. */
 struct resp_job {
 	struct list_node node; /* of the connection, in order */
@@ -119,6 +126,7 @@ struct resp_worker {
 	uint64_t next_id;
 	uint64_t commands, conns_total, errors;
 	uint32_t conn_cnt;
+	uint32_t left; /* of RESP_TURN */
 	bool draining;
 	struct resp_slow slow[RESP_SLOW_LOG];
 	uint64_t slow_next, slow_from;

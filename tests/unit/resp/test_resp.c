@@ -18,7 +18,7 @@
 #include "dataplane/base/rng.h"
 #include "dataplane/base/time.h"
 #include "lb/l7/resp/acl.h"
-#include "lb/l7/resp/resp.h"
+#include "lb/l7/resp/resp_pvt.h"
 #include "storage/shard_pvt.h"
 #include "tests/support/resp_rig.h"
 #include "tests/support/seed.h"
@@ -83,6 +83,68 @@ static void a_write_waits_for_all_its_keys_in_turn(void **state)
 	expect_all(c, "set a 0\r\nget a\r\nget a\r\nmset b 1 a 1\r\nsetnx b 2\r\nmget a b\r\n",
 		"+OK\r\n$1\r\n0\r\n$1\r\n0\r\n+OK\r\n:0\r\n*2\r\n$1\r\n1\r\n$1\r\n1\r\n");
 	rig_disconnect(c);
+	rig_close(r);
+}
+
+/* Three clients send `count` times the same command at once. Every turn executes at most `most` of
+ * them, all clients get some of it, and every reply comes. Returns the turns it took. */
+static uint32_t flood(struct rig *r, const char *command, uint32_t count, uint32_t most)
+{
+	enum { CONNS = 3 };
+	struct resp_worker *w = ((struct l7_worker *)r->l7[0])->resp;
+	struct rig_conn *c[CONNS];
+	size_t len = strlen(command);
+	char *lines = malloc(count * len);
+	uint64_t before = w->commands;
+	uint32_t turns = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		memcpy(lines + i * len, command, len);
+	for (int i = 0; i < CONNS; i++)
+		c[i] = rig_connect(r, 0);
+	/* A turn begins. */
+	rig_turn(r);
+	for (int i = 0; i < CONNS; i++)
+		rig_feed(c[i], lines, count * len);
+	assert_in_range(w->commands - before, 1, most);
+	while (w->commands - before < CONNS * count) {
+		uint64_t at = w->commands;
+		struct kvs_stats was, is;
+
+		kvs_stats(w->kvs, &was);
+		rig_turn(r);
+		kvs_stats(w->kvs, &is);
+		assert_true(w->commands - at <= most);
+		/* Of what the store has answered a turn takes on so much, too. */
+		assert_true(was.live + w->commands - at - is.live <= 64 + most);
+		if (++turns == CONNS)
+			for (int i = 0; i < CONNS; i++)
+				assert_true(c[i]->l7 != NULL &&
+					    ((struct l7_conn *)c[i]->l7)->pend_len < count * len);
+	}
+	rig_settle(r);
+	for (int i = 0; i < CONNS; i++) {
+		assert_false(c[i]->closed);
+		assert_int_equal(c[i]->out_len, count * (command[1] == '2' ? 7 : 5));
+		rig_disconnect(c[i]);
+	}
+	free(lines);
+	return turns;
+}
+
+static void a_turn_takes_on_so_much(void **state)
+{
+	static const char get[] = "*2\r\n$3\r\nGET\r\n$1\r\na\r\n",
+			  set[] = "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n";
+	struct rig *r = open_rig(1, 1, 16 << 20);
+	struct rig_conn *c = rig_connect(r, 0);
+
+	(void)state;
+	expect(c, "set a 1", "+OK\r\n");
+	expect(c, "get a", "$1\r\n1\r\n");
+	rig_disconnect(c);
+	assert_in_range(flood(r, get, 2000, RESP_TURN), 6000 / RESP_TURN, 6000);
+	(void)flood(r, set, 1000, RESP_TURN / RESP_COST);
 	rig_close(r);
 }
 
@@ -888,6 +950,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(replies_keep_the_order_of_requests),
 		cmocka_unit_test(a_write_waits_for_all_its_keys_in_turn),
+		cmocka_unit_test(a_turn_takes_on_so_much),
 		cmocka_unit_test(connections_have_their_own_version),
 		cmocka_unit_test(many_commands_on_one_key),
 		cmocka_unit_test(replies_need_no_memory),
