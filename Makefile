@@ -168,6 +168,8 @@ man: build ## build/man
 		mv -f $$work/* $(BUILD)/man/
 
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+# For the machine that weir runs on: weir-doctor, weir-setup-host, weir-perf.
+HOST_SCRIPTS := doctor setup-host perf
 
 install: build man ## into DESTDIR/PREFIX
 	install -D -m 0755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/sbin/weir
@@ -182,6 +184,11 @@ install: build man ## into DESTDIR/PREFIX
 	install -D -m 0644 scripts/package/completion/weir.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/weir
 	install -D -m 0644 scripts/package/systemd/weir.service $(DESTDIR)$(UNITDIR)/weir.service
+	install -d $(DESTDIR)$(PREFIX)/lib/weir/lib
+	install -m 0755 $(HOST_SCRIPTS:%=scripts/%) $(DESTDIR)$(PREFIX)/lib/weir/
+	install -m 0644 scripts/lib/host.sh scripts/lib/help.sh $(DESTDIR)$(PREFIX)/lib/weir/lib/
+	install -m 0755 scripts/lib/flamegraph.py $(DESTDIR)$(PREFIX)/lib/weir/lib/
+	for s in $(HOST_SCRIPTS); do ln -sfn ../lib/weir/$$s $(DESTDIR)$(PREFIX)/sbin/weir-$$s; done
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/weir $(DESTDIR)$(PREFIX)/bin/weirctl
@@ -190,7 +197,8 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/weir
 	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/weirctl
 	rm -f $(DESTDIR)$(UNITDIR)/weir.service
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/weir
+	rm -f $(HOST_SCRIPTS:%=$(DESTDIR)$(PREFIX)/sbin/weir-%)
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/weir $(DESTDIR)$(PREFIX)/lib/weir
 
 deb: build man ## Debian packages weir and weir-dbg in build/deb
 	@VERSION=$(VERSION) BUILD=$(BUILD) scripts/deb

@@ -3,6 +3,8 @@
 # WEIR_HOST_ROOT stands before /sys, /proc, /dev and /var (tests use a tree of their own).
 R=${WEIR_HOST_ROOT:-}
 DEVBIND=${DEVBIND:-dpdk-devbind.py}
+# What a user calls it: the package has it under a name of its own.
+case $0 in *weir-*) SETUP_HOST=weir-setup-host ;; *) SETUP_HOST=scripts/setup-host ;; esac
 
 # "0-3,6" as words: 0 1 2 3 6
 cores_of() {

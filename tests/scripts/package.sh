@@ -38,8 +38,8 @@ check "make deb" make -s deb
 deb=$(ls "$BUILD"/deb/weir_*.deb) dbg=$(ls "$BUILD"/deb/weir-dbg_*.deb)
 dpkg-deb -c "$deb" >"$TMP/list"
 for f in ./usr/sbin/weir ./usr/bin/weirctl ./lib/systemd/system/weir.service ./usr/share/man/man8/weir.8.gz \
-	./usr/share/bash-completion/completions/weir ./usr/share/bash-completion/completions/weirctl ./usr/share/doc/weir/copyright; do
-	check "the package has $f" grep -q " $f\$" "$TMP/list"
+	./usr/sbin/weir-doctor ./usr/sbin/weir-setup-host ./usr/lib/weir/lib/host.sh ./usr/share/bash-completion/completions/weir ./usr/share/bash-completion/completions/weirctl ./usr/share/doc/weir/copyright; do
+	check "the package has $f" grep -qE " $f( -> .*)?\$" "$TMP/list"
 done
 check "all of it is root's" bash -c "! grep -v ' root/root ' '$TMP/list'"
 check "libraries are named as dependencies" bash -c "dpkg-deb -f '$deb' Depends | grep -q libmicrohttpd"
@@ -89,6 +89,19 @@ step status $?
 cat /run/weir.log >&2
 weirctl explain 198.51.100.1:1000 203.0.113.1:80
 step explain $?
+. /usr/share/bash-completion/completions/weirctl && declare -F _weirctl >/dev/null &&
+	. /usr/share/bash-completion/completions/weir && declare -F _weir >/dev/null
+step completion $?
+for page in man8/weir.8 man5/weir.conf.5 man1/weirctl.1; do zcat /usr/share/man/$page.gz | grep -q '^\.TH' || echo "no $page"; done >/run/pages
+test ! -s /run/pages
+step man $?
+weir-doctor >/run/doctor
+[ $? -lt 2 ] && grep -q 'good   weir answers' /run/doctor
+step doctor $?
+sum=$(md5sum </etc/weir/weir.yaml)
+dpkg -i /weir.deb /dbg.deb >>/run/log 2>&1 && [ "$sum" = "$(md5sum </etc/weir/weir.yaml)" ] && weirctl status >/dev/null &&
+	[ "$(stat -c '%a %U %G' /etc/weir)" = '750 root weir' ]
+step upgrade $?
 weirctl stop
 wait $pid
 step stop $?
@@ -111,7 +124,7 @@ if [ $rc = 77 ]; then
 	skip "installing" "no overlay file system here"
 	finish
 fi
-for s in install user check status explain stop remove gone purge trace; do
+for s in install user check status explain completion man doctor upgrade stop remove gone purge trace; do
 	equal "in a clean tree: $s" "step $s 0" "$(grep "^step $s " "$TMP/steps" || tail -n 5 "$TMP/steps.err")"
 done
 finish
