@@ -36,6 +36,21 @@ PY
 etc_weir "$TMP/etc" || die "the examples' files" "$(cat "$TMP/etc.log")"
 export WEIR_SOCKET=$SOCK
 bin=$(dirname "$WEIR")
+# Commands that need another machine than the quick start's: how many, and the test that runs them.
+elsewhere() { # PAGE
+	local cnt=0 where=none
+	case ${1#docs/} in
+	quickstart.md) cnt=2 where=tests/scripts/install.sh ;; # and package.sh
+	howto/bare-metal.md) cnt=2 where=tests/scripts/host.sh ;;
+	operations.md) cnt=2 where=tests/netns/admin_tls.sh ;;
+	howto/cache.md) cnt=6 where=tests/netns/docs_howto.sh ;;
+	howto/https.md) cnt=3 where=tests/netns/docs_howto.sh ;;
+	howto/redis.md) cnt=6 where=tests/netns/docs_howto.sh ;;
+	esac
+	equal "$1: commands that another test runs ($where)" $cnt "$($PYTHON "$TMP/blocks.py" sh "$1" | wc -l)"
+	equal "$1: no command stands outside of a block" "" "$(grep -nE '^    (sudo |WEIR_[A-Z]*=|weir |weirctl |scripts/|make )' "$1")"
+	[ $where = none ] || check "  which is there" test -x $where
+}
 for doc in docs/quickstart.md docs/concepts.md docs/operations.md docs/troubleshooting.md docs/monitoring.md docs/howto/*.md; do
 	n=0
 	while read -r line; do
@@ -51,6 +66,7 @@ for doc in docs/quickstart.md docs/concepts.md docs/operations.md docs/troublesh
 		fi
 	done < <($PYTHON "$TMP/blocks.py" 'sh run' "$doc")
 	at_least "$doc has commands that run" 1 $n
+	elsewhere "$doc"
 	while IFS= read -r -d '' yaml; do
 		printf '%s' "$yaml" | sed "s|/etc/weir|$TMP/etc|g" >"$TMP/block.yaml"
 		check "$doc: a configuration" "$WEIR" check "$TMP/block.yaml"
