@@ -15,6 +15,7 @@
 #include "lb/app.h"
 #include "lb/config/config.h"
 #include "lb/config/config_cmd.h"
+#include "lb/config/suggest.h"
 #include "lb/control.h"
 #include "lb/l7/route/explain.h"
 #include "lb/l7/route/route.h"
@@ -55,8 +56,28 @@ struct options {
 
 static int usage_error(const char *what, const char *arg)
 {
-	fprintf(stderr, "weir: %s%s%s\n%s", what, arg != NULL ? ": " : "", arg != NULL ? arg : "",
-		usage_text);
+	fprintf(stderr, "weir: %s%s%s\nTry `weir --help`.\n", what, arg != NULL ? ": " : "",
+		arg != NULL ? arg : "");
+	return EXIT_USAGE;
+}
+
+static const char *const admin_words[] = {
+	"status", "counters", "services", "listeners", "health", "tcp", "reload", "stop"};
+
+static int unknown_command(const char *name)
+{
+	static const char *const others[] = {"check", "route", "store", "config", "plan"};
+	struct suggest s;
+
+	suggest_init(&s, name);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		suggest_try(&s, others[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(admin_words); i++)
+		suggest_try(&s, admin_words[i]);
+	fprintf(stderr, "weir: unknown command '%s'", name);
+	if (s.best != NULL)
+		fprintf(stderr, "; did you mean '%s'?", s.best);
+	fputs("\nTry `weir --help`.\n", stderr);
 	return EXIT_USAGE;
 }
 
@@ -82,9 +103,6 @@ static int check_files(const struct config *cfg, FILE *err)
 /* Returns an exit status, or -1 when argv[0] names no command. */
 static int command(int argc, char **argv)
 {
-	static const char *const admin[] = {
-		"status", "counters", "services", "listeners", "health", "tcp", "reload", "stop"};
-
 	if (strcmp(argv[0], "check") == 0)
 		return argc == 2 ? config_cmd_check_with(argv[1], check_files)
 				 : usage_error("check needs one file", NULL);
@@ -94,8 +112,8 @@ static int command(int argc, char **argv)
 		return explain_cmd(argc, argv);
 	if (strcmp(argv[0], "store") == 0)
 		return store_cmd(argc, argv);
-	for (size_t i = 0; i < ARRAY_SIZE(admin); i++)
-		if (strcmp(argv[0], admin[i]) == 0)
+	for (size_t i = 0; i < ARRAY_SIZE(admin_words); i++)
+		if (strcmp(argv[0], admin_words[i]) == 0)
 			return admin_cmd(argc, argv);
 	return -1;
 }
@@ -114,7 +132,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 	int opt;
 
 	*o = (struct options){.level = LOG_INFO};
-	while ((opt = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, ":c:h", longs, NULL)) != -1) {
 		switch (opt) {
 		case 'c':
 			o->config = optarg;
@@ -132,14 +150,16 @@ static int parse_options(int argc, char **argv, struct options *o)
 		case 'h':
 			fputs(usage_text, stdout);
 			return EXIT_OK;
+		case ':':
+			return usage_error("an argument is missing behind", argv[optind - 1]);
 		default:
-			return usage_error("unknown option", NULL);
+			return usage_error("unknown option", argv[optind - 1]);
 		}
 	}
 	if (optind < argc)
 		return usage_error("unknown argument", argv[optind]);
 	if (o->config == NULL)
-		return usage_error("a configuration is needed", NULL);
+		return usage_error("a configuration is needed: -c FILE", NULL);
 	return -1;
 }
 
@@ -196,7 +216,11 @@ int main(int argc, char **argv)
 		return ctl_main(argc, argv);
 	if (argc > 1 && argv[1][0] != '-') {
 		rc = command(argc - 1, argv + 1);
-		return rc >= 0 ? rc : usage_error("unknown command", argv[1]);
+		return rc >= 0 ? rc : unknown_command(argv[1]);
+	}
+	if (argc == 1) {
+		fputs(usage_text, stderr);
+		return EXIT_USAGE;
 	}
 	rc = parse_options(argc, argv, &o);
 	if (rc >= 0)

@@ -2,6 +2,7 @@
 #include "lb/config/config_cmd.h"
 
 #include "lb/config/config.h"
+#include "lb/config/config_upstream.h"
 
 static int flushed(void)
 {
@@ -36,6 +37,8 @@ int config_cmd_check_with(const char *file, config_check_fn *more)
 		backend_cnt += cfg->services[i].backend_cnt;
 	for (uint32_t i = 0; i < cfg->listener_cnt; i++)
 		backend_cnt += cfg->listeners[i].backend_cnt;
+	for (uint32_t i = 0; i < cfg->upstream_cnt; i++)
+		backend_cnt += cfg->upstreams[i].backend_cnt;
 	printf("%s: good: ", file);
 	count(cfg->port_cnt, "port", ", ");
 	count(cfg->workers.count, "worker", ", ");

@@ -20,10 +20,18 @@ says 'config (show|schema)'
 status 2 "$WEIR"
 says 'usage' err
 status 2 "$WEIR" --nosuch
+equal "one line and a hint, no more" "weir: unknown option: --nosuch" "$(grep -v ^Try "$TMP/err")"
 status 2 "$WEIR" nosuch
 says 'nosuch' err
+status 2 "$WEIR" chek docs/examples/minimal.yaml
+says "unknown command 'chek'; did you mean 'check'" err
 status 2 "$WEIR" check
 status 2 "$WEIR" -c
+says 'missing behind: -c' err
+status 2 "$WEIR" --log-json
+says 'a configuration is needed: -c FILE' err
+status 0 "$WEIR" check docs/examples/http-canary.yaml
+says 'http-canary.yaml: good: .* [1-9][0-9]* backends'
 status 2 "$WEIR" config nosuch
 status 2 "$WEIR" -c /dev/null --log-level nosuch
 status 1 "$WEIR" check /nonexistent.yaml
