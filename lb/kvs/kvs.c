@@ -256,6 +256,7 @@ static uint32_t take_answers(struct kvs_worker *w)
 		__builtin_prefetch(&reqs[i]->status);
 		__builtin_prefetch(&reqs[i]->one.status);
 	}
+	kvs_puts_ahead(w, reqs, n);
 	for (uint32_t i = 0; i < n; i++)
 		kvs_answer(w, reqs[i]);
 	return n;

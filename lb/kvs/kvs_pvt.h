@@ -180,6 +180,8 @@ void kvs_again(struct kvs_tx *tx);
 
 /* put.c */
 void kvs_put_answer(struct kvs_worker *w, struct store_req *r);
+/* These have been answered: the memory that their keys have in the cache is fetched. */
+void kvs_puts_ahead(struct kvs_worker *w, struct store_req **reqs, uint32_t n);
 /* Those that wait longer. */
 void kvs_puts_late(struct kvs_worker *w, uint64_t limit_ns);
 

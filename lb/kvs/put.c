@@ -126,6 +126,23 @@ bool kvs_put_alone(struct kvs_worker *w, uint8_t ns, const struct kvs_pair *pair
 	return true;
 }
 
+void kvs_puts_ahead(struct kvs_worker *w, struct store_req **reqs, uint32_t n)
+{
+	struct kvs_ahead keys[KVS_AHEAD];
+	uint32_t cnt = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct codec_key *k = &reqs[i]->one.key;
+
+		if ((reqs[i]->cookie & KVS_COOKIE_PUT) && k->key_len > 0)
+			keys[cnt++] = (struct kvs_ahead){k->key, k->key_len, 0};
+		if (cnt == KVS_AHEAD || (i + 1 == n && cnt > 1)) {
+			kvs_prefetch(w, reqs[i]->one.key.ns, keys, cnt);
+			cnt = 0;
+		}
+	}
+}
+
 static void tell(struct kvs_put *p, int status, const struct kvs_pair *pair)
 {
 	void *ctx = p->ctx;
