@@ -31,6 +31,11 @@ if WEIRCTL=$WEIRCTL WEIR_SOCKET=$SOCK OUT=$TMP/pktgen ns c scripts/pktgen "$TMP/
 	at_least "it sent" 100 "$(awk '$1 == "sent" {print $2}' "$TMP/out")"
 	at_least "weir took some" 10 "$(awk '$1 == "taken" {print $2}' "$TMP/out")"
 	check "the report is there" test -s "$TMP/pktgen/short.txt"
+	if command -v rsvg-convert >/dev/null; then
+		check "and its plot as PNG" bash -c "head -c 8 '$TMP/pktgen/short.png' | cmp - <(printf '\211PNG\r\n\032\n')"
+	else
+		skip "the plot as PNG" "no rsvg-convert"
+	fi
 	check "and its plot" $PYTHON -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$TMP/pktgen/short.svg"
 else
 	fail "pktgen runs" "$(tail -n 20 "$TMP/out")"
