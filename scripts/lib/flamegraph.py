@@ -27,7 +27,10 @@ def stacks(lines):
             part = line.split(None, 1)
             name = part[1] if len(part) > 1 else "?"
             name = name.rsplit(" (", 1)[0].split("+0x")[0]
-            frames.append(name if name != "[unknown]" else "?")
+            name = name if name != "[unknown]" else "?"
+            # A chain of frames that cannot be followed is one box, not a tower of them.
+            if name != "?" or not frames or frames[-1] != "?":
+                frames.append(name)
     if thread is not None and frames:
         yield thread, frames[::-1], 1
 

@@ -119,6 +119,16 @@ scripts/lib/flamegraph.py 'a <title>' <"$TMP/script" >"$TMP/flame.svg"
 check "flame graph: it is XML" $PYTHON -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$TMP/flame.svg"
 check "flame graph: shares" grep -q '<title>l4_decide_at: 2 samples, 66.7 %</title>' "$TMP/flame.svg"
 check "flame graph: the whole" grep -q '<title>worker_main: 3 samples, 100.0 %</title>' "$TMP/flame.svg"
+printf 'w 1 [000] 1.0: 1 cycles:\n\t1 leaf+0x1 (w)\n\t2 [unknown] (w)\n\t3 [unknown] (w)\n\t4 root+0x1 (w)\n\n' |
+	scripts/lib/flamegraph.py x >"$TMP/unknown.svg"
+equal "flame graph: frames that are not known stand as one" 1 "$(grep -o '<title>?: ' "$TMP/unknown.svg" | wc -l)"
+check "bars: numbers for people, no legend without names" $PYTHON -c '
+import sys
+sys.path.insert(0, "scripts/lib")
+import plot
+svg = plot.bars("x", "packets/s", [("sent", [("", 268048)]), ("lost", [("", 0)]), ("few", [("", 12.5)])])
+assert ">268k<" in svg and ">0<" in svg and ">12.5<" in svg and "e+" not in svg, svg
+assert svg.count("<rect") == 4, svg'
 check_not "flame graph: nothing in, nothing out" bash -c "scripts/lib/flamegraph.py x </dev/null >/dev/null"
 exits 1 env PID=999999999 scripts/perf record 1
 says 'no weir runs here' err
