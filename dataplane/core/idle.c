@@ -142,8 +142,7 @@ bool idle_rest(struct idle *i, struct worker *w, uint32_t work, uint64_t now_ns)
 	struct timespec ts = {.tv_sec = 0, .tv_nsec = (long)w->gather_ns};
 
 	look_at_rate(i, w, now_ns);
-	/* A whole burst: there may be more at once. */
-	if (!i->crowded || w->gather_ns == 0 || work >= LIMIT_BURST || tx_waits(w))
+	if (!i->crowded || w->gather_ns == 0 || work >= IDLE_GATHERED || tx_waits(w))
 		return false;
 	w->rests++;
 	(void)nanosleep(&ts, NULL);

@@ -3,7 +3,7 @@
  * With nothing to do it waits in poll(2) on its doorbell and on the descriptors of its ports until
  * the next deadline. A port without a descriptor bounds the wait to IDLE_SLEEP_NS.
  * Where packets come so fast that several gather in a short while, it lets them: after a turn that
- * emptied its queues it rests for `gather_ns`, deaf to everything. The next turn's packets then
+ * had few it rests for `gather_ns`, deaf to everything. The next turn's packets then
  * share its transmit calls, its warm caches, and the wake-ups of whoever receives what it sends.
  * Owner:      one worker's thread.
  * Units:      ns.
@@ -24,6 +24,7 @@ struct worker;
 #define IDLE_MAX_NS     100000000 /* so that the watchdog sees a beat */
 #define IDLE_WINDOW_NS  1000000   /* the rate of packets is looked at this often */
 #define IDLE_GATHER_MIN 3         /* packets that a rest must be expected to gather */
+#define IDLE_GATHERED   16        /* a turn that had so many needs no rest after it */
 
 struct idle {
 	struct pollfd fds[LIMIT_PORTS + 1];
