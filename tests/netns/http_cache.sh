@@ -84,7 +84,7 @@ sum() { ctl -o json cache preload | json "preload.0.$1"; }
 preloaded() { [ "$(sum begun) $(sum active)" = "$1 0" ]; }
 equal "no list yet" "There was no list yet." "$(ctl cache preload)"
 printf '%s\n' "# of a release" "$url/p/60" "" "$url/blob/80000" >"$TMP/urls"
-equal "weirctl cache preload" "Begun; \`weirctl cache preload\` shows how it goes." \
+equal "weirctl cache preload" "Begun: 5 URLs; \`weirctl cache preload\` shows how it goes." \
 	"$(ctl cache preload "@$TMP/urls" $url/x/60 $url/count/p https://203.0.113.80/q/60)"
 check "all are done" wait_for 10 preloaded 5
 equal "stored, there, not stored, failed" "2 1 1 1" "$(sum stored) $(sum already) $(sum not_stored) $(sum failed)"
