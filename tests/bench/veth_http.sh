@@ -54,7 +54,7 @@ nginx_conf() { # NAME: the common head on standard output, the http block's cont
 		pid $TMP/$1.pid;
 		error_log $TMP/$1.err warn;
 		worker_rlimit_nofile 20000;
-		events { worker_connections 16384; }
+		events { worker_connections 16384; multi_accept on; }
 		http {
 			access_log off;
 			sendfile on;
