@@ -270,7 +270,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		rig_settle(rig);
 	got = count_replies(c);
 	if (sent > 0 && (data[0] & 2) == 0) {
-		if (memmem(c->out, c->out_len, "-ERR Protocol", 13) != NULL)
+		if (memmem(c->out, c->out_len, "-ERR Protocol error", 19) != NULL)
 			die("a protocol error", c);
 		if (c->closed ? got > sent : got != sent)
 			die("another number of replies than commands", c);
