@@ -8,9 +8,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
@@ -28,6 +31,7 @@
 
 #define ARG_MAX_CNT 64
 #define ARG_MAX_LEN 4096
+#define PREFIX      "weir-" /* of runtime folders, with the process number */
 
 /* No PCI device: nobody needs buffers that are contiguous for a bus. */
 static bool packed_pools;
@@ -116,10 +120,67 @@ static void arg_memory(struct args *a, const struct eal_params *p)
 		arg_add(a, "-m");
 		arg_add(a, text);
 		/* Several processes in tests must not meet in the same runtime folder. */
-		snprintf(text, sizeof(text), "weir-%d", (int)getpid());
+		snprintf(text, sizeof(text), PREFIX "%d", (int)getpid());
 		arg_add(a, "--file-prefix");
 		arg_add(a, text);
 	}
+}
+
+/* Files of a folder whose names begin so. */
+static void remove_files(const char *dir, const char *begin)
+{
+	char path[PATH_MAX];
+	DIR *d = opendir(dir);
+	const struct dirent *e;
+
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		if (strncmp(e->d_name, begin, strlen(begin)) != 0 || e->d_name[0] == '.')
+			continue;
+		if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) < sizeof(path))
+			(void)unlink(path);
+	}
+	if (d != NULL)
+		closedir(d);
+}
+
+/* Is a process listening there? One may be in another namespace of process numbers. */
+static bool answers(const char *dir)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	bool yes = fd < 0 ||
+		   (size_t)snprintf(a.sun_path, sizeof(a.sun_path), "%s/dpdk_telemetry.v2", dir) >=
+			   sizeof(a.sun_path) ||
+		   connect(fd, (const struct sockaddr *)&a, sizeof(a)) == 0;
+
+	if (fd >= 0)
+		(void)close(fd);
+	return yes;
+}
+
+/* Runtime folders of processes that were killed: nobody else removes them. */
+static void remove_dead(void)
+{
+	char top[PATH_MAX], dir[PATH_MAX], end;
+	const struct dirent *e;
+	DIR *d;
+	int pid;
+
+	snprintf(top, sizeof(top), "%s", rte_eal_get_runtime_dir());
+	*strrchr(top, '/') = '\0';
+	d = opendir(top);
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		if (sscanf(e->d_name, PREFIX "%d%c", &pid, &end) != 1 || pid <= 0 ||
+			kill(pid, 0) == 0 || errno != ESRCH ||
+			(size_t)snprintf(dir, sizeof(dir), "%s/%s", top, e->d_name) >=
+				sizeof(dir) ||
+			answers(dir))
+			continue;
+		remove_files(dir, "");
+		(void)rmdir(dir);
+	}
+	if (d != NULL)
+		closedir(d);
 }
 
 int eal_start(const struct eal_params *p)
@@ -162,6 +223,7 @@ int eal_start(const struct eal_params *p)
 		return rte_errno > 0 ? -rte_errno : -EIO;
 	}
 	clock_calibrate(rte_get_tsc_hz());
+	remove_dead();
 	if (!shared(p))
 		return 0;
 	snprintf(shared_as, sizeof(shared_as), "%s", p->secondaries);
@@ -170,23 +232,6 @@ int eal_start(const struct eal_params *p)
 	LOG_ERR("DPDK's packet capture did not start", "error=%d", rte_errno);
 	eal_stop(); /* or its files would keep their pages */
 	return -EIO;
-}
-
-/* Files of a folder whose names begin so. */
-static void remove_files(const char *dir, const char *begin)
-{
-	char path[PATH_MAX];
-	DIR *d = opendir(dir);
-	const struct dirent *e;
-
-	while (d != NULL && (e = readdir(d)) != NULL) {
-		if (strncmp(e->d_name, begin, strlen(begin)) != 0 || e->d_name[0] == '.')
-			continue;
-		if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) < sizeof(path))
-			(void)unlink(path);
-	}
-	if (d != NULL)
-		closedir(d);
 }
 
 /* The pages stay with their files, wherever a hugetlbfs is mounted. */

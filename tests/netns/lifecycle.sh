@@ -27,7 +27,13 @@ ns lb timeout 10 "$WEIR" -c "$TMP/nodev.yaml" 2>"$TMP/nodev.log"
 equal "no such interface: exit status 1" 1 $?
 check "no such interface: the log names the device" grep -q nosuch0 "$TMP/nodev.log"
 
+# Folders of processes that were killed go, those of others stay.
+dead=$(sh -c 'echo $$')
+mkdir -p "/run/dpdk/weir-$dead" "/run/dpdk/weir-$$"
+touch "/run/dpdk/weir-$dead/dpdk_telemetry.v2"
 weir_start
+check_not "the runtime folder of a dead process is gone" test -e "/run/dpdk/weir-$dead"
+check "that of a living one is there" rmdir "/run/dpdk/weir-$$"
 # What is older than this test is of another process that once had the number.
 left() {
 	find /dev/shm /run/dpdk /dev/hugepages /tmp -maxdepth 1 -newer "$TMP/weir.yaml" -regex ".*weir[^0-9]*$1\\([^0-9].*\\)?" 2>/dev/null

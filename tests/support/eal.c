@@ -16,6 +16,12 @@
 
 static bool started;
 
+/* EAL leaves its runtime folder there. */
+static void remove_folder(void)
+{
+	(void)rmdir(rte_eal_get_runtime_dir());
+}
+
 void test_eal_init_vdevs(const char *const *vdevs, int n)
 {
 	static char prefix[64], core[32];
@@ -41,6 +47,7 @@ void test_eal_init_vdevs(const char *const *vdevs, int n)
 		abort();
 	}
 	started = true;
+	(void)atexit(remove_folder);
 }
 
 void test_eal_init(void)
