@@ -25,16 +25,18 @@ struct config *config_text_parse(const char *text, char **messages)
 	return config_text_parse_n(text, strlen(text), messages);
 }
 
-/* Cut "  # place" from the end of every line. No value holds " # ". */
+/* Cut "  # place" from the end of every line. No place holds " # ", values may. */
 static void drop_places(char *text)
 {
 	char *out = text;
 
 	for (char *p = text; *p;) {
-		char *end = strchrnul(p, '\n'), *cut = p;
+		char *end = strchrnul(p, '\n'), *cut = end;
 
-		while (cut < end && strncmp(cut, " # ", 3) != 0)
-			cut++;
+		while (cut > p && strncmp(cut, " # ", 3) != 0)
+			cut--;
+		if (cut == p)
+			cut = end;
 		while (cut > p && cut[-1] == ' ')
 			cut--;
 		memmove(out, p, (size_t)(cut - p));
