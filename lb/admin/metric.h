@@ -6,10 +6,11 @@
  * Invariants: MT1 a name has letters, digits and underscores alone. MT2 a counter's exported name
  *             ends in _total. MT3 all samples of a family stand together. MT4 a row whose key ends
  *             in _ns and that has no name of its own is exported in seconds; one with _max_ in it
- * is the largest that was seen, so a gauge. Units:      a row's `scale` turns what the sample holds
- * into the base unit (seconds, bytes). Limits:     METRIC_SAMPLES_MAX objects a set and scrape;
- * what is beyond is counted in weir_metrics_left_out, so that a large configuration cannot flood
- * the collector. Cost:       control thread only; one copy of a sample for each object. */
+ *             is the largest that was seen, so a gauge.
+ * Units:      a row's `scale` turns what the sample holds into the base unit (seconds, bytes).
+ * Limits:     METRIC_SAMPLES_MAX objects a set and scrape; what is beyond is counted in
+ *             weir_metrics_left_out, so that a large configuration cannot flood the collector.
+ * Cost:       control thread only; one copy of a sample for each object. */
 #ifndef LB_ADMIN_METRIC_H
 #define LB_ADMIN_METRIC_H
 

@@ -106,22 +106,7 @@ void http_count_response(struct http_stream *s)
 {
 	struct http_listener_stats *st = &s->w->listeners[s->listener];
 
-	switch (s->resp.status / 100) {
-	case 1:
-		l7_count(&st->status_1xx, 1);
-		break;
-	case 2:
-		l7_count(&st->status_2xx, 1);
-		break;
-	case 3:
-		l7_count(&st->status_3xx, 1);
-		break;
-	case 4:
-		l7_count(&st->status_4xx, 1);
-		break;
-	default:
-		l7_count(&st->status_5xx, 1);
-	}
+	HTTP_COUNT_STATUS(st, s->resp.status);
 	if (s->resp.status == 101)
 		l7_count(&st->tunnels, 1);
 }

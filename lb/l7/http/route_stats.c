@@ -11,26 +11,6 @@ static const uint64_t bounds_ns[] = {
 };
 _Static_assert(ARRAY_SIZE(bounds_ns) == HTTP_TOOK_BOUND_CNT, "one place for each bound");
 
-static void count_status(struct http_route_stats *st, uint16_t status)
-{
-	switch (status / 100) {
-	case 1:
-		l7_count(&st->status_1xx, 1);
-		break;
-	case 2:
-		l7_count(&st->status_2xx, 1);
-		break;
-	case 3:
-		l7_count(&st->status_3xx, 1);
-		break;
-	case 4:
-		l7_count(&st->status_4xx, 1);
-		break;
-	default:
-		l7_count(&st->status_5xx, 1);
-	}
-}
-
 void http_route_count(struct http_route_stats *st, const struct http_stream *s)
 {
 	uint64_t took_ns = s->t.end - s->t.first_byte;
@@ -41,7 +21,7 @@ void http_route_count(struct http_route_stats *st, const struct http_stream *s)
 	l7_count(&st->body_in, s->req_bytes);
 	l7_count(&st->body_out, s->resp_bytes);
 	if (s->resp_started)
-		count_status(st, s->resp.status);
+		HTTP_COUNT_STATUS(st, s->resp.status);
 	if (s->resp_started && s->resp.status == 101)
 		return;
 	while (b < HTTP_TOOK_BOUND_CNT && took_ns > bounds_ns[b])

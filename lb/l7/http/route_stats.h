@@ -28,6 +28,13 @@ struct http_stream;
 #define HTTP_TOOK_BOUNDS(B) \
 	B(50000) B(100000) B(250000) B(500000) B(1000000) B(2500000) B(5000000) B(10000000) B(25000000) B(50000000) B(100000000) \
 	B(250000000) B(500000000) B(1000000000) B(2500000000) B(5000000000) B(10000000000)
+
+/* One response more in the counter of its class, of a listener or a route. */
+#define HTTP_COUNT_STATUS(st, status) \
+	l7_count((status) / 100 == 1 ? &(st)->status_1xx : \
+		 (status) / 100 == 2 ? &(st)->status_2xx : \
+		 (status) / 100 == 3 ? &(st)->status_3xx : \
+		 (status) / 100 == 4 ? &(st)->status_4xx : &(st)->status_5xx, 1)
 /* clang-format on */
 #define HTTP_TOOK_BOUND_CNT 17
 
